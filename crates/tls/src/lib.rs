@@ -1,1 +1,60 @@
-//! Placeholder of the crate's first content.
+//! The TLS of Portcullis: OpenSSL as a machine between four buffers.
+//!
+//! Owns contexts (what an operator configured), engines (one TLS connection each), the facts of a
+//! finished handshake, and faults. Takes ciphertext and gives plaintext, or the other way round,
+//! always in the caller's buffers. Never touches a socket, never waits, and, beside the
+//! certificate files that a context is built from, never reads a file. The clock is an argument,
+//! except in one place that OpenSSL keeps to itself: whether a peer's certificate has expired.
+//!
+//! `unsafe` exists in `ffi` alone.
+
+mod bio;
+mod binding;
+pub mod context;
+mod engine;
+mod facts;
+mod fault;
+mod ffi;
+pub mod mint;
+mod name;
+mod profile;
+mod verify;
+
+pub use context::{
+    ClientCertificates, ContextFault, Identity, KeySource, ListenerContext, ListenerSettings,
+    Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, key_file_is_private,
+};
+pub use engine::{EndOfInput, Engine, Handshake, Received};
+pub use facts::{LegFacts, PeerCertificate};
+pub use fault::{TlsFault, VerifyFault};
+pub use name::{BadServerName, ServerName};
+pub use profile::{Effective, MinimumVersion, Profile};
+
+/// OpenSSL's version when this program was compiled and when it runs. They differ after the
+/// distribution has updated libssl; the second one is what counts for security reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// The headers' version.
+    pub compiled: String,
+    /// The loaded library's version, with its date.
+    pub running: String,
+}
+
+/// Both versions, for start-up lines and reports.
+pub fn versions() -> Versions {
+    let number = openssl_sys_version();
+    Versions {
+        compiled: format!(
+            "OpenSSL {}.{}.{}",
+            number >> 28,
+            (number >> 20) & 0xff,
+            (number >> 4) & 0xffff
+        ),
+        running: openssl::version::version().to_owned(),
+    }
+}
+
+/// OPENSSL_VERSION_NUMBER of the headers: 0xMNN00PP0 (openssl/opensslv.h).
+fn openssl_sys_version() -> u64 {
+    u64::from_str_radix(env!("PORTCULLIS_OPENSSL_HEADERS"), 16).unwrap_or(0)
+}
