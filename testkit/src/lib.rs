@@ -1,1 +1,26 @@
-//! Placeholder of the crate's first content.
+//! What end-to-end tests stand on: throw-away PostgreSQL clusters, certificates,
+//! the running proxy, peers that speak raw bytes, and a relay that misbehaves.
+//!
+//! Everything here has its own ports and directories, so tests run in parallel,
+//! and nothing outlives the test process, not even after SIGKILL (see [`guard`]).
+//! A failure of the kit is a failure of the test that uses it: the kit panics
+//! with a sentence that says what it waited for, at the caller's line.
+//!
+//! Only tests depend on this crate; the proxy and its demo never do.
+
+pub mod account;
+pub mod certificates;
+pub mod cluster;
+pub mod fault;
+pub mod guard;
+pub mod peer;
+pub mod ports;
+pub mod proxy;
+pub mod tools;
+pub mod wait;
+
+pub use certificates::{Authority, Certificate, Identity, KeyKind, Lifetime};
+pub use cluster::{Binaries, Cluster, ClusterPlan};
+pub use fault::{Fault, FaultPipe};
+pub use peer::{ClientTls, End, Frame, Peer, ScriptedServer, ServerTls};
+pub use proxy::Portcullis;

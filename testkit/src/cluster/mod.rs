@@ -1,0 +1,284 @@
+//! A throw-away PostgreSQL cluster: TLS on, scram-sha-256, logical replication
+//! possible, nothing synced to disk. Gone with the value, or with the process.
+
+mod binaries;
+mod sql;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::account::Account;
+use crate::certificates::{Authority, Certificate, Identity};
+use crate::guard::Guarded;
+use crate::ports::{self, Reserved};
+use crate::wait;
+
+pub use binaries::Binaries;
+pub use sql::Rows;
+
+/// The superuser that `initdb` makes; comes in over the Unix socket without a password.
+pub const SUPERUSER: &str = "postgres";
+
+/// TLS only, SCRAM only: what a careful operator would run.
+const HBA: &str = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n";
+
+/// Longest path that leaves room for the socket's name within `sun_path` (108 bytes).
+const SOCKET_DIRECTORY_LEN_MAX: usize = 80;
+
+/// How a cluster is to be.
+#[derive(Clone)]
+pub struct ClusterPlan {
+    binaries: Binaries,
+    authority: Authority,
+    certificate: Certificate,
+    client_authority: Authority,
+    hba: String,
+    settings: Vec<(String, String)>,
+}
+
+impl ClusterPlan {
+    /// The plain plan: certificate for `localhost` by a new authority, SCRAM over TLS.
+    #[track_caller]
+    pub fn new(binaries: Binaries) -> Self {
+        let authority = Authority::new("Portcullis test authority");
+        Self {
+            certificate: authority.issue(&Identity::localhost()),
+            client_authority: authority.clone(),
+            authority,
+            binaries,
+            hba: HBA.to_owned(),
+            settings: Vec::new(),
+        }
+    }
+
+    /// Presents this certificate, issued by that authority.
+    pub fn certificate(mut self, authority: &Authority, certificate: &Certificate) -> Self {
+        self.authority = authority.clone();
+        self.certificate = certificate.clone();
+        self
+    }
+
+    /// Accepts client certificates of this authority (by default the server's own).
+    pub fn client_authority(mut self, authority: &Authority) -> Self {
+        self.client_authority = authority.clone();
+        self
+    }
+
+    /// Lines of pg_hba.conf in place of "hostssl all all all scram-sha-256".
+    pub fn hba(mut self, lines: &str) -> Self {
+        self.hba = lines.to_owned();
+        self
+    }
+
+    /// A setting of postgresql.conf, as `name = 'value'`.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Makes the cluster and starts it.
+    #[track_caller]
+    pub fn start(self) -> Cluster {
+        let directory = TempDir::with_prefix("portcullis-pg-").expect("a directory");
+        let directory = match directory.path().as_os_str().len() > SOCKET_DIRECTORY_LEN_MAX {
+            true => TempDir::with_prefix_in("portcullis-pg-", "/tmp").expect("a directory"),
+            false => directory,
+        };
+        let account = Account::for_server();
+        account.own(directory.path()).expect("the cluster's owner");
+        self.initdb(&account, directory.path());
+        let port = ports::reserve();
+        let ca_file = self.configure(&account, directory.path(), port.number);
+        let log = directory.path().join("log");
+        let mut command = account.command(&self.binaries.program("postgres"));
+        command.arg("-D").arg(directory.path().join("data")).current_dir("/").env("LC_ALL", "C");
+        // SIGQUIT: nothing in the cluster is worth a checkpoint.
+        let server = Guarded::start(command, directory, &log, Signal::SIGQUIT);
+        let mut cluster = Cluster { server, port, ca_file, log, plan: self };
+        cluster.await_ready();
+        cluster
+    }
+
+    fn initdb(&self, account: &Account, directory: &Path) {
+        let output = account
+            .command(&self.binaries.program("initdb"))
+            .args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"])
+            .args(["--auth=trust", "--username", SUPERUSER, "-D"])
+            .arg(directory.join("data"))
+            .current_dir("/")
+            .output()
+            .expect("initdb to run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "initdb failed: {said}");
+    }
+
+    /// Writes the configuration; gives the file with the authority's certificate.
+    fn configure(&self, account: &Account, directory: &Path, port: u16) -> PathBuf {
+        let files = self.certificate.write(directory, "server");
+        let ca_file = self.authority.write(directory, "ca");
+        let client_ca = self.client_authority.write(directory, "client-ca");
+        let place = |path: &Path| path.display().to_string();
+        let own = [
+            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("port", port.to_string()),
+            ("unix_socket_directories", place(directory)),
+            ("unix_socket_permissions", "0700".to_owned()),
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", place(&files.certificate)),
+            ("ssl_key_file", place(&files.private_key)),
+            ("ssl_ca_file", place(&client_ca)),
+            ("password_encryption", "scram-sha-256".to_owned()),
+            ("wal_level", "logical".to_owned()),
+            ("max_wal_senders", "10".to_owned()),
+            ("max_replication_slots", "10".to_owned()),
+            ("max_connections", "100".to_owned()),
+            ("shared_buffers", "32MB".to_owned()),
+            ("fsync", "off".to_owned()),
+            ("synchronous_commit", "off".to_owned()),
+            ("full_page_writes", "off".to_owned()),
+            ("autovacuum", "off".to_owned()),
+            ("log_line_prefix", "%m [%p] ".to_owned()),
+        ];
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let wished = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // The last assignment of a setting wins, so wishes come behind.
+        let text: String =
+            own.chain(wished).map(|(name, value)| format!("{name} = '{value}'\n")).collect();
+        let data = directory.join("data");
+        fs::write(data.join("postgresql.conf"), text).expect("postgresql.conf");
+        let hba = format!("local all {SUPERUSER} trust\n{}", self.hba);
+        fs::write(data.join("pg_hba.conf"), hba).expect("pg_hba.conf");
+        account.own(directory).expect("the cluster's owner");
+        ca_file
+    }
+}
+
+/// A running cluster.
+pub struct Cluster {
+    server: Guarded,
+    port: Reserved,
+    ca_file: PathBuf,
+    log: PathBuf,
+    plan: ClusterPlan,
+}
+
+impl Cluster {
+    /// A cluster of the distribution's PostgreSQL, by the plain plan.
+    #[track_caller]
+    pub fn start() -> Self {
+        ClusterPlan::new(Binaries::installed()).start()
+    }
+
+    /// A cluster of PostgreSQL 18, by the plain plan.
+    #[track_caller]
+    pub fn start_18() -> Self {
+        ClusterPlan::new(Binaries::version_18()).start()
+    }
+
+    /// One cluster of the distribution's PostgreSQL for all tests of this process.
+    /// Whoever shares it makes roles and tables of its own names.
+    #[track_caller]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One cluster of PostgreSQL 18 for all tests of this process.
+    #[track_caller]
+    pub fn shared_18() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(Self::start_18)
+    }
+
+    /// TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number
+    }
+
+    /// `127.0.0.1:<port>`.
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+
+    /// PEM file of the authority that issued the server's certificate.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// The authority that issued the server's certificate.
+    pub fn authority(&self) -> &Authority {
+        &self.plan.authority
+    }
+
+    /// The server's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.plan.certificate
+    }
+
+    /// The server's programs.
+    pub fn binaries(&self) -> &Binaries {
+        &self.plan.binaries
+    }
+
+    /// Path of the Unix-domain socket, open to the superuser without a password.
+    pub fn socket(&self) -> PathBuf {
+        self.server.directory().join(format!(".s.PGSQL.{}", self.port.number))
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        fs::read(&self.log).map_or_else(|_| String::new(), |text| lossy(&text))
+    }
+
+    /// Runs a query as superuser in database `postgres`; panics on an error.
+    #[track_caller]
+    pub fn sql(&self, query: &str) -> Rows {
+        self.sql_in("postgres", query)
+    }
+
+    /// Runs a query as superuser in the given database; panics on an error.
+    #[track_caller]
+    pub fn sql_in(&self, database: &str, query: &str) -> Rows {
+        sql::run(&self.socket(), database, query)
+    }
+
+    /// Makes a role that may log in, with this password.
+    #[track_caller]
+    pub fn make_role(&self, role: &str, password: &str) {
+        self.sql(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'"));
+    }
+
+    /// Makes a database owned by the role.
+    #[track_caller]
+    pub fn make_database(&self, database: &str, owner: &str) {
+        self.sql(&format!("CREATE DATABASE \"{database}\" OWNER \"{owner}\""));
+    }
+
+    /// A program of the client (psql, pgbench, pg_basebackup) from the distribution.
+    #[track_caller]
+    pub fn client_program(name: &str) -> Command {
+        Command::new(Binaries::installed().program(name))
+    }
+
+    fn await_ready(&mut self) {
+        let status = self.server.directory().join("data/postmaster.pid");
+        let ready = wait::within(wait::LONG, || {
+            if let Some(ended) = self.server.ended() {
+                panic!("PostgreSQL ended ({ended}) while starting:\n{}", self.log());
+            }
+            // Line 8 is the postmaster's state (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
+            let text = fs::read_to_string(&status).ok()?;
+            (text.lines().nth(7)?.trim() == "ready").then_some(())
+        });
+        assert!(ready.is_some(), "PostgreSQL did not start:\n{}", self.log());
+    }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}

@@ -1,0 +1,143 @@
+//! The proxy as users run it: the built binary as a child process.
+
+use std::env;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::guard::Guarded;
+use crate::ports::{self, Reserved};
+use crate::wait;
+
+/// A running `portcullis run`.
+pub struct Portcullis {
+    process: Guarded,
+    port: Reserved,
+    log: PathBuf,
+}
+
+/// What a configuration is made from: where the proxy is to listen, and a directory
+/// for the files it names (certificates, users), which vanishes with the proxy.
+pub struct Site<'a> {
+    /// `127.0.0.1:<port>` for `[listen] address`.
+    pub address: &'a str,
+    /// An empty directory.
+    pub directory: &'a Path,
+}
+
+impl Portcullis {
+    /// Starts the proxy with the configuration that `config` writes, and waits until it listens.
+    #[track_caller]
+    pub fn start(config: impl FnOnce(&Site<'_>) -> String) -> Self {
+        let mut proxy = Self::launch(config);
+        proxy.await_listening();
+        proxy
+    }
+
+    /// Starts the proxy without waiting: for configurations that it must refuse.
+    #[track_caller]
+    pub fn launch(config: impl FnOnce(&Site<'_>) -> String) -> Self {
+        let directory = TempDir::with_prefix("portcullis-").expect("a directory");
+        let port = ports::reserve();
+        let address = port.address();
+        let text = config(&Site { address: &address, directory: directory.path() });
+        let file = directory.path().join("portcullis.toml");
+        fs::write(&file, text).expect("the configuration file");
+        let log = directory.path().join("log");
+        let mut command = Command::new(binary());
+        command.arg("run").arg("--config").arg(&file).current_dir(directory.path());
+        command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
+        let process = Guarded::start(command, directory, &log, Signal::SIGTERM);
+        Self { process, port, log }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port.number))
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number
+    }
+
+    /// Its process id, for /proc.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Directory of the configuration and of what it names.
+    pub fn directory(&self) -> &Path {
+        self.process.directory()
+    }
+
+    /// Everything it has written to standard output and standard error.
+    pub fn log(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Waits until the log contains this text.
+    #[track_caller]
+    pub fn await_log(&self, text: &str) {
+        let found = wait::within(wait::LONG, || self.log().contains(text).then_some(()));
+        assert!(found.is_some(), "no {text:?} in the log:\n{}", self.log());
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn await_end(&mut self, limit: Duration) -> ExitStatus {
+        wait::until_some("the proxy's end", limit, || self.process.ended())
+    }
+
+    fn await_listening(&mut self) {
+        let address = self.address();
+        let listening = wait::within(wait::LONG, || {
+            if let Some(ended) = self.process.ended() {
+                panic!("portcullis ended ({ended}):\n{}", self.log());
+            }
+            TcpStream::connect(address).ok()
+        });
+        assert!(listening.is_some(), "portcullis does not listen:\n{}", self.log());
+    }
+}
+
+/// The binary under test: `$PORTCULLIS_BINARY`, else the one beside this test,
+/// which cargo brings up to date first (a moment when nothing has changed).
+#[track_caller]
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("PORTCULLIS_BINARY") {
+        Some(named) => PathBuf::from(named),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let test = env::current_exe().expect("the test's own path");
+    // <target>/<profile>/deps/<test>
+    let profile = test.ancestors().nth(2).expect("a profile's directory");
+    let target = profile.parent().expect("a target directory");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--package", "portcullis", "--bins", "--target-dir"]);
+    command.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let output = command.output().expect("cargo to run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo build of the proxy failed:\n{said}");
+    profile.join("portcullis")
+}
