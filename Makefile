@@ -1,0 +1,41 @@
+# The doors for people. `make` alone explains them.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test check format lint docs deny build-tests
+
+help: ## explain the targets
+	@echo "Portcullis, a TLS proxy for PostgreSQL:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+demo: ## build, then show one verified session through a throw-away PostgreSQL (DEMO_ARGS=--once to leave at once)
+	@scripts/install build
+	cargo build --release --package portcullis
+	$(TARGET)/release/portcullis demo $(DEMO_ARGS)
+
+test: build-tests ## run every test
+	PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) cargo test --workspace --no-fail-fast
+
+check: format lint docs deny test ## what must hold before a change is handed in
+
+format:
+	cargo fmt --all -- --check
+
+lint:
+	@scripts/install build
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+docs:
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
+
+# cargo-deny is a convenience of the developer's machine, not a requirement.
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; \
+	else echo "cargo deny: not installed, skipped (cargo install cargo-deny)"; fi
+
+build-tests:
+	@scripts/install test
+	@scripts/tools
+	cargo build --workspace --bins
+	cargo test --workspace --no-run
