@@ -1,0 +1,42 @@
+//! Owns the messages that a client sends, one per file, and how long the server lets them be.
+
+mod bind;
+mod close;
+mod copy_data;
+mod copy_done;
+mod copy_fail;
+mod describe;
+mod execute;
+mod flush;
+mod function_call;
+mod gss_response;
+mod limit;
+mod parse;
+mod password_message;
+mod query;
+mod sasl_initial_response;
+mod sasl_response;
+mod sync;
+pub mod tag;
+mod target;
+mod terminate;
+
+pub use bind::{Bind, BindFront};
+pub use close::Close;
+pub use copy_data::CopyData;
+pub use copy_done::CopyDone;
+pub use copy_fail::CopyFail;
+pub use describe::Describe;
+pub use execute::Execute;
+pub use flush::Flush;
+pub use function_call::FunctionCall;
+pub use gss_response::GssResponse;
+pub use limit::{LARGE, PASSWORD, SASL, SMALL, limit};
+pub use parse::{Parse, ParseFront};
+pub use password_message::PasswordMessage;
+pub use query::Query;
+pub use sasl_initial_response::SaslInitialResponse;
+pub use sasl_response::SaslResponse;
+pub use sync::Sync;
+pub use target::Target;
+pub use terminate::Terminate;

@@ -1,0 +1,1 @@
+//! Owns entry points of the fuzz targets.

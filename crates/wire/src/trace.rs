@@ -1,0 +1,1 @@
+//! Owns the text form of an exchange.
