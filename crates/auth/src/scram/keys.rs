@@ -1,0 +1,101 @@
+//! Owns SCRAM's keys: their derivation from a password, and what is computed with them.
+
+use crate::digest::{CryptoFault, Key, hmac, pbkdf2, sha256};
+use crate::saslprep::saslprep;
+use crate::scram::text::encode;
+use buf::Secret;
+use zeroize::Zeroizing;
+
+/// A question to the caller: run PBKDF2 over this, away from threads that must not block.
+///
+/// The answer depends on nothing else, so it may be kept: by user, salt and iterations, and for
+/// no longer than the password is valid. Keep keys, not passwords.
+#[derive(Debug, Clone)]
+pub struct Derivation {
+    /// The password as it was given, before SASLprep.
+    pub password: Secret,
+    /// The salt, raw.
+    pub salt: Vec<u8>,
+    /// PBKDF2 iterations.
+    pub iterations: u32,
+}
+
+/// Everything that one password, salt and iteration count give.
+///
+/// The client key is as good as the password for every server that holds the same verifier.
+#[derive(Debug, Clone)]
+pub struct ScramKeys {
+    /// The salt, raw.
+    pub salt: Vec<u8>,
+    /// PBKDF2 iterations.
+    pub iterations: u32,
+    /// Proves the client.
+    pub client_key: Secret,
+    /// Proves the server.
+    pub server_key: Secret,
+}
+
+/// Answers a [`Derivation`] (RFC 5802 section 3). Costs milliseconds of CPU.
+pub fn derive(question: &Derivation) -> Result<ScramKeys, CryptoFault> {
+    let prepared = saslprep(question.password.expose());
+    let salted = pbkdf2(&prepared, &question.salt, question.iterations)?;
+    Ok(ScramKeys {
+        salt: question.salt.clone(),
+        iterations: question.iterations,
+        client_key: Secret::new(&*hmac(&*salted, b"Client Key")?),
+        server_key: Secret::new(&*hmac(&*salted, b"Server Key")?),
+    })
+}
+
+impl ScramKeys {
+    /// What a server stores to check the client.
+    pub(crate) fn stored_key(&self) -> Key {
+        sha256(self.client_key.expose())
+    }
+}
+
+/// RFC 5802's AuthMessage: the three texts that both proofs are computed over.
+pub(crate) struct AuthMessage(Vec<u8>);
+
+impl AuthMessage {
+    pub(crate) fn new(
+        client_first_bare: &str,
+        server_first: &str,
+        client_final_without_proof: &str,
+    ) -> Self {
+        Self(
+            [client_first_bare, server_first, client_final_without_proof]
+                .join(",")
+                .into(),
+        )
+    }
+
+    /// base64 of the proof that the client sends.
+    pub(crate) fn client_proof(&self, keys: &ScramKeys) -> Result<String, CryptoFault> {
+        let signature = hmac(&*keys.stored_key(), &self.0)?;
+        Ok(encode(&*xor(keys.client_key.expose(), &signature)))
+    }
+
+    /// The signature that the server sends.
+    pub(crate) fn server_signature(&self, server_key: &Secret) -> Result<Key, CryptoFault> {
+        hmac(server_key.expose(), &self.0)
+    }
+}
+
+/// The client key inside a proof. It is the right one only if its SHA-256 is the stored key.
+pub(crate) fn recover_client_key(
+    message: &AuthMessage,
+    proof: &[u8; 32],
+    stored_key: &Secret,
+) -> Result<Secret, CryptoFault> {
+    let signature = hmac(stored_key.expose(), &message.0)?;
+    Ok(Secret::new(&*xor(proof, &signature)))
+}
+
+fn xor(left: &[u8], right: &Key) -> Key {
+    let mut out = Zeroizing::new([0; 32]);
+    for ((out, left), right) in out.iter_mut().zip(left).zip(right.iter()) {
+        *out = left ^ right;
+    }
+    out
+}
