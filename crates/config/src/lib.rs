@@ -1,1 +1,40 @@
-//! Placeholder of the crate's first content.
+//! The configuration: one TOML file, strict, every setting defined once.
+//!
+//! Takes the text of the file and gives a checked, immutable [`Config`] with [`Warning`]s about
+//! what was weakened, or *all* [`ConfigError`]s at once, each with file, line and key. The same
+//! table of settings ([`SECTIONS`]) gives the help of a setting ([`help`]), the annotated example
+//! ([`example`]) and the reference page ([`reference`]).
+//!
+//! It never opens a file or looks at the environment: [`Config::sources`] lists what the caller
+//! has to read, each with the place that names it.
+
+mod check;
+mod checked;
+mod conflict;
+mod document;
+mod error;
+mod nearest;
+mod page;
+mod read;
+mod sections;
+mod setting;
+mod values;
+mod warning;
+mod words;
+
+pub use checked::{
+    Auth, AuthQuery, CaSource, CertificateMapping, ClientCertificates, Clients, Config, Database,
+    DatabaseName, DatabaseUser, From, Holds, Host, HostAddress, KeyPair, Limits, Listen, ListenTls,
+    ListenTlsOn, Log, MaxClientConn, Process, SecretSource, ServerTls, ServerTlsOn, ServerTrust,
+    Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
+};
+pub use conflict::Conflict;
+pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
+pub use page::{example, help, reference};
+pub use sections::SECTIONS;
+pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
+pub use warning::{Warning, Weakness};
+pub use words::{
+    ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
+    UnixSocketMethod,
+};

@@ -1,0 +1,209 @@
+//! Owns the judgement of `[auth]`, `[[auth.map]]` and `[[user]]`, beside the listener they serve.
+
+use super::Judge;
+use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, User};
+use crate::conflict::Conflict;
+use crate::read::Given;
+use crate::sections::{self, Sections};
+use crate::warning::Weakness;
+use crate::words::{ChannelBinding, ListenMode, Method, UnixSocketMethod};
+use std::collections::HashMap;
+
+/// The sections that methods are judged by.
+struct Listener<'s> {
+    listen: &'s sections::Listen,
+    tls: &'s sections::ListenTls,
+    auth: &'s sections::Auth,
+}
+
+impl Judge<'_, '_> {
+    pub(super) fn auth(&self, sections: &Sections) -> Option<Auth> {
+        let listener = Listener {
+            listen: sections.listen.as_ref()?,
+            tls: sections.listen_tls.as_ref()?,
+            auth: sections.auth.as_ref()?,
+        };
+        let auth = listener.auth;
+        if !listener.listen.address.value.0.is_empty() {
+            self.method(&auth.method, auth.method.value, &listener);
+        }
+        for user in &sections.users {
+            if let Some(method) = user.method.value {
+                self.method(&user.method, method, &listener);
+            }
+        }
+        if listener.listen.unix_socket_dir.value.is_some() {
+            self.unix_socket_method(&listener);
+        }
+        self.client_binding(&listener);
+        self.map_used(sections, &listener);
+        let auth_query = self.auth_query(auth, &sections.databases);
+        Some(Auth {
+            method: auth.method.value,
+            unix_socket_method: auth.unix_socket_method.value,
+            channel_binding: auth.channel_binding.value,
+            auth_file: self.optional_file(&auth.auth_file, Holds::Users),
+            auth_query,
+            map: sections.auth_map.iter().map(mapping).collect(),
+        })
+    }
+
+    fn method<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
+        match method {
+            Method::ScramSha256 => self.users_known(setting, method.word(), listener),
+            Method::Md5 => {
+                self.warn(setting, Weakness::Md5);
+                self.users_known(setting, method.word(), listener);
+            }
+            Method::Password => self.inside_tls(setting, method, listener),
+            Method::Cert => {
+                self.inside_tls(setting, method, listener);
+                if listener.tls.client_ca.value.is_none() {
+                    let wanted = "method = \"cert\"";
+                    self.conflict(setting, Conflict::ClientCaNeeded { wanted });
+                }
+            }
+            Method::Trust => self.trust(setting, listener),
+        }
+    }
+
+    fn unix_socket_method(&self, listener: &Listener<'_>) {
+        let setting = &listener.auth.unix_socket_method;
+        match setting.value {
+            UnixSocketMethod::Peer => {}
+            UnixSocketMethod::ScramSha256 => {
+                self.users_known(setting, setting.value.word(), listener);
+            }
+            UnixSocketMethod::Md5 => {
+                self.warn(setting, Weakness::Md5);
+                self.users_known(setting, setting.value.word(), listener);
+            }
+            UnixSocketMethod::Trust => self.trust(setting, listener),
+        }
+    }
+
+    fn users_known<T>(&self, setting: &Given<T>, method: &'static str, listener: &Listener<'_>) {
+        let auth = listener.auth;
+        if auth.auth_file.value.is_none() && auth.auth_user.value.is_none() {
+            self.conflict(setting, Conflict::NoUsers { method });
+        }
+    }
+
+    fn inside_tls<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
+        if !always_encrypted(listener) {
+            let method = method.word();
+            self.conflict(setting, Conflict::MethodNeedsTls { method });
+        }
+    }
+
+    fn trust<T>(&self, setting: &Given<T>, listener: &Listener<'_>) {
+        match listener.listen.allow_trust.value {
+            true => self.warn(setting, Weakness::Trust),
+            false => self.conflict(setting, Conflict::TrustNotAllowed),
+        }
+    }
+
+    fn client_binding(&self, listener: &Listener<'_>) {
+        let auth = listener.auth;
+        if auth.channel_binding.value != ChannelBinding::Require {
+            return;
+        }
+        if !always_encrypted(listener) {
+            self.conflict(&auth.channel_binding, Conflict::BindingNeedsTls);
+        }
+        if auth.method.value != Method::ScramSha256 {
+            self.conflict(&auth.channel_binding, Conflict::BindingNeedsScram);
+        }
+    }
+
+    fn map_used(&self, sections: &Sections, listener: &Listener<'_>) {
+        let by_user = sections.users.iter().filter_map(|user| user.method.value);
+        let used = listener.tls.mode.value == ListenMode::VerifyFull
+            || listener.auth.method.value == Method::Cert
+            || by_user.into_iter().any(|method| method == Method::Cert);
+        if let (false, Some(entry)) = (used, sections.auth_map.first()) {
+            self.conflict(&entry.certificate, Conflict::MapUnused);
+        }
+    }
+
+    fn auth_query(
+        &self,
+        auth: &sections::Auth,
+        databases: &[(sections::Database, sections::DatabaseTls)],
+    ) -> Option<AuthQuery> {
+        let password = self.password(
+            &auth.auth_password_file,
+            &auth.auth_password_env,
+            &auth.auth_user,
+        );
+        if auth.auth_user.value.is_none() {
+            self.auth_user_needed(&auth.auth_query);
+            self.auth_user_needed(&auth.auth_dbname);
+        }
+        if !auth.auth_query.value.contains("$1") {
+            self.conflict(&auth.auth_query, Conflict::QueryWithoutUser);
+        }
+        if let Some(wanted) = &auth.auth_dbname.value {
+            let fits = |name: &str| name == wanted || name == "*";
+            if !databases.iter().any(|(it, _)| fits(&it.name.value)) {
+                self.conflict(&auth.auth_dbname, Conflict::NoSuchDatabase);
+            }
+        }
+        Some(AuthQuery {
+            user: auth.auth_user.value.clone()?,
+            password,
+            dbname: auth.auth_dbname.value.clone(),
+            query: auth.auth_query.value.clone(),
+        })
+    }
+
+    fn auth_user_needed<T>(&self, setting: &Given<T>) {
+        if setting.written {
+            let setting_name = setting.name();
+            let conflict = Conflict::AuthUserNeeded {
+                setting: setting_name,
+            };
+            self.conflict(setting, conflict);
+        }
+    }
+
+    pub(super) fn users(&self, users: &[sections::User]) -> Vec<User> {
+        let mut names = HashMap::new();
+        for user in users {
+            match names.get(&user.name.value) {
+                Some(&first) => self.duplicate(&user.name, first),
+                None => drop(names.insert(&user.name.value, user.name.span)),
+            }
+        }
+        users.iter().map(|user| self.user(user)).collect()
+    }
+
+    fn user(&self, user: &sections::User) -> User {
+        let password = self.password(
+            &user.server_password_file,
+            &user.server_password_env,
+            &user.server_user,
+        );
+        let server_user = user.server_user.value.clone();
+        User {
+            name: user.name.value.clone(),
+            method: user.method.value,
+            server_user: server_user.map(|name| DatabaseUser { name, password }),
+        }
+    }
+}
+
+fn mapping(entry: &sections::AuthMap) -> CertificateMapping {
+    CertificateMapping {
+        certificate: entry.certificate.value.clone(),
+        user: entry.user.value.clone(),
+    }
+}
+
+/// True if no client can come without TLS.
+fn always_encrypted(listener: &Listener<'_>) -> bool {
+    match listener.tls.mode.value {
+        ListenMode::Disable | ListenMode::Allow | ListenMode::Prefer => false,
+        ListenMode::Require | ListenMode::VerifyCa | ListenMode::VerifyFull => true,
+    }
+}

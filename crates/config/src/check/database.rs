@@ -1,0 +1,189 @@
+//! Owns the judgement of `[[database]]` and `[database.tls]`.
+
+use super::{Judge, tls};
+use crate::checked::{
+    CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, ServerTls,
+    ServerTlsOn, ServerTrust,
+};
+use crate::conflict::Conflict;
+use crate::sections;
+use crate::warning::Weakness;
+use crate::words::{ChannelBinding, Negotiation, ServerMode};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+impl Judge<'_, '_> {
+    pub(super) fn databases(
+        &self,
+        databases: &[(sections::Database, sections::DatabaseTls)],
+    ) -> Vec<Database> {
+        let mut names = HashMap::new();
+        for (database, _) in databases {
+            let name = &database.name;
+            match names.get(&name.value) {
+                Some(&first) => self.duplicate(name, first),
+                None => drop(names.insert(&name.value, name.span)),
+            }
+        }
+        let judged = |(database, tls)| self.database(database, tls);
+        databases
+            .iter()
+            .filter_map(|(a, b)| judged((a, b)))
+            .collect()
+    }
+
+    fn database(
+        &self,
+        database: &sections::Database,
+        tls: &sections::DatabaseTls,
+    ) -> Option<Database> {
+        let hosts = self.hosts(database);
+        let password = self.password(
+            &database.password_file,
+            &database.password_env,
+            &database.user,
+        );
+        let user = database.user.value.clone();
+        let tls = self.server_tls(database, tls);
+        Some(Database {
+            name: match database.name.value.as_str() {
+                "*" => DatabaseName::Any,
+                name => DatabaseName::Named(name.to_owned()),
+            },
+            hosts: hosts?,
+            dbname: database.dbname.value.clone(),
+            user: user.map(|name| DatabaseUser { name, password }),
+            server_connect_timeout: database.server_connect_timeout.value,
+            tcp_user_timeout: database.tcp_user_timeout.value.0,
+            tls: tls?,
+            place: self.report.place(database.name.span, "database"),
+        })
+    }
+
+    fn hosts(&self, database: &sections::Database) -> Option<Vec<Host>> {
+        let (hosts, ports) = (&database.host.value.0, &database.port.value.0);
+        let port_of = |index| match ports.as_slice() {
+            [all] => Some(*all),
+            each if each.len() == hosts.len() => each.get(index).copied(),
+            _ => None,
+        };
+        let host = |(index, address): (usize, &HostAddress)| {
+            Some(Host {
+                address: address.clone(),
+                port: port_of(index)?,
+            })
+        };
+        let fitted = hosts.iter().enumerate().map(host).collect();
+        if fitted.is_none() {
+            let conflict = Conflict::PortsDoNotFit {
+                ports: ports.len(),
+                hosts: hosts.len(),
+            };
+            self.conflict(&database.port, conflict);
+        }
+        fitted
+    }
+
+    fn server_tls(
+        &self,
+        database: &sections::Database,
+        tls: &sections::DatabaseTls,
+    ) -> Option<ServerTls> {
+        let local = |host: &HostAddress| matches!(host, HostAddress::UnixDir(_));
+        let hosts = &database.host.value.0;
+        let mode = tls.mode.value;
+        if mode != ServerMode::Disable && hosts.iter().any(local) {
+            self.conflict(&database.host, Conflict::UnixHostWithTls);
+        }
+        match mode {
+            ServerMode::Disable if hosts.iter().all(local) => {}
+            ServerMode::Disable => self.warn(&tls.mode, Weakness::PlaintextServer),
+            ServerMode::Prefer => self.warn(&tls.mode, Weakness::PlaintextFallback),
+            ServerMode::Require => self.warn(&tls.mode, Weakness::UnverifiedServer),
+            ServerMode::VerifyCa | ServerMode::VerifyFull | ServerMode::Pin => {}
+        }
+        let trust = self.server_trust(tls);
+        if matches!(mode, ServerMode::Disable | ServerMode::Prefer) {
+            self.tls_not_certain(tls);
+        }
+        if mode == ServerMode::Disable {
+            self.unused_without_tls_to_server(tls);
+            return Some(ServerTls::Disabled);
+        }
+        let identity = self.key_pair(&tls.certificate, &tls.private_key);
+        Some(ServerTls::On(Box::new(ServerTlsOn {
+            trust: trust?,
+            identity,
+            negotiation: tls.negotiation.value,
+            channel_binding: tls.channel_binding.value,
+            server_name: tls.server_name.value.clone(),
+            options: tls::options(
+                &tls.min_version,
+                [&tls.ciphers, &tls.ciphersuites, &tls.groups],
+            ),
+        })))
+    }
+
+    /// What makes a certificate good; nothing if the mode lacks what it needs, or if there is none.
+    fn server_trust(&self, tls: &sections::DatabaseTls) -> Option<ServerTrust> {
+        let mode = tls.mode.value;
+        if !matches!(mode, ServerMode::VerifyCa | ServerMode::VerifyFull) {
+            let instead = "mode = \"verify-full\"";
+            self.unused(&tls.ca, mode.word(), instead);
+        }
+        if mode != ServerMode::Pin {
+            self.unused(&tls.pin, mode.word(), "mode = \"pin\"");
+        }
+        let read = |path: &PathBuf| self.file(&tls.ca, path, Holds::Authorities);
+        match (mode, &tls.ca.value, &tls.pin.value) {
+            (ServerMode::Disable, ..) => None,
+            (ServerMode::Prefer, ..) => Some(ServerTrust::AnyOrPlaintext),
+            (ServerMode::Require, ..) => Some(ServerTrust::Any),
+            (ServerMode::VerifyCa, CaSource::File(path), _) => {
+                Some(ServerTrust::Authority(read(path)))
+            }
+            (ServerMode::VerifyCa, CaSource::System, _) => {
+                self.conflict(&tls.mode, Conflict::AnybodysCertificate);
+                None
+            }
+            (ServerMode::VerifyFull, CaSource::File(path), _) => {
+                Some(ServerTrust::AuthorityAndName(CaSource::File(read(path))))
+            }
+            (ServerMode::VerifyFull, CaSource::System, _) => {
+                Some(ServerTrust::AuthorityAndName(CaSource::System))
+            }
+            (ServerMode::Pin, _, Some(pins)) => Some(ServerTrust::Pinned(pins.0.clone())),
+            (ServerMode::Pin, _, None) => {
+                self.conflict(&tls.mode, Conflict::PinNeeded);
+                None
+            }
+        }
+    }
+
+    /// What makes no sense where plain text may be spoken.
+    fn tls_not_certain(&self, tls: &sections::DatabaseTls) {
+        if tls.negotiation.value == Negotiation::Direct {
+            self.conflict(&tls.negotiation, Conflict::DirectNeedsTls);
+        }
+        if tls.channel_binding.value == ChannelBinding::Require {
+            self.conflict(&tls.channel_binding, Conflict::BindingNeedsTls);
+        }
+    }
+
+    fn unused_without_tls_to_server(&self, tls: &sections::DatabaseTls) {
+        let mode = ServerMode::Disable.word();
+        let instead = "mode = \"verify-full\"";
+        for file in [&tls.certificate, &tls.private_key] {
+            self.unused(file, mode, instead);
+        }
+        for names in [
+            &tls.ciphers,
+            &tls.ciphersuites,
+            &tls.groups,
+            &tls.server_name,
+        ] {
+            self.unused(names, mode, instead);
+        }
+        self.unused(&tls.min_version, mode, instead);
+    }
+}

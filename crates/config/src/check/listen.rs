@@ -1,0 +1,134 @@
+//! Owns the judgement of `[listen]` and `[listen.tls]`.
+
+use super::{Judge, tls};
+use crate::checked::{
+    ClientCertificates, Clients, Holds, Listen, ListenTls, ListenTlsOn, UnixSocket,
+};
+use crate::conflict::Conflict;
+use crate::sections;
+use crate::warning::Weakness;
+use crate::words::{ListenMode, PlaintextCancel};
+
+/// PgBouncer's port, for the Unix socket of a listener without addresses.
+const PORT: u16 = 6432;
+/// `sun_path` has 108 bytes, the last of them zero (unix(7)).
+const SOCKET_PATH_MOST: usize = 107;
+
+impl Judge<'_, '_> {
+    pub(super) fn listen(
+        &self,
+        listen: &sections::Listen,
+        tls: &sections::ListenTls,
+    ) -> Option<Listen> {
+        let addresses = &listen.address.value.0;
+        let unix_socket = self.unix_socket(listen);
+        if addresses.is_empty() && unix_socket.is_none() {
+            self.conflict(&listen.address, Conflict::NothingToListenOn);
+        }
+        let repeated = |(index, address)| addresses[..index].contains(address);
+        if addresses.iter().enumerate().any(repeated) {
+            self.duplicate(&listen.address, listen.address.span);
+        }
+        Some(Listen {
+            addresses: addresses.clone(),
+            backlog: listen.listen_backlog.value,
+            unix_socket,
+            workers: listen.workers.value,
+            max_client_conn: listen.max_client_conn.value,
+            client_login_timeout: listen.client_login_timeout.value,
+            client_idle_timeout: listen.client_idle_timeout.value.0,
+            idle_transaction_timeout: listen.idle_transaction_timeout.value.0,
+            query_timeout: listen.query_timeout.value.0,
+            drain_timeout: listen.drain_timeout.value,
+            tcp_user_timeout: listen.tcp_user_timeout.value.0,
+            tls: self.listen_tls(tls)?,
+        })
+    }
+
+    fn unix_socket(&self, listen: &sections::Listen) -> Option<UnixSocket> {
+        let directory = listen.unix_socket_dir.value.as_ref()?;
+        let first = listen.address.value.0.first();
+        let port = first.map_or(PORT, |address| address.port());
+        let path = self
+            .directory
+            .join(directory)
+            .join(format!(".s.PGSQL.{port}"));
+        let length = path.as_os_str().len();
+        if length > SOCKET_PATH_MOST {
+            let conflict = Conflict::SocketPathTooLong { length };
+            self.conflict(&listen.unix_socket_dir, conflict);
+        }
+        Some(UnixSocket {
+            path,
+            mode: listen.unix_socket_mode.value.0,
+        })
+    }
+
+    fn listen_tls(&self, tls: &sections::ListenTls) -> Option<ListenTls> {
+        let clients = match tls.mode.value {
+            ListenMode::Disable => {
+                self.warn(&tls.mode, Weakness::PlaintextClients);
+                self.unused_without_tls(tls);
+                return Some(ListenTls::Disabled);
+            }
+            ListenMode::Allow | ListenMode::Prefer => {
+                self.warn(&tls.mode, Weakness::PlaintextAllowed);
+                Clients::MayEncrypt
+            }
+            ListenMode::Require | ListenMode::VerifyCa | ListenMode::VerifyFull => {
+                Clients::MustEncrypt
+            }
+        };
+        if tls.plaintext_cancel.value == PlaintextCancel::Accept {
+            self.warn(&tls.plaintext_cancel, Weakness::PlaintextCancel);
+        }
+        if tls.certificate.value.is_none() && tls.private_key.value.is_none() {
+            self.conflict(&tls.certificate, Conflict::CertificateNeeded);
+        }
+        let identity = self.key_pair(&tls.certificate, &tls.private_key);
+        let client_certificates = self.client_certificates(tls);
+        Some(ListenTls::On(Box::new(ListenTlsOn {
+            clients,
+            direct: tls.direct.value,
+            identity: identity?,
+            client_certificates: client_certificates?,
+            options: tls::options(
+                &tls.min_version,
+                [&tls.ciphers, &tls.ciphersuites, &tls.groups],
+            ),
+            plaintext_cancel: tls.plaintext_cancel.value,
+        })))
+    }
+
+    fn client_certificates(&self, tls: &sections::ListenTls) -> Option<ClientCertificates> {
+        let authority = self.optional_file(&tls.client_ca, Holds::Authorities);
+        let Some(authority) = authority else {
+            let wanted = match tls.mode.value {
+                ListenMode::VerifyCa => "mode = \"verify-ca\"",
+                ListenMode::VerifyFull => "mode = \"verify-full\"",
+                _ => return Some(ClientCertificates::NotAsked),
+            };
+            self.conflict(&tls.mode, Conflict::ClientCaNeeded { wanted });
+            return None;
+        };
+        Some(match tls.mode.value {
+            ListenMode::VerifyFull => ClientCertificates::RequiredForUser(authority),
+            ListenMode::VerifyCa => ClientCertificates::Required(authority),
+            _ => ClientCertificates::Optional(authority),
+        })
+    }
+
+    fn unused_without_tls(&self, tls: &sections::ListenTls) {
+        let mode = ListenMode::Disable.word();
+        let instead = "mode = \"require\"";
+        for file in [&tls.certificate, &tls.private_key, &tls.client_ca] {
+            self.unused(file, mode, instead);
+        }
+        for names in [&tls.ciphers, &tls.ciphersuites, &tls.groups] {
+            self.unused(names, mode, instead);
+        }
+        self.unused(&tls.min_version, mode, instead);
+        self.unused(&tls.direct, mode, instead);
+        self.unused(&tls.plaintext_cancel, mode, instead);
+    }
+}

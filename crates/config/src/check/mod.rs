@@ -1,0 +1,192 @@
+//! Owns the judgement of settings beside each other: sections in, a [`Config`] out, or conflicts.
+
+mod auth;
+mod database;
+mod listen;
+mod tls;
+
+use crate::checked::{Config, From, Holds, Limits, Log, Process, SecretSource, Source, Tcp};
+use crate::conflict::Conflict;
+use crate::document::{Report, Span};
+use crate::error::{ConfigError, Problem};
+use crate::read::Given;
+use crate::sections::{self, Sections};
+use crate::values::EnvName;
+use crate::warning::{Warning, Weakness};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+impl Config {
+    /// Reads and checks the text of a configuration file.
+    ///
+    /// `file_name` is named in every error; relative paths in the file are taken from its
+    /// directory. All errors come at once, in the order of the file, except that a file which is
+    /// not TOML is not judged further, and a section with a bad setting is not judged beside the
+    /// others.
+    pub fn from_text(
+        text: &str,
+        file_name: &str,
+    ) -> Result<(Self, Vec<Warning>), Vec<ConfigError>> {
+        let report = Report::new(file_name, text);
+        let (file, mistakes) = DeTable::parse_recoverable(text);
+        for mistake in &mistakes {
+            let span = Span(mistake.span().map_or(0, |span| span.start));
+            let said = mistake.message().replace('\n', ", ");
+            report.error(span, "", Problem::Syntax(said));
+        }
+        if !mistakes.is_empty() {
+            return report.conclude(None);
+        }
+        let sections = Sections::read(file.get_ref(), &report);
+        let judge = Judge {
+            report: &report,
+            directory: Path::new(file_name).parent().unwrap_or(Path::new("")),
+            sources: RefCell::default(),
+        };
+        let config = judge.config(&sections);
+        report.conclude(config)
+    }
+}
+
+/// Judges sections, and gathers the files and variables that they name.
+struct Judge<'r, 't> {
+    report: &'r Report<'t>,
+    directory: &'r Path,
+    sources: RefCell<Vec<Source>>,
+}
+
+impl Judge<'_, '_> {
+    fn config(&self, sections: &Sections) -> Option<Config> {
+        // All parts are judged before any is missed, so that every conflict comes out.
+        let listen = match (&sections.listen, &sections.listen_tls) {
+            (Some(listen), Some(tls)) => Some(self.listen(listen, tls)),
+            _ => None,
+        };
+        let databases = self.databases(&sections.databases);
+        let users = self.users(&sections.users);
+        let auth = listen.as_ref().and_then(|_| self.auth(sections));
+        let mut sources = self.sources.take();
+        sources.sort_by_key(|source| (source.place.line, source.place.column));
+        Some(Config {
+            listen: listen??,
+            tcp: tcp(sections.tcp.as_ref()?),
+            auth: auth?,
+            databases,
+            users,
+            limits: limits(sections.limits.as_ref()?),
+            log: log(sections.log.as_ref()?),
+            process: self.process(sections.process.as_ref()?),
+            sources,
+        })
+    }
+
+    fn process(&self, process: &sections::Process) -> Process {
+        if process.core_dumps.value {
+            self.warn(&process.core_dumps, Weakness::CoreDumps);
+        }
+        Process {
+            core_dumps: process.core_dumps.value,
+        }
+    }
+
+    /// Notes two settings that do not go together, at the one given.
+    fn conflict<T>(&self, setting: &Given<T>, conflict: Conflict) {
+        let problem = Problem::Conflict(conflict);
+        self.report.error(setting.span, setting.key(), problem);
+    }
+
+    /// Notes that the mode never reads the setting, if it is written.
+    fn unused<T>(&self, setting: &Given<T>, mode: &'static str, instead: &'static str) {
+        if setting.written {
+            let conflict = Conflict::Unused {
+                setting: setting.name(),
+                mode,
+                instead,
+            };
+            self.conflict(setting, conflict);
+        }
+    }
+
+    /// Notes what a setting weakens.
+    fn warn<T>(&self, setting: &Given<T>, weakness: Weakness) {
+        self.report.warn(setting.span, setting.key(), weakness);
+    }
+
+    /// Notes that a setting says what one before it said.
+    fn duplicate<T>(&self, setting: &Given<T>, first: Span) {
+        let first = self.report.place(first, "").line;
+        let problem = Problem::Duplicate { first };
+        self.report.error(setting.span, setting.key(), problem);
+    }
+
+    /// A path of the file, from the file's directory, noted as something to read.
+    fn file<T>(&self, setting: &Given<T>, path: &Path, holds: Holds) -> PathBuf {
+        let path = self.directory.join(path);
+        self.note(setting, holds, From::File(path.clone()));
+        path
+    }
+
+    fn optional_file(&self, setting: &Given<Option<PathBuf>>, holds: Holds) -> Option<PathBuf> {
+        let path = setting.value.as_ref()?;
+        Some(self.file(setting, path, holds))
+    }
+
+    fn note<T>(&self, setting: &Given<T>, holds: Holds, from: From) {
+        let place = self.report.place(setting.span, setting.key());
+        let source = Source { place, holds, from };
+        self.sources.borrow_mut().push(source);
+    }
+
+    /// A password from a file or a variable; `user` is the setting without which it is nobody's.
+    fn password(
+        &self,
+        file: &Given<Option<PathBuf>>,
+        env: &Given<Option<EnvName>>,
+        user: &Given<Option<String>>,
+    ) -> Option<SecretSource> {
+        if file.value.is_some() && env.value.is_some() {
+            self.conflict(env, Conflict::TwoPasswords);
+        }
+        let user_missing = Conflict::PasswordWithoutUser { user: user.name() };
+        match (&file.value, &env.value, &user.value) {
+            (Some(_), _, None) => self.conflict(file, user_missing),
+            (None, Some(_), None) => self.conflict(env, user_missing),
+            _ => {}
+        }
+        if let Some(EnvName(name)) = &env.value {
+            self.note(env, Holds::Password, From::Env(name.clone()));
+            return Some(SecretSource::Env(name.clone()));
+        }
+        let path = self.optional_file(file, Holds::Password)?;
+        Some(SecretSource::File(path))
+    }
+}
+
+fn tcp(tcp: &sections::Tcp) -> Tcp {
+    let probes = tcp.tcp_keepcnt.value;
+    Tcp {
+        keepalive: tcp.tcp_keepalive.value,
+        keepidle: tcp.tcp_keepidle.value.0,
+        keepintvl: tcp.tcp_keepintvl.value.0,
+        keepcnt: (probes > 0).then_some(probes),
+    }
+}
+
+fn limits(limits: &sections::Limits) -> Limits {
+    Limits {
+        max_pipeline: limits.max_pipeline.value,
+        cancel_rate: limits.cancel_rate.value,
+        cancel_concurrency: limits.cancel_concurrency.value,
+        cancel_wait_timeout: limits.cancel_wait_timeout.value,
+    }
+}
+
+fn log(log: &sections::Log) -> Log {
+    Log {
+        format: log.format.value,
+        level: log.level.value,
+        connections: log.log_connections.value,
+        disconnections: log.log_disconnections.value,
+    }
+}

@@ -1,0 +1,413 @@
+//! Owns the shape of a checked configuration: plain, immutable values that need no further
+//! judgement. Paths are already resolved against the directory of the configuration file.
+
+use crate::error::Place;
+use crate::words::{
+    ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
+    UnixSocketMethod,
+};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything one configuration file says, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[listen]`: where clients connect.
+    pub listen: Listen,
+    /// `[tcp]`: keepalive on both legs.
+    pub tcp: Tcp,
+    /// `[auth]`: how clients prove who they are.
+    pub auth: Auth,
+    /// `[[database]]`: where sessions go. Names are unique, at least one is there.
+    pub databases: Vec<Database>,
+    /// `[[user]]`: what differs for single users. Names are unique.
+    pub users: Vec<User>,
+    /// `[limits]`: bounds on what a client may cause.
+    pub limits: Limits,
+    /// `[log]`: what is written about sessions.
+    pub log: Log,
+    /// `[process]`: what the process asks of the kernel.
+    pub process: Process,
+    /// Every file and environment variable that a setting names, in the order of the file.
+    pub sources: Vec<Source>,
+}
+
+/// Where clients connect, and how long they may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listen {
+    /// TCP addresses; empty only if there is a Unix socket.
+    pub addresses: Vec<SocketAddr>,
+    /// Length of the queue of connections not yet accepted.
+    pub backlog: u32,
+    /// The Unix-domain socket, if one is named.
+    pub unix_socket: Option<UnixSocket>,
+    /// Number of worker threads.
+    pub workers: Workers,
+    /// Most clients at a time.
+    pub max_client_conn: MaxClientConn,
+    /// Handshake and login together.
+    pub client_login_timeout: Duration,
+    /// How long a client may send nothing outside a transaction.
+    pub client_idle_timeout: Option<Duration>,
+    /// How long a client may send nothing inside a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// How long one query may run.
+    pub query_timeout: Option<Duration>,
+    /// How long sessions may go on after the first SIGTERM.
+    pub drain_timeout: Duration,
+    /// TCP_USER_TIMEOUT of client connections.
+    pub tcp_user_timeout: Option<Duration>,
+    /// Encryption towards clients.
+    pub tls: ListenTls,
+}
+
+/// A Unix-domain socket to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// The socket itself: `<unix_socket_dir>/.s.PGSQL.<port>`.
+    pub path: PathBuf,
+    /// Its permission bits, set before it listens.
+    pub mode: u32,
+}
+
+/// Number of worker threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One per core.
+    PerCore,
+    /// As many as said.
+    Exactly(u32),
+}
+
+/// Most clients at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxClientConn {
+    /// Fitted to RLIMIT_NOFILE.
+    Fitted,
+    /// As many as said.
+    Exactly(u32),
+}
+
+/// Encryption towards clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenTls {
+    /// None: every byte is readable on the network.
+    Disabled,
+    /// TLS is spoken.
+    On(Box<ListenTlsOn>),
+}
+
+/// How TLS is spoken with clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenTlsOn {
+    /// Whether a client may come without TLS.
+    pub clients: Clients,
+    /// Whether TLS may start without SSLRequest (ALPN `postgresql`).
+    pub direct: bool,
+    /// Our certificate chain and key.
+    pub identity: KeyPair,
+    /// Whether clients show certificates.
+    pub client_certificates: ClientCertificates,
+    /// Versions, ciphers and groups.
+    pub options: TlsOptions,
+    /// What to do with an unencrypted CancelRequest for an encrypted session.
+    pub plaintext_cancel: PlaintextCancel,
+}
+
+/// Whether a client may come without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// No.
+    MustEncrypt,
+    /// Yes: the operator said so.
+    MayEncrypt,
+}
+
+/// Whether clients show certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked for.
+    NotAsked,
+    /// Asked for and verified if shown; needed only by method `cert`.
+    Optional(PathBuf),
+    /// Required, and signed by this authority (`verify-ca`).
+    Required(PathBuf),
+    /// Required, and must name the user who logs in (`verify-full`).
+    RequiredForUser(PathBuf),
+}
+
+/// A certificate chain and its private key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The key of the leaf.
+    pub private_key: PathBuf,
+}
+
+/// Versions, ciphers and groups of one leg; the names are OpenSSL's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The lowest version spoken.
+    pub min_version: MinTlsVersion,
+    /// TLS 1.2 cipher list; OpenSSL's own if none is given.
+    pub ciphers: Option<String>,
+    /// TLS 1.3 cipher suites; OpenSSL's own if none are given.
+    pub ciphersuites: Option<String>,
+    /// Key exchange groups; OpenSSL's own if none are given.
+    pub groups: Option<String>,
+}
+
+/// TCP keepalive of both legs. `None` leaves the system's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tcp {
+    /// Whether keepalive probes are sent.
+    pub keepalive: bool,
+    /// Idle time before the first probe.
+    pub keepidle: Option<Duration>,
+    /// Time between probes.
+    pub keepintvl: Option<Duration>,
+    /// Unanswered probes before the connection is dead.
+    pub keepcnt: Option<u32>,
+}
+
+/// How clients prove who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// Over TCP.
+    pub method: Method,
+    /// Over the Unix socket.
+    pub unix_socket_method: UnixSocketMethod,
+    /// SCRAM-SHA-256-PLUS towards clients.
+    pub channel_binding: ChannelBinding,
+    /// File with users and their verifiers or passwords.
+    pub auth_file: Option<PathBuf>,
+    /// Looks users up in a server.
+    pub auth_query: Option<AuthQuery>,
+    /// Which certificate names may log in as whom.
+    pub map: Vec<CertificateMapping>,
+}
+
+/// How to look users up in a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthQuery {
+    /// Whom the query runs as.
+    pub user: String,
+    /// That user's password, if one is needed.
+    pub password: Option<SecretSource>,
+    /// The database it runs in (a configured name); `None` = the one the client asked for.
+    pub dbname: Option<String>,
+    /// The text, with `$1` for the user's name.
+    pub query: String,
+}
+
+/// One `[[auth.map]]`: a certificate that names `certificate` may log in as `user`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateMapping {
+    /// Common name, or a subject alternative name, exactly.
+    pub certificate: String,
+    /// PostgreSQL user.
+    pub user: String,
+}
+
+/// Where a secret lies. It is read by the caller; this crate never sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// One database that clients can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// What clients ask for.
+    pub name: DatabaseName,
+    /// Servers, tried in this order; never empty.
+    pub hosts: Vec<Host>,
+    /// The server's name of the database; `None` = as the client asked.
+    pub dbname: Option<String>,
+    /// Whom to log in as, whoever the client is; `None` = as the client.
+    pub user: Option<DatabaseUser>,
+    /// Connecting, TLS and login together.
+    pub server_connect_timeout: Duration,
+    /// TCP_USER_TIMEOUT of server connections.
+    pub tcp_user_timeout: Option<Duration>,
+    /// Encryption towards these servers.
+    pub tls: ServerTls,
+    /// Where its name stands.
+    pub place: Place,
+}
+
+/// What clients ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseName {
+    /// This name.
+    Named(String),
+    /// `*`: any name that no other section has.
+    Any,
+}
+
+/// A forced server user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseUser {
+    /// Its name.
+    pub name: String,
+    /// Its password, if one is needed.
+    pub password: Option<SecretSource>,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Where it is.
+    pub address: HostAddress,
+    /// Its port.
+    pub port: u16,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostAddress {
+    /// A name to resolve.
+    Name(String),
+    /// An address.
+    Ip(IpAddr),
+    /// The directory of a Unix-domain socket (`.s.PGSQL.<port>`).
+    UnixDir(PathBuf),
+}
+
+/// Encryption towards servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerTls {
+    /// None: every byte is readable on the network.
+    Disabled,
+    /// TLS is spoken.
+    On(Box<ServerTlsOn>),
+}
+
+/// How TLS is spoken with servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTlsOn {
+    /// What makes a server's certificate good.
+    pub trust: ServerTrust,
+    /// Our client certificate.
+    pub identity: Option<KeyPair>,
+    /// How TLS starts.
+    pub negotiation: Negotiation,
+    /// SCRAM-SHA-256-PLUS towards servers.
+    pub channel_binding: ChannelBinding,
+    /// Name for SNI and verification instead of the host's.
+    pub server_name: Option<String>,
+    /// Versions, ciphers and groups.
+    pub options: TlsOptions,
+}
+
+/// What makes a server's certificate good, weakest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerTrust {
+    /// Anything, and plain text where the server has no TLS (`prefer`).
+    AnyOrPlaintext,
+    /// Anything (`require`).
+    Any,
+    /// Signed by this authority, whatever name it bears (`verify-ca`).
+    Authority(PathBuf),
+    /// Its SHA-256 is one of these (`pin`).
+    Pinned(Vec<Sha256>),
+    /// Signed by this authority and made out to the host (`verify-full`).
+    AuthorityAndName(CaSource),
+}
+
+/// Certificate authorities to trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaSource {
+    /// Those of the operating system.
+    System,
+    /// Those of a PEM file.
+    File(PathBuf),
+}
+
+/// SHA-256 of a certificate's DER form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha256(pub [u8; 32]);
+
+/// What differs for one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name the client gives.
+    pub name: String,
+    /// Method over TCP instead of `auth.method`.
+    pub method: Option<Method>,
+    /// Whom to log in as at the server; goes before the database's `user`.
+    pub server_user: Option<DatabaseUser>,
+}
+
+/// Bounds on what a client may cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests of one session that the server has not yet answered.
+    pub max_pipeline: u32,
+    /// Cancel requests per second from one address.
+    pub cancel_rate: u32,
+    /// Cancel connections to servers at a time.
+    pub cancel_concurrency: u32,
+    /// How long one cancel may take.
+    pub cancel_wait_timeout: Duration,
+}
+
+/// What is written about sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// The least important event still written.
+    pub level: LogLevel,
+    /// A line at the start of each session.
+    pub connections: bool,
+    /// A line at the end of each session.
+    pub disconnections: bool,
+}
+
+/// What the process asks of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Whether a crash may write memory, secrets and rows included, to disk.
+    pub core_dumps: bool,
+}
+
+/// A file or environment variable that a setting names, for the caller to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The setting that names it.
+    pub place: Place,
+    /// What it holds.
+    pub holds: Holds,
+    /// Where it is.
+    pub from: From,
+}
+
+/// Where a [`Source`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// What a [`Source`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A PEM certificate chain.
+    Certificate,
+    /// A PEM private key.
+    PrivateKey,
+    /// PEM certificates of authorities.
+    Authorities,
+    /// A password.
+    Password,
+    /// Users with verifiers or passwords.
+    Users,
+}

@@ -1,0 +1,128 @@
+//! Owns the rules between settings: what contradicts what, each with what to do about it.
+
+/// Settings that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Neither a TCP address nor a Unix socket.
+    #[error("nobody could connect: name an address, or a unix_socket_dir")]
+    NothingToListenOn,
+    /// The path of a Unix socket has 107 bytes at most (unix(7)).
+    #[error(
+        "the socket's path would have {length} bytes and the system allows 107; choose a shorter directory"
+    )]
+    SocketPathTooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// TLS without a certificate.
+    #[error(
+        "TLS with clients needs a certificate and a private_key; name both files (mode = \
+         \"disable\" would do without, and show every byte to the network)"
+    )]
+    CertificateNeeded,
+    /// One half of a pair.
+    #[error("{given} is of no use without {missing}; set both, or neither")]
+    HalfPair {
+        /// The one there.
+        given: &'static str,
+        /// The other.
+        missing: &'static str,
+    },
+    /// A setting that the chosen mode never reads.
+    #[error("mode = \"{mode}\" makes no use of {setting}; remove it, or choose {instead}")]
+    Unused {
+        /// The setting.
+        setting: &'static str,
+        /// The mode.
+        mode: &'static str,
+        /// The modes that read it, in words.
+        instead: &'static str,
+    },
+    /// Certificates of clients cannot be judged without an authority.
+    #[error("{wanted} needs client_ca in [listen.tls], the certificate authority of your clients")]
+    ClientCaNeeded {
+        /// What needs it.
+        wanted: &'static str,
+    },
+    /// `verify-ca` with the system's authorities, who sign for anybody.
+    #[error(
+        "mode = \"verify-ca\" needs ca = the file of your own authority: the system's sign for \
+         anybody, so only mode = \"verify-full\" makes sense with them"
+    )]
+    AnybodysCertificate,
+    /// Mode pin without pins.
+    #[error(
+        "mode = \"pin\" needs pin = \"sha256:…\"; `openssl x509 -in server.crt -noout -fingerprint \
+         -sha256` prints it"
+    )]
+    PinNeeded,
+    /// Direct TLS has no way back to plain text.
+    #[error(
+        "negotiation = \"direct\" needs a mode that always encrypts; \"verify-full\" is the safe one"
+    )]
+    DirectNeedsTls,
+    /// No channel to bind to.
+    #[error("channel_binding = \"require\" needs a mode that always encrypts")]
+    BindingNeedsTls,
+    /// Only SCRAM binds to the channel.
+    #[error(
+        "channel_binding = \"require\" needs method = \"scram-sha-256\", which alone can do it"
+    )]
+    BindingNeedsScram,
+    /// PostgreSQL speaks no TLS over Unix sockets.
+    #[error(
+        "PostgreSQL speaks no TLS over a Unix socket; write mode = \"disable\" in [database.tls], or name the host"
+    )]
+    UnixHostWithTls,
+    /// A list of ports that does not fit the hosts.
+    #[error("there are {ports} ports for {hosts} hosts; give one port, or one for each host")]
+    PortsDoNotFit {
+        /// Number of ports.
+        ports: usize,
+        /// Number of hosts.
+        hosts: usize,
+    },
+    /// A password without its user.
+    #[error("whose password? Set {user} as well")]
+    PasswordWithoutUser {
+        /// The setting for the user.
+        user: &'static str,
+    },
+    /// Two places for one secret.
+    #[error("the password comes from a file or from a variable, not from both; remove one")]
+    TwoPasswords,
+    /// Trust that the listener does not allow.
+    #[error("\"trust\" lets anybody in; if that is wanted, set allow_trust = true in [listen]")]
+    TrustNotAllowed,
+    /// A method that must not run in plain text.
+    #[error("method = \"{method}\" works inside TLS only; set mode = \"require\" in [listen.tls]")]
+    MethodNeedsTls {
+        /// The method.
+        method: &'static str,
+    },
+    /// A method that needs to know users, and no place to look them up.
+    #[error(
+        "nobody could log in with \"{method}\": name the users with auth_file, or look them up with auth_user"
+    )]
+    NoUsers {
+        /// The method.
+        method: &'static str,
+    },
+    /// A setting of auth_query without auth_user.
+    #[error("{setting} is read only when users are looked up; set auth_user as well")]
+    AuthUserNeeded {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A database that is not configured.
+    #[error("no [[database]] has this name; name one that exists, or add it")]
+    NoSuchDatabase,
+    /// Without `$1` the query would look up the same user for everybody.
+    #[error("the query must use $1, which stands for the user's name")]
+    QueryWithoutUser,
+    /// A mapping that nothing reads.
+    #[error(
+        "certificate names are read by method = \"cert\" and by mode = \"verify-full\" in [listen.tls]; choose one, or remove this"
+    )]
+    MapUnused,
+}

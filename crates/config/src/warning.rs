@@ -1,0 +1,53 @@
+//! Owns what a configuration may say but should know: everything that weakens a default.
+
+use crate::error::Place;
+
+/// One thing that a configuration weakens.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {weakness}")]
+pub struct Warning {
+    /// Where.
+    pub place: Place,
+    /// What, and what would be stronger.
+    pub weakness: Weakness,
+}
+
+/// What is weakened, and what would be stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Weakness {
+    /// No TLS with clients.
+    #[error("clients send and receive everything unencrypted; \"require\" encrypts it")]
+    PlaintextClients,
+    /// Clients may come without TLS.
+    #[error("clients may send and receive everything unencrypted; \"require\" encrypts it")]
+    PlaintextAllowed,
+    /// No TLS with servers.
+    #[error(
+        "passwords and rows travel to and from this server unencrypted; \"verify-full\" is safe"
+    )]
+    PlaintextServer,
+    /// Plain text if the server, or anyone in between, says so.
+    #[error("anyone between here and the server can switch TLS off; \"verify-full\" is safe")]
+    PlaintextFallback,
+    /// Any certificate is taken.
+    #[error(
+        "any certificate is taken, so anyone in between can be the server; \"verify-full\" is safe"
+    )]
+    UnverifiedServer,
+    /// Anybody gets in.
+    #[error("anybody who can connect gets in as anybody; \"scram-sha-256\" asks for a proof")]
+    Trust,
+    /// MD5 verifiers.
+    #[error(
+        "whoever steals an md5 verifier can log in with it; \"scram-sha-256\" has no such weakness"
+    )]
+    Md5,
+    /// Unencrypted cancel requests.
+    #[error(
+        "a cancel key sent unencrypted can be read and used to cancel queries; \"refuse\" is safe"
+    )]
+    PlaintextCancel,
+    /// Core dumps.
+    #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
+    CoreDumps,
+}

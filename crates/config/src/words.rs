@@ -1,0 +1,182 @@
+//! Owns the settings whose value is one of a few words: each word stands once, beside the meaning
+//! that the help and the reference print.
+
+use crate::error::Problem;
+use crate::nearest;
+use crate::read::{Bad, Read, Value};
+use crate::setting::{Bounds, Kind, Unit, Word};
+
+macro_rules! choice {
+    (
+        $(#[doc = $text:literal])+
+        $visibility:vis enum $name:ident {
+            $( $(#[doc = $meaning:literal])+ $variant:ident = $word:literal, )+
+        }
+    ) => {
+        $(#[doc = $text])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $visibility enum $name {
+            $( $(#[doc = $meaning])+ $variant, )+
+        }
+
+        impl $name {
+            /// The words of the configuration with their meanings.
+            pub const WORDS: &'static [Word] = &[
+                $( Word { word: $word, meaning: concat!($($meaning),+) }, )+
+            ];
+
+            /// The word of the configuration.
+            pub fn word(self) -> &'static str {
+                match self { $( Self::$variant => $word, )+ }
+            }
+        }
+
+        impl Read for $name {
+            const KIND: Kind = Kind { name: "one of", unit: Unit::None, words: Self::WORDS };
+
+            fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+                match value.text(Self::KIND.name)? {
+                    $( $word => Ok(Self::$variant), )+
+                    other => Err(value.bad(Problem::UnknownWord {
+                        words: Self::WORDS,
+                        nearest: nearest::word(other, Self::WORDS.iter().map(|word| word.word)),
+                    })),
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Encryption towards clients.
+    pub(crate) enum ListenMode {
+        /// no TLS at all: passwords and rows are readable on the network
+        Disable = "disable",
+        /// clients may come without TLS: those that do are readable on the network
+        Allow = "allow",
+        /// the same as allow, for those who know it from PgBouncer
+        Prefer = "prefer",
+        /// every client must use TLS
+        Require = "require",
+        /// every client must use TLS and show a certificate that client_ca has signed
+        VerifyCa = "verify-ca",
+        /// as verify-ca, and the certificate must name the user who logs in
+        VerifyFull = "verify-full",
+    }
+}
+
+choice! {
+    /// Encryption towards servers.
+    pub(crate) enum ServerMode {
+        /// no TLS at all: passwords and rows are readable on the network
+        Disable = "disable",
+        /// TLS if the server offers it, else plain text: anyone in between can switch TLS off
+        Prefer = "prefer",
+        /// TLS always, but any certificate will do: anyone in between can be the server
+        Require = "require",
+        /// the certificate must be signed by ca, whatever name it bears
+        VerifyCa = "verify-ca",
+        /// the certificate must be signed by ca and made out to the host
+        VerifyFull = "verify-full",
+        /// the certificate must be one whose SHA-256 is in pin
+        Pin = "pin",
+    }
+}
+
+choice! {
+    /// What to do with an unencrypted CancelRequest for an encrypted session.
+    pub enum PlaintextCancel {
+        /// it is dropped and logged
+        Refuse = "refuse",
+        /// it cancels; its key could be read on the network, and is good for cancelling only
+        Accept = "accept",
+    }
+}
+
+choice! {
+    /// The lowest TLS version spoken.
+    pub enum MinTlsVersion {
+        /// TLS 1.2 and 1.3
+        Tls12 = "TLSv1.2",
+        /// TLS 1.3 only
+        Tls13 = "TLSv1.3",
+    }
+}
+
+choice! {
+    /// How clients prove over TCP who they are.
+    pub enum Method {
+        /// SCRAM, with channel binding inside TLS; users with md5 verifiers are refused
+        ScramSha256 = "scram-sha-256",
+        /// SCRAM for users with a SCRAM verifier, MD5 for the others
+        Md5 = "md5",
+        /// the password itself, asked for inside TLS only, checked or used once towards the server
+        Password = "password",
+        /// the client's certificate, which must name the user
+        Cert = "cert",
+        /// no proof at all; needs listen.allow_trust = true
+        Trust = "trust",
+    }
+}
+
+choice! {
+    /// How clients prove over the Unix socket who they are.
+    pub enum UnixSocketMethod {
+        /// the operating system's user name must be the PostgreSQL user's
+        Peer = "peer",
+        /// SCRAM; users with md5 verifiers are refused
+        ScramSha256 = "scram-sha-256",
+        /// SCRAM for users with a SCRAM verifier, MD5 for the others
+        Md5 = "md5",
+        /// no proof at all; needs listen.allow_trust = true
+        Trust = "trust",
+    }
+}
+
+choice! {
+    /// Whether SCRAM is bound to the TLS channel (SCRAM-SHA-256-PLUS, RFC 5929).
+    pub enum ChannelBinding {
+        /// never
+        Disable = "disable",
+        /// wherever both ends can
+        Prefer = "prefer",
+        /// always; an end that cannot is refused
+        Require = "require",
+    }
+}
+
+choice! {
+    /// How TLS with a server starts.
+    pub enum Negotiation {
+        /// by SSLRequest, which every PostgreSQL understands
+        Postgres = "postgres",
+        /// at once, with ALPN: one round trip less, PostgreSQL 17 or later
+        Direct = "direct",
+    }
+}
+
+choice! {
+    /// Who reads the log.
+    pub enum LogFormat {
+        /// people: one readable line per event
+        Human = "human",
+        /// machines: one JSON object per event
+        Json = "json",
+    }
+}
+
+choice! {
+    /// The least important event still logged.
+    pub enum LogLevel {
+        /// what needs somebody
+        Error = "error",
+        /// what may need somebody
+        Warn = "warn",
+        /// the start and end of sessions, too
+        Info = "info",
+        /// the steps of sessions, too
+        Debug = "debug",
+        /// everything but payload
+        Trace = "trace",
+    }
+}
