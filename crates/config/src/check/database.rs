@@ -73,7 +73,7 @@ impl Judge<'_, '_> {
                 port: port_of(index)?,
             })
         };
-        let fitted = hosts.iter().enumerate().map(host).collect();
+        let fitted: Option<Vec<_>> = hosts.iter().enumerate().map(host).collect();
         if fitted.is_none() {
             let conflict = Conflict::PortsDoNotFit {
                 ports: ports.len(),
