@@ -1,1 +1,21 @@
-//! Placeholder of the crate's first content.
+//! The heart: what a client and a server may say to each other, as a pure function of bytes.
+//!
+//! Owns the greeting before TLS, the start of a client, the login to a server, the ledger of owed
+//! replies, the relay between the two, and every fault with what the client reads of it. Takes and
+//! gives plaintext buffers. Never touches a socket, a clock, a random generator or TLS.
+
+pub mod arrival;
+pub mod cancel;
+mod client;
+pub mod fault;
+pub mod farewell;
+pub mod greeting;
+pub mod ledger;
+pub mod login;
+pub mod lookup;
+pub mod relay;
+mod server;
+pub mod welcome;
+
+pub use client::ClientStream;
+pub use server::{Reported, Server};

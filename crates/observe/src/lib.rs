@@ -1,1 +1,0 @@
-//! Placeholder of the crate's first content.

@@ -1,0 +1,127 @@
+//! Owns what Portcullis knows of one server connection: what it owes, its transaction status, the
+//! parameters it reported, who it is. Made by a login, lent to a client.
+
+use crate::fault::{Fault, FaultKind, Side};
+use crate::ledger::{Ledger, OutOfTurn, Status};
+use buf::Secret;
+use wire::from_server::{BackendKeyData, ParameterStatus};
+use wire::{Message, ProtocolVersion};
+
+/// One server connection after its login.
+#[derive(Debug)]
+pub struct Server {
+    /// What it owes.
+    pub ledger: Ledger,
+    /// Bytes of the current frame that pass without being looked at.
+    pub(crate) passing: usize,
+    /// Status of the last ReadyForQuery.
+    pub status: Status,
+    /// What it reported.
+    pub reported: Reported,
+    /// Process id and cancel key; some servers have none.
+    pub key: Option<BackendKeyData>,
+    /// The version that both sides agreed on.
+    pub version: ProtocolVersion,
+    /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
+    pub ending: bool,
+}
+
+impl Server {
+    /// A connection whose login has just ended with ReadyForQuery.
+    pub fn new(version: ProtocolVersion, key: Option<BackendKeyData>, reported: Reported) -> Server {
+        Server {
+            ledger: Ledger::new(),
+            passing: 0,
+            status: Status::Idle,
+            reported,
+            key,
+            version,
+            ending: false,
+        }
+    }
+
+    /// True if the stream to the client stands between two frames, so that a message of our own
+    /// may follow.
+    pub fn between_frames(&self) -> bool {
+        self.passing == 0
+    }
+
+    /// True if nothing is under way: no debt, no transaction.
+    pub fn is_idle(&self) -> bool {
+        self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
+    }
+
+    /// Notes a ParameterStatus.
+    pub(crate) fn report(&mut self, body: &[u8]) -> Result<(), Fault> {
+        self.reported.note(body)
+    }
+
+    /// Settles a reply.
+    #[inline]
+    pub(crate) fn reply(&mut self, tag: u8) -> Result<(), Fault> {
+        self.ledger.reply(tag).map_err(turn)
+    }
+
+    /// Settles a ReadyForQuery and notes its status.
+    #[inline]
+    pub(crate) fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
+        self.status = match body {
+            [byte] => Status::from_byte(*byte),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            Fault::new(
+                Side::Server,
+                FaultKind::Malformed {
+                    tag: b'Z',
+                    what: "transaction status",
+                },
+            )
+        })?;
+        self.ledger.ready().map_err(turn)
+    }
+}
+
+fn turn(out_of_turn: OutOfTurn) -> Fault {
+    Fault::new(Side::Server, out_of_turn)
+}
+
+/// The parameters that a server reported, with their latest values. Values may come from clients
+/// (`application_name`), so they are wiped.
+#[derive(Debug, Default)]
+pub struct Reported {
+    values: Vec<(Box<str>, Secret)>,
+}
+
+impl Reported {
+    /// PostgreSQL 18 reports 15; a server that reports more names than this is not one.
+    const NAMES_MAX: usize = 64;
+    /// Bytes of a name; PostgreSQL cuts identifiers to 63.
+    const NAME_BYTES_MAX: usize = 63;
+
+    /// Takes in a ParameterStatus.
+    pub(crate) fn note(&mut self, body: &[u8]) -> Result<(), Fault> {
+        let absurd = |what| Fault::new(Side::Server, FaultKind::Malformed { tag: b'S', what });
+        let status = ParameterStatus::decode(body).map_err(|_| absurd("two strings"))?;
+        let name = std::str::from_utf8(&status.name).map_err(|_| absurd("name"))?;
+        if name.is_empty() || name.len() > Self::NAME_BYTES_MAX {
+            return Err(absurd("length of the name"));
+        }
+        let value = Secret::new(&status.value);
+        let known = self.values.iter().position(|(known, _)| **known == *name);
+        match known {
+            Some(at) => self.values[at].1 = value,
+            None if self.values.len() >= Self::NAMES_MAX => {
+                return Err(absurd("number of parameters"));
+            }
+            None => self.values.push((name.into(), value)),
+        }
+        Ok(())
+    }
+
+    /// The latest value of a parameter.
+    pub fn value(&self, name: &str) -> Option<&[u8]> {
+        let found = self.values.iter().find(|(known, _)| **known == *name);
+        found.map(|(_, value)| value.expose())
+    }
+}

@@ -1,0 +1,270 @@
+//! Owns our end towards one peer: a socket, a TLS engine and four buffers.
+//!
+//! Takes the worker's buffers while bytes are in them. The only way of plaintext to the socket is
+//! through the engine: `plain_out` → [`Engine::send`] → `cipher_out` → [`Socket::poll_write`].
+//! Never knows what the plaintext means.
+
+use crate::lend;
+use crate::socket::Socket;
+use buf::{Cipher, Plain};
+use session::fault::{Fault, FaultKind, Side};
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use tls::{EndOfInput, Engine, Handshake, Received, TlsFault};
+
+/// Ciphertext taken from a socket with one read.
+const READ_MAX: usize = 64 * 1024;
+
+/// Our end towards one peer.
+pub struct Port {
+    side: Side,
+    pub(crate) socket: Socket,
+    engine: Engine,
+    cipher_in: Cipher,
+    /// Plaintext that came and isn't consumed yet.
+    pub plain_in: Plain,
+    /// Plaintext that waits to be encrypted.
+    pub plain_out: Plain,
+    cipher_out: Cipher,
+    input: Input,
+    /// Ciphertext bytes from and to the peer.
+    pub bytes_in: u64,
+    /// Ciphertext bytes to the peer.
+    pub bytes_out: u64,
+}
+
+/// Where the incoming stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// The socket decides.
+    Open,
+    /// The engine holds more than it delivered.
+    Pending,
+    /// close_notify came, or the socket ended.
+    Ended,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// Plaintext, perhaps none (a KeyUpdate).
+    Bytes,
+    /// The end of the stream.
+    End(EndOfInput),
+}
+
+impl Port {
+    /// A port over a socket on which `received` has been read already.
+    pub fn new(side: Side, socket: Socket, engine: Engine, received: Cipher) -> Port {
+        Port {
+            side,
+            socket,
+            engine,
+            input: if received.is_empty() {
+                Input::Open
+            } else {
+                Input::Pending
+            },
+            cipher_in: received,
+            plain_in: Plain::none(),
+            plain_out: Plain::none(),
+            cipher_out: Cipher::none(),
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
+    /// The engine, for its facts.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// True while anything waits to be encrypted or written.
+    #[inline]
+    pub fn has_output(&self) -> bool {
+        !self.plain_out.is_empty() || !self.cipher_out.is_empty()
+    }
+
+    /// Reads once and decrypts. Ready without bytes means that only TLS had something to say.
+    #[inline]
+    pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrived, Fault>> {
+        if self.input == Input::Ended {
+            return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
+        }
+        if self.input == Input::Open {
+            lend::borrow_cipher(&mut self.cipher_in);
+            match self.socket.poll_read(cx, &mut self.cipher_in, READ_MAX) {
+                Poll::Pending => {
+                    lend::give_back_cipher(&mut self.cipher_in);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => {
+                    self.input = Input::Ended;
+                    return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
+                }
+                Poll::Ready(Ok(count)) => self.bytes_in += count as u64,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.io("reading", &error))),
+            }
+        }
+        lend::borrow_plain(&mut self.plain_in);
+        lend::borrow_cipher(&mut self.cipher_out);
+        let received =
+            self.engine
+                .receive(&mut self.cipher_in, &mut self.plain_in, &mut self.cipher_out);
+        lend::give_back_cipher(&mut self.cipher_in);
+        lend::give_back_cipher(&mut self.cipher_out);
+        self.input = match received {
+            Ok(Received::Open) => Input::Open,
+            Ok(Received::More) => Input::Pending,
+            Ok(Received::Closed) => Input::Ended,
+            Err(fault) => return Poll::Ready(Err(self.tls(&fault))),
+        };
+        Poll::Ready(Ok(Arrived::Bytes))
+    }
+
+    /// Encrypts and writes until nothing waits any more.
+    #[inline]
+    pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        while self.has_output() {
+            if !self.plain_out.is_empty() {
+                lend::borrow_cipher(&mut self.cipher_out);
+                let sent = self.engine.send(&mut self.plain_out, &mut self.cipher_out);
+                lend::give_back_plain(&mut self.plain_out);
+                if let Err(fault) = sent {
+                    return Poll::Ready(Err(self.tls(&fault)));
+                }
+            }
+            let before = self.cipher_out.len();
+            let written = self.socket.poll_write(cx, &mut self.cipher_out);
+            self.bytes_out += (before - self.cipher_out.len()) as u64;
+            if let Err(error) = ready!(written) {
+                return Poll::Ready(Err(self.io("writing", &error)));
+            }
+        }
+        lend::give_back_cipher(&mut self.cipher_out);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands empty buffers back to the worker.
+    #[inline]
+    pub fn rest(&mut self) {
+        lend::give_back_plain(&mut self.plain_in);
+        lend::give_back_plain(&mut self.plain_out);
+    }
+
+    /// [`poll_send`](Self::poll_send), awaited.
+    pub async fn send(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_send(cx)).await
+    }
+
+    /// [`poll_receive`](Self::poll_receive), awaited.
+    pub async fn receive(&mut self) -> Result<Arrived, Fault> {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    /// Gives `plain_out` a buffer, so that messages can be put into it.
+    pub fn room(&mut self) -> &mut Plain {
+        lend::borrow_plain(&mut self.plain_out);
+        &mut self.plain_out
+    }
+
+    /// Carries the TLS handshake through.
+    pub async fn handshake(&mut self) -> Result<(), Fault> {
+        loop {
+            lend::borrow_cipher(&mut self.cipher_in);
+            lend::borrow_cipher(&mut self.cipher_out);
+            let step = self
+                .engine
+                .handshake(&mut self.cipher_in, &mut self.cipher_out);
+            // What was produced goes out first, also the alert of a failure.
+            let sent = self.send().await;
+            match step {
+                Err(fault) => return Err(self.tls(&fault)),
+                Ok(Handshake::Done) => {
+                    sent?;
+                    self.input = if self.cipher_in.is_empty() {
+                        Input::Open
+                    } else {
+                        Input::Pending
+                    };
+                    lend::give_back_cipher(&mut self.cipher_in);
+                    return Ok(());
+                }
+                Ok(Handshake::Reading) => sent?,
+            }
+            let read = {
+                let (socket, cipher_in) = (&mut self.socket, &mut self.cipher_in);
+                poll_fn(|cx| socket.poll_read(cx, cipher_in, READ_MAX)).await
+            };
+            match read {
+                Ok(0) => return Err(Fault::new(self.side, FaultKind::Lost { truncated: true })),
+                Ok(count) => self.bytes_in += count as u64,
+                Err(error) => return Err(self.io("reading", &error)),
+            }
+        }
+    }
+
+    /// Sends what waits, says goodbye in TLS and TCP, and takes in what still comes, so that the
+    /// peer's kernel doesn't throw our last words away (a reset would). Bounded by the caller's
+    /// deadline and in bytes.
+    pub async fn close(mut self) {
+        const DISCARD_MAX: u64 = 1 << 20;
+        let _ = self.send().await;
+        lend::borrow_cipher(&mut self.cipher_out);
+        self.engine.close(&mut self.cipher_out);
+        if self.send().await.is_err() {
+            return;
+        }
+        if poll_fn(|cx| self.socket.poll_shutdown(cx)).await.is_err() {
+            return;
+        }
+        self.plain_in.clear();
+        let end = self.bytes_in + DISCARD_MAX;
+        lend::borrow_cipher(&mut self.cipher_in);
+        self.cipher_in.clear();
+        while self.bytes_in < end {
+            let read = {
+                let (socket, cipher_in) = (&mut self.socket, &mut self.cipher_in);
+                poll_fn(|cx| socket.poll_read(cx, cipher_in, READ_MAX)).await
+            };
+            match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    self.bytes_in += count as u64;
+                    self.cipher_in.clear();
+                }
+            }
+        }
+    }
+
+    fn io(&self, phase: &'static str, error: &std::io::Error) -> Fault {
+        Fault::new(
+            self.side,
+            FaultKind::Io {
+                phase,
+                cause: error.to_string(),
+            },
+        )
+    }
+
+    fn tls(&self, fault: &TlsFault) -> Fault {
+        Fault::new(
+            self.side,
+            FaultKind::Tls {
+                cause: fault.to_string(),
+            },
+        )
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.plain_in.clear();
+        self.plain_out.clear();
+        self.cipher_in.clear();
+        self.cipher_out.clear();
+        self.rest();
+        lend::give_back_cipher(&mut self.cipher_in);
+        lend::give_back_cipher(&mut self.cipher_out);
+    }
+}

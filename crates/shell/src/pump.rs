@@ -1,0 +1,188 @@
+//! Owns the loop that moves a linked session's bytes: read → decrypt → relay → encrypt → write, a
+//! bounded number of turns, then sleep.
+//!
+//! What flows back is only credit: a side is read only while nothing waits to be written to the
+//! other, so each direction holds what one read produced and never more. Knows no message; what
+//! may pass is [`session::relay`]'s business.
+
+use crate::lend::PLAIN_BYTES;
+use crate::port::{Arrived, Port};
+use crate::watch::Watch;
+use session::fault::{Fault, FaultKind, Side};
+use session::relay::{Relayed, to_client, to_server};
+use session::{ClientStream, Server};
+use std::task::{Context, Poll};
+use tls::{EndOfInput, Engine};
+
+/// Turns before other sessions of the worker get theirs.
+const TURNS_MAX: usize = 16;
+
+/// Client, server and what lies between them.
+pub struct Pump {
+    /// Our end towards the client.
+    pub client: Port,
+    /// Our end towards the server.
+    pub server: Port,
+    /// How far the client's stream of frames is.
+    pub stream: ClientStream,
+    /// The server connection's state.
+    pub link: Server,
+    /// Deadlines and the client's hang-up.
+    pub watch: Watch,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The client sent Terminate.
+    Terminated,
+    /// The client closed without Terminate.
+    ClientGone {
+        /// TLS was cut, not closed.
+        truncated: bool,
+    },
+    /// The server said why in a FATAL ErrorResponse, and closed.
+    ServerEnded,
+    /// Something broke.
+    Fault(Fault),
+}
+
+enum Turn {
+    Moved,
+    Still,
+    End(Ending),
+}
+
+impl Pump {
+    /// Runs until the session ends.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        for _ in 0..TURNS_MAX {
+            match self.turn(cx) {
+                Ok(Turn::Moved) => {}
+                Ok(Turn::Still) => {
+                    self.client.rest();
+                    self.server.rest();
+                    return self.sleep(cx);
+                }
+                Ok(Turn::End(ending)) => return Poll::Ready(ending),
+                Err(fault) => return Poll::Ready(Ending::Fault(fault)),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One turn of both directions.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+        let from_client = self.upstream(cx)?;
+        if let Turn::End(_) = from_client {
+            return Ok(from_client);
+        }
+        let from_server = self.downstream(cx)?;
+        Ok(match (from_client, from_server) {
+            (_, Turn::End(ending)) => Turn::End(ending),
+            (Turn::Still, Turn::Still) => Turn::Still,
+            _ => Turn::Moved,
+        })
+    }
+
+    /// Client to server.
+    #[inline]
+    fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+        if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
+            return Ok(Turn::Still);
+        }
+        let mut turn = Turn::Still;
+        let mut end = None;
+        if may_receive(&self.client) {
+            match self.client.poll_receive(cx)? {
+                Poll::Ready(Arrived::Bytes) => turn = Turn::Moved,
+                Poll::Ready(Arrived::End(kind)) => end = Some(kind),
+                Poll::Pending => {}
+            }
+        }
+        if !self.client.plain_in.is_empty() {
+            let before = self.client.plain_in.len();
+            let relayed = to_server(
+                &mut self.stream,
+                &mut self.link,
+                &mut self.client.plain_in,
+                self.server.room(),
+            );
+            if self.client.plain_in.len() != before {
+                turn = Turn::Moved;
+                self.watch.moved();
+            }
+            let _ = self.server.poll_send(cx)?;
+            if relayed? == Relayed::Terminated {
+                return Ok(Turn::End(Ending::Terminated));
+            }
+        }
+        match end {
+            Some(kind) => Ok(Turn::End(Ending::ClientGone {
+                truncated: kind == EndOfInput::Truncated,
+            })),
+            None => Ok(turn),
+        }
+    }
+
+    /// Server to client.
+    #[inline]
+    fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+        if self.client.has_output() && self.client.poll_send(cx)?.is_pending() {
+            return Ok(Turn::Still);
+        }
+        let mut turn = Turn::Still;
+        let mut end = None;
+        if may_receive(&self.server) {
+            match self.server.poll_receive(cx) {
+                Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
+                Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
+                Poll::Ready(Err(fault)) => return Err(fault),
+                Poll::Pending => {}
+            }
+        }
+        if !self.server.plain_in.is_empty() {
+            let before = self.server.plain_in.len();
+            let relayed = to_client(
+                &mut self.link,
+                &mut self.server.plain_in,
+                self.client.room(),
+            );
+            if self.server.plain_in.len() != before {
+                turn = Turn::Moved;
+                self.watch.moved();
+            }
+            let sent = self.client.poll_send(cx)?;
+            if relayed? == Relayed::ServerEnding {
+                self.link.ending = true;
+            }
+            if sent.is_pending() {
+                return Ok(turn);
+            }
+        }
+        match end {
+            Some(_) if self.link.ending => Ok(Turn::End(Ending::ServerEnded)),
+            Some(kind) => Err(Fault::new(
+                Side::Server,
+                FaultKind::Lost {
+                    truncated: kind == EndOfInput::Truncated,
+                },
+            )),
+            None => Ok(turn),
+        }
+    }
+
+    /// Nothing moves: watch deadlines, and a client that isn't being read.
+    fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let unread = self.server.has_output() || !may_receive(&self.client);
+        self.watch
+            .poll(cx, unread, &self.client.socket, &self.link)
+    }
+}
+
+/// True if a record's plaintext fits.
+#[inline]
+fn may_receive(port: &Port) -> bool {
+    PLAIN_BYTES - port.plain_in.len() >= Engine::PLAIN_MIN
+}

@@ -1,0 +1,226 @@
+//! Owns what the shell has to be told: plain values, checked and built by the caller, never changed
+//! while the proxy runs. The binary makes them from the configuration file; tests make them by hand.
+
+use auth::{AnswerRules, GateRules, Method, MockSecret, Verifier};
+use buf::Secret;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tls::{ListenerContext, ServerContext, ServerName};
+
+/// Everything.
+pub struct Setup {
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// Where they may go.
+    pub databases: Vec<Database>,
+    /// How they prove who they are.
+    pub auth: Authentication,
+    /// How much of everything.
+    pub limits: Limits,
+    /// How long for everything.
+    pub timeouts: Timeouts,
+    /// Options of TCP sockets.
+    pub tcp: TcpOptions,
+    /// Worker threads; at least one.
+    pub workers: usize,
+}
+
+/// One address that clients connect to.
+pub struct Listener {
+    /// Where.
+    pub address: Address,
+    /// How.
+    pub tls: ListenerTls,
+    /// What becomes of a CancelRequest outside TLS.
+    pub plaintext_cancel: PlaintextCancel,
+    /// How clients of this listener prove who they are: Unix sockets have `peer`.
+    pub method: Method,
+    /// What decides about a proof: binding, certificate map, whether `trust` is named here.
+    pub rules: GateRules,
+    /// The client certificates this listener asks for are verified when they come.
+    pub verifies_clients: bool,
+}
+
+/// An address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix-domain socket with its file mode.
+    Unix {
+        /// Path of the socket.
+        path: PathBuf,
+        /// Permission bits, set before listening.
+        mode: u32,
+    },
+}
+
+/// Whether clients speak TLS.
+pub enum ListenerTls {
+    /// They must.
+    Required(ListenerContext),
+    /// They may: the operator spelled out a mode that lets clients in unencrypted.
+    Optional(ListenerContext),
+    /// They can't: the operator spelled it out, or the listener is a Unix-domain socket.
+    UnencryptedByConfiguration,
+}
+
+/// What becomes of a CancelRequest that comes unencrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaintextCancel {
+    /// It is refused and logged.
+    Refuse,
+    /// It is carried out: its key could be read on the way.
+    Accept,
+}
+
+/// A database that clients can ask for.
+pub struct Database {
+    /// The name clients use; `None` takes every name that no other entry has.
+    pub name: Option<String>,
+    /// Its name on the server; `None` for the name that the client used.
+    pub dbname: Option<String>,
+    /// The servers, tried in order.
+    pub hosts: Vec<Host>,
+    /// How Portcullis logs in.
+    pub login: Login,
+    /// Connections at once; `None` without a limit.
+    pub connections_max: Option<usize>,
+}
+
+/// One server address and how to get there.
+#[derive(Clone)]
+pub struct Host {
+    /// Name or address, as configured.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Encryption.
+    pub tls: ServerTls,
+    /// What decides about our login to it: channel binding, passwords in clear text.
+    pub rules: AnswerRules,
+}
+
+/// Encryption towards a server.
+#[derive(Clone)]
+pub enum ServerTls {
+    /// Without it there is no connection.
+    Required {
+        /// What is verified.
+        context: ServerContext,
+        /// The name to verify and to send as SNI.
+        name: ServerName,
+        /// How TLS begins.
+        negotiation: Negotiation,
+        /// Whether the mode checks the certificate (verify-ca, verify-full, pin).
+        verified: bool,
+    },
+    /// If the server has it; spelled out by the operator.
+    Preferred {
+        /// What is verified.
+        context: ServerContext,
+        /// The name to send as SNI.
+        name: ServerName,
+    },
+    /// Never; spelled out by the operator.
+    UnencryptedByConfiguration,
+}
+
+/// How TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Negotiation {
+    /// SSLRequest first.
+    Postgres,
+    /// At once, with ALPN (PostgreSQL 17 and later).
+    Direct,
+}
+
+/// Who Portcullis is towards the server.
+pub enum Login {
+    /// The client's role, with what the client's login has shown or the users file holds.
+    AsClient,
+    /// One role for all clients of this database.
+    Forced {
+        /// The role.
+        user: auth::ServerUser,
+        /// Its password; `None` if the certificate or the server's trust is enough.
+        password: Option<Secret>,
+    },
+}
+
+/// How clients prove who they are.
+pub struct Authentication {
+    /// Verifiers by user.
+    pub users: HashMap<String, Verifier>,
+    /// Other methods for some users.
+    pub methods: HashMap<String, Method>,
+    /// Where to ask for users that the file doesn't have.
+    pub query: Option<AuthQuery>,
+    /// Secret of the salts that unknown users are shown.
+    pub mock: MockSecret,
+}
+
+/// Looking a verifier up in a database.
+pub struct AuthQuery {
+    /// The role that asks.
+    pub user: auth::AuthQueryUser,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The statement, with `$1` for the user's name.
+    pub text: String,
+    /// The database to ask in; `None` for the one that the client wants.
+    pub database: Option<String>,
+}
+
+/// Bounds.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Clients at once.
+    pub max_client_conn: usize,
+    /// Cancel requests at once.
+    pub cancels_max: usize,
+    /// PBKDF2 derivations at once.
+    pub derivations_max: usize,
+}
+
+/// Deadlines. Zero switches off those that say so.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// Greeting, handshake and login of a client in all.
+    pub client_login: Duration,
+    /// Name look-up, TCP, TLS and login to a server in all.
+    pub server_connect: Duration,
+    /// Waiting for a free connection.
+    pub query_wait: Duration,
+    /// Client silent outside a transaction; zero: off.
+    pub client_idle: Duration,
+    /// Client silent inside a transaction; zero: off.
+    pub idle_transaction: Duration,
+    /// Server busy with one request; zero: off.
+    pub query: Duration,
+    /// From the first SIGTERM to the cut.
+    pub drain: Duration,
+    /// Saying goodbye to one peer.
+    pub close: Duration,
+    /// Waiting for the server to act on a cancel.
+    pub cancel: Duration,
+}
+
+/// Options of TCP sockets, on both legs.
+#[derive(Debug, Clone, Default)]
+pub struct TcpOptions {
+    /// Probe silent connections.
+    pub keepalive: bool,
+    /// Silence before the first probe.
+    pub keepalive_idle: Option<Duration>,
+    /// Time between probes.
+    pub keepalive_interval: Option<Duration>,
+    /// Probes without answer before the end.
+    pub keepalive_count: Option<u32>,
+    /// How long sent data may go unacknowledged.
+    pub user_timeout: Option<Duration>,
+    /// Connections that the kernel keeps before they are accepted.
+    pub backlog: u32,
+}

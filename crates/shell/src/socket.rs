@@ -1,0 +1,103 @@
+//! Owns a connected socket: TCP or Unix domain, non-blocking, polled by its worker.
+//!
+//! A read fills a [`Cipher`], a write takes only a [`Cipher`]: this is the one place where bytes
+//! enter and leave the program.
+
+use buf::Cipher;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected socket.
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// Unix domain.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// One read into the spare room of `into`; 0 is the end of the stream.
+    ///
+    /// A short read tells the runtime that the socket is empty, so the next call doesn't cost a
+    /// system call to learn it.
+    #[inline]
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Cipher,
+        max: usize,
+    ) -> Poll<io::Result<usize>> {
+        let spare = into.spare();
+        let max = max.min(spare.len());
+        let mut buffer = ReadBuf::new(&mut spare[..max]);
+        ready!(match self {
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+            Socket::Unix(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+        })?;
+        let count = buffer.filled().len();
+        into.commit(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Writes `from` until it is empty or the socket is full.
+    #[inline]
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Cipher) -> Poll<io::Result<()>> {
+        while !from.is_empty() {
+            let count = ready!(match self {
+                Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
+                Socket::Unix(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
+            })?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            from.consume(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the outgoing half of the stream.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+
+    /// True if the peer has hung up, whether or not what it sent before has been read. For a
+    /// socket that isn't being read because the other side is slow.
+    pub fn hung_up(&self) -> bool {
+        let flags = PollFlags::POLLRDHUP | PollFlags::POLLHUP | PollFlags::POLLERR;
+        let mut fds = [PollFd::new(self.as_fd(), flags)];
+        match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
+            Ok(_) => fds[0].revents().is_some_and(|seen| seen.intersects(flags)),
+            Err(_) => false,
+        }
+    }
+
+    /// True for a Unix-domain socket.
+    pub fn is_unix(&self) -> bool {
+        matches!(self, Socket::Unix(_))
+    }
+
+    /// The user id of the process at the other end of a Unix-domain socket.
+    pub fn peer_uid(&self) -> Option<u32> {
+        match self {
+            Socket::Tcp(_) => None,
+            Socket::Unix(socket) => socket.peer_cred().ok().map(|cred| cred.uid()),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Owns what ends a linked session while nothing moves: the configured deadlines, an instruction to
+//! stop, and a client that hung up while its socket isn't being read.
+//!
+//! Costs nothing per message but a flag: times are looked at when the session goes to sleep, and no
+//! timer exists unless something is configured or the client is being held back.
+
+use crate::control::{Control, Phase};
+use crate::pump::Ending;
+use crate::socket::Socket;
+use session::Server;
+use session::fault::{Fault, FaultKind, Side};
+use session::ledger::Status;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How often a client that is held back is asked whether it is still there.
+const HANG_UP_CHECK: Duration = Duration::from_secs(1);
+
+/// Deadlines of a linked session; zero switches one off.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// `client_idle_timeout`.
+    pub idle: Duration,
+    /// `idle_transaction_timeout`.
+    pub idle_transaction: Duration,
+    /// `query_timeout`.
+    pub query: Duration,
+}
+
+impl Deadlines {
+    fn none(&self) -> bool {
+        self.idle.is_zero() && self.idle_transaction.is_zero() && self.query.is_zero()
+    }
+}
+
+/// What the session is doing, as far as deadlines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Idle,
+    IdleInTransaction,
+    Query,
+}
+
+/// The watch over one session.
+pub struct Watch {
+    control: Arc<Control>,
+    number: u64,
+    deadlines: Deadlines,
+    doing: Doing,
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    entered: bool,
+}
+
+impl Watch {
+    /// A watch over session `number` of the worker that `control` belongs to.
+    pub fn new(control: Arc<Control>, number: u64, deadlines: Deadlines) -> Watch {
+        Watch {
+            control,
+            number,
+            deadlines,
+            doing: Doing::Idle,
+            since: Instant::now(),
+            timer: None,
+            entered: false,
+        }
+    }
+
+    /// Called when the session goes to sleep; `unread` says that the client isn't being read.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        unread: bool,
+        client: &Socket,
+        link: &Server,
+    ) -> Poll<Ending> {
+        if !self.entered {
+            self.entered = true;
+            self.control.enter(self.number, cx.waker());
+        }
+        match self.control.phase() {
+            Phase::Running => {}
+            Phase::Draining if !link.is_idle() => {}
+            Phase::Draining | Phase::Cut => return Poll::Ready(shutting_down()),
+        }
+        if unread || !self.deadlines.none() {
+            return self.poll_timer(cx, unread, client, link);
+        }
+        self.timer = None;
+        Poll::Pending
+    }
+
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        unread: bool,
+        client: &Socket,
+        link: &Server,
+    ) -> Poll<Ending> {
+        loop {
+            let now = Instant::now();
+            let deadline = self.deadline(now, link);
+            if let Some((at, setting)) = deadline
+                && at <= now
+            {
+                return Poll::Ready(self.passed(setting));
+            }
+            let check = unread.then(|| now + HANG_UP_CHECK);
+            let Some(next) = [deadline.map(|(at, _)| at), check].into_iter().flatten().min() else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            let timer = match &mut self.timer {
+                // An earlier alarm may ring: it is looked at then.
+                Some(timer) if timer.deadline() <= next && !timer.is_elapsed() => timer,
+                Some(timer) => {
+                    timer.as_mut().reset(next);
+                    timer
+                }
+                none => none.insert(Box::pin(sleep_until(next))),
+            };
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if unread && client.hung_up() {
+                return Poll::Ready(Ending::ClientGone { truncated: true });
+            }
+        }
+    }
+
+    /// The next deadline by what the session is doing, which may just have changed.
+    fn deadline(&mut self, now: Instant, link: &Server) -> Option<(Instant, &'static str)> {
+        let doing = match (link.ledger.is_settled(), link.status) {
+            (false, _) => Doing::Query,
+            (true, Status::Idle) => Doing::Idle,
+            (true, _) => Doing::IdleInTransaction,
+        };
+        if doing != self.doing || self.since > now {
+            self.doing = doing;
+            self.since = now;
+        }
+        let (limit, setting) = match doing {
+            Doing::Idle => (self.deadlines.idle, "client_idle_timeout"),
+            Doing::IdleInTransaction => {
+                (self.deadlines.idle_transaction, "idle_transaction_timeout")
+            }
+            Doing::Query => (self.deadlines.query, "query_timeout"),
+        };
+        (!limit.is_zero()).then(|| (self.since + limit, setting))
+    }
+
+    /// Something passed: silence starts anew.
+    #[inline]
+    pub fn moved(&mut self) {
+        if !self.deadlines.none() && self.doing != Doing::Query {
+            self.since = Instant::now();
+        }
+    }
+
+    fn passed(&self, setting: &'static str) -> Ending {
+        let phase = match self.doing {
+            Doing::Idle => "the client was idle",
+            Doing::IdleInTransaction => "the client was idle in a transaction",
+            Doing::Query => "the server worked on a request",
+        };
+        Ending::Fault(Fault::new(
+            Side::Client,
+            FaultKind::Timeout { setting, phase },
+        ))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.entered {
+            self.control.leave(self.number);
+        }
+    }
+}
+
+fn shutting_down() -> Ending {
+    Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown))
+}
