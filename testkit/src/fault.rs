@@ -73,7 +73,12 @@ impl FaultPipe {
                 }
                 // A target that refuses shows as a closed connection, as it would without us.
                 if let Ok(server) = TcpStream::connect(target) {
-                    join(&shared, Connection::new(client, server), to_server, to_client);
+                    join(
+                        &shared,
+                        Connection::new(client, server),
+                        to_server,
+                        to_client,
+                    );
                 }
             }
         });
@@ -113,7 +118,10 @@ impl FaultPipe {
 
     fn each(&self, act: impl Fn(&Connection)) {
         let connections: Vec<_> = lock(&self.state.connections).drain(..).collect();
-        connections.iter().filter_map(Weak::upgrade).for_each(|connection| act(&connection));
+        connections
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|connection| act(&connection));
     }
 }
 
@@ -134,7 +142,12 @@ fn join(state: &Arc<State>, connection: Connection, up: Fault, down: Fault) {
     let connection = Arc::new(connection);
     lock(&state.connections).push(Arc::downgrade(&connection));
     for (way, fault) in [(Way::ToServer, up), (Way::ToClient, down)] {
-        let lane = Lane { connection: Arc::clone(&connection), way, fault, passed: 0 };
+        let lane = Lane {
+            connection: Arc::clone(&connection),
+            way,
+            fault,
+            passed: 0,
+        };
         let state = Arc::clone(state);
         thread::spawn(move || lane.carry(&state));
     }
@@ -153,7 +166,11 @@ impl Connection {
             let _ = stream.set_nodelay(true);
             let _ = stream.set_write_timeout(Some(WRITE_TURN));
         }
-        Self { client, server, broken: AtomicBool::new(false) }
+        Self {
+            client,
+            server,
+            broken: AtomicBool::new(false),
+        }
     }
 
     fn is_broken(&self) -> bool {

@@ -26,7 +26,9 @@ trap '' HUP INT TERM
 if read -r _; then exit 0; fi
 kill -s "$2" "$1" 2>/dev/null
 tries=0
-while kill -0 "$1" 2>/dev/null && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+# A zombie is gone enough: some containers never reap the orphans.
+alive() { case $(grep '^State:' "/proc/$1/status" 2>/dev/null) in ''|*Z*) return 1;; esac; }
+while alive "$1" && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
 kill -s KILL "$1" 2>/dev/null
 rm -rf "$3"
 "#;
@@ -65,7 +67,13 @@ impl Guarded {
             .spawn()
             .expect("the guard, a /bin/sh");
         let pipe = guard.stdin.take();
-        Self { child, stop, guard, pipe, directory }
+        Self {
+            child,
+            stop,
+            guard,
+            pipe,
+            directory,
+        }
     }
 
     /// The directory that vanishes with the child.
@@ -86,7 +94,7 @@ impl Guarded {
     /// Sends a signal; a child that is gone already is left alone.
     pub fn signal(&mut self, signal: Signal) {
         if self.ended().is_none() {
-            let pid = Pid::from_raw(self.child.id().cast_signed());
+            let pid = as_pid(self.child.id());
             // Losing the race with the child's own end is no failure.
             let _ = kill(pid, signal);
         }
@@ -111,6 +119,10 @@ impl Drop for Guarded {
     }
 }
 
+fn as_pid(id: u32) -> Pid {
+    Pid::from_raw(i32::try_from(id).expect("a process id of the kernel"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +140,7 @@ mod tests {
         let guarded = sleeper("exec sleep 600");
         let (pid, directory) = (guarded.pid(), guarded.directory().to_owned());
         drop(guarded);
-        assert!(kill(Pid::from_raw(pid.cast_signed()), None).is_err());
+        assert!(kill(as_pid(pid), None).is_err());
         assert!(!directory.exists());
     }
 

@@ -44,7 +44,10 @@ fn hold(number: u16) -> Option<Reserved> {
     let address = SocketAddr::from_abstract_name(name).ok()?;
     let hold = UnixListener::bind_addr(&address).ok()?;
     TcpListener::bind(("127.0.0.1", number)).ok()?;
-    Some(Reserved { number, _hold: hold })
+    Some(Reserved {
+        number,
+        _hold: hold,
+    })
 }
 
 #[cfg(test)]

@@ -46,12 +46,19 @@ impl Portcullis {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory");
         let port = ports::reserve();
         let address = port.address();
-        let text = config(&Site { address: &address, directory: directory.path() });
+        let text = config(&Site {
+            address: &address,
+            directory: directory.path(),
+        });
         let file = directory.path().join("portcullis.toml");
         fs::write(&file, text).expect("the configuration file");
         let log = directory.path().join("log");
         let mut command = Command::new(binary());
-        command.arg("run").arg("--config").arg(&file).current_dir(directory.path());
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(&file)
+            .current_dir(directory.path());
         command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
         let process = Guarded::start(command, directory, &log, Signal::SIGTERM);
         Self { process, port, log }
@@ -109,7 +116,11 @@ impl Portcullis {
             }
             TcpStream::connect(address).ok()
         });
-        assert!(listening.is_some(), "portcullis does not listen:\n{}", self.log());
+        assert!(
+            listening.is_some(),
+            "portcullis does not listen:\n{}",
+            self.log()
+        );
     }
 }
 
@@ -131,13 +142,23 @@ fn build() -> PathBuf {
     let target = profile.parent().expect("a target directory");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "portcullis", "--bins", "--target-dir"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "portcullis",
+        "--bins",
+        "--target-dir",
+    ]);
     command.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     if profile.ends_with("release") {
         command.arg("--release");
     }
     let output = command.output().expect("cargo to run");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo build of the proxy failed:\n{said}");
+    assert!(
+        output.status.success(),
+        "cargo build of the proxy failed:\n{said}"
+    );
     profile.join("portcullis")
 }

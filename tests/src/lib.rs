@@ -1,1 +1,3 @@
-//! Placeholder of the crate's first content.
+//! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
+
+pub mod drivers;

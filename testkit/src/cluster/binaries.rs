@@ -19,7 +19,9 @@ impl Binaries {
     /// The distribution's PostgreSQL: PATH, then pg_config, then the newest below /usr/lib/postgresql.
     #[track_caller]
     pub fn installed() -> Self {
-        let found = candidates().iter().find_map(|directory| Self::at(directory));
+        let found = candidates()
+            .iter()
+            .find_map(|directory| Self::at(directory));
         found.expect("PostgreSQL's server programs; `scripts/install test` installs them")
     }
 
@@ -28,20 +30,29 @@ impl Binaries {
     pub fn version_18() -> Self {
         let directory = tools::postgres_18();
         Self::at(&directory).unwrap_or_else(|| {
-            panic!("no PostgreSQL 18 in {}; run `scripts/tools`", directory.display())
+            panic!(
+                "no PostgreSQL 18 in {}; run `scripts/tools`",
+                directory.display()
+            )
         })
     }
 
     /// The programs in this directory, if it holds a server.
     pub fn at(directory: &Path) -> Option<Self> {
-        let output = Command::new(directory.join("postgres")).arg("--version").output().ok()?;
+        let output = Command::new(directory.join("postgres"))
+            .arg("--version")
+            .output()
+            .ok()?;
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let text = String::from_utf8(output.stdout).ok()?;
         let version = text.split_whitespace().nth(2)?;
         let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
         let initdb = directory.join("initdb");
         initdb.exists().then_some(())?;
-        Some(Self { directory: directory.to_owned(), major: digits.parse().ok()? })
+        Some(Self {
+            directory: directory.to_owned(),
+            major: digits.parse().ok()?,
+        })
     }
 
     /// Path of one program.
@@ -55,7 +66,9 @@ fn candidates() -> Vec<PathBuf> {
         .map(|path| env::split_paths(&path).collect())
         .unwrap_or_default();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
-        found.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
+        found.push(PathBuf::from(
+            String::from_utf8_lossy(&output.stdout).trim(),
+        ));
     }
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -96,10 +96,20 @@ impl ClusterPlan {
         let ca_file = self.configure(&account, directory.path(), port.number);
         let log = directory.path().join("log");
         let mut command = account.command(&self.binaries.program("postgres"));
-        command.arg("-D").arg(directory.path().join("data")).current_dir("/").env("LC_ALL", "C");
+        command
+            .arg("-D")
+            .arg(directory.path().join("data"))
+            .current_dir("/")
+            .env("LC_ALL", "C");
         // SIGQUIT: nothing in the cluster is worth a checkpoint.
         let server = Guarded::start(command, directory, &log, Signal::SIGQUIT);
-        let mut cluster = Cluster { server, port, ca_file, log, plan: self };
+        let mut cluster = Cluster {
+            server,
+            port,
+            ca_file,
+            log,
+            plan: self,
+        };
         cluster.await_ready();
         cluster
     }
@@ -107,7 +117,12 @@ impl ClusterPlan {
     fn initdb(&self, account: &Account, directory: &Path) {
         let output = account
             .command(&self.binaries.program("initdb"))
-            .args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--locale=C"])
+            .args([
+                "--no-sync",
+                "--no-instructions",
+                "--encoding=UTF8",
+                "--locale=C",
+            ])
             .args(["--auth=trust", "--username", SUPERUSER, "-D"])
             .arg(directory.join("data"))
             .current_dir("/")
@@ -145,10 +160,15 @@ impl ClusterPlan {
             ("log_line_prefix", "%m [%p] ".to_owned()),
         ];
         let own = own.iter().map(|(name, value)| (*name, value.as_str()));
-        let wished = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let wished = self
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         // The last assignment of a setting wins, so wishes come behind.
-        let text: String =
-            own.chain(wished).map(|(name, value)| format!("{name} = '{value}'\n")).collect();
+        let text: String = own
+            .chain(wished)
+            .map(|(name, value)| format!("{name} = '{value}'\n"))
+            .collect();
         let data = directory.join("data");
         fs::write(data.join("postgresql.conf"), text).expect("postgresql.conf");
         let hba = format!("local all {SUPERUSER} trust\n{}", self.hba);
@@ -227,7 +247,9 @@ impl Cluster {
 
     /// Path of the Unix-domain socket, open to the superuser without a password.
     pub fn socket(&self) -> PathBuf {
-        self.server.directory().join(format!(".s.PGSQL.{}", self.port.number))
+        self.server
+            .directory()
+            .join(format!(".s.PGSQL.{}", self.port.number))
     }
 
     /// What the server has logged so far.
@@ -250,7 +272,9 @@ impl Cluster {
     /// Makes a role that may log in, with this password.
     #[track_caller]
     pub fn make_role(&self, role: &str, password: &str) {
-        self.sql(&format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'"));
+        self.sql(&format!(
+            "CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'"
+        ));
     }
 
     /// Makes a database owned by the role.

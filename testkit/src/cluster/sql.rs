@@ -11,7 +11,10 @@ pub type Rows = Vec<Vec<Option<String>>>;
 #[track_caller]
 pub(super) fn run(socket: &Path, database: &str, query: &str) -> Rows {
     let mut peer = Peer::unix(socket);
-    peer.send(&message::startup(&[("user", super::SUPERUSER), ("database", database)]));
+    peer.send(&message::startup(&[
+        ("user", super::SUPERUSER),
+        ("database", database),
+    ]));
     peer.until_ready();
     peer.send(&message::query(query));
     let mut rows = Rows::new();

@@ -27,11 +27,13 @@ impl Link {
     pub(super) fn limit(&self, limit: Duration) {
         let limit = Some(limit);
         let outcome = match self {
-            Self::Unix(stream) => {
-                stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit))
-            }
+            Self::Unix(stream) => stream
+                .set_read_timeout(limit)
+                .and_then(|()| stream.set_write_timeout(limit)),
             Self::Tcp(_) | Self::Tls(_) => self.tcp().map_or(Ok(()), |stream| {
-                stream.set_read_timeout(limit).and_then(|()| stream.set_write_timeout(limit))
+                stream
+                    .set_read_timeout(limit)
+                    .and_then(|()| stream.set_write_timeout(limit))
             }),
         };
         outcome.expect("socket timeouts");
@@ -41,9 +43,9 @@ impl Link {
         // The other side may have closed before us: then there is nothing to cut.
         let _ = match self {
             Self::Unix(stream) => stream.shutdown(Shutdown::Both),
-            Self::Tcp(_) | Self::Tls(_) => {
-                self.tcp().map_or(Ok(()), |stream| stream.shutdown(Shutdown::Both))
-            }
+            Self::Tcp(_) | Self::Tls(_) => self
+                .tcp()
+                .map_or(Ok(()), |stream| stream.shutdown(Shutdown::Both)),
         };
     }
 }
@@ -71,8 +73,13 @@ impl Read for Link {
 }
 
 fn truncated(error: &openssl::ssl::Error) -> bool {
-    let stack = error.ssl_error().map(|stack| stack.errors()).unwrap_or_default();
-    stack.iter().any(|entry| entry.reason() == Some("unexpected eof while reading"))
+    let stack = error
+        .ssl_error()
+        .map(|stack| stack.errors())
+        .unwrap_or_default();
+    stack
+        .iter()
+        .any(|entry| entry.reason() == Some("unexpected eof while reading"))
 }
 
 impl Write for Link {

@@ -57,7 +57,14 @@ pub fn query(text: &str) -> Vec<u8> {
 
 /// CancelRequest with a key of any length.
 pub fn cancel(process_id: u32, key: &[u8]) -> Vec<u8> {
-    untagged(&[&80_877_102_u32.to_be_bytes(), &process_id.to_be_bytes(), key].concat())
+    untagged(
+        &[
+            &80_877_102_u32.to_be_bytes(),
+            &process_id.to_be_bytes(),
+            key,
+        ]
+        .concat(),
+    )
 }
 
 /// PasswordMessage.
@@ -89,12 +96,24 @@ mod tests {
     fn bytes_are_those_of_the_manual() {
         let table: [(&str, Vec<u8>, &[u8]); 4] = [
             ("Query", query("x"), b"Q\0\0\0\x06x\0"),
-            ("StartupMessage", startup(&[("a", "b")]), b"\0\0\0\x0d\0\x03\0\0a\0b\0\0"),
-            ("CancelRequest", cancel(1, &[7; 4]), b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\x07\x07\x07\x07"),
+            (
+                "StartupMessage",
+                startup(&[("a", "b")]),
+                b"\0\0\0\x0d\0\x03\0\0a\0b\0\0",
+            ),
+            (
+                "CancelRequest",
+                cancel(1, &[7; 4]),
+                b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\x07\x07\x07\x07",
+            ),
             ("PasswordMessage", password("p"), b"p\0\0\0\x06p\0"),
         ];
         for (name, built, wanted) in table {
-            assert_eq!(built.escape_ascii().to_string(), wanted.escape_ascii().to_string(), "{name}");
+            assert_eq!(
+                built.escape_ascii().to_string(),
+                wanted.escape_ascii().to_string(),
+                "{name}"
+            );
         }
     }
 }

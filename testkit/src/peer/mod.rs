@@ -82,7 +82,9 @@ impl Peer {
     /// Connects to a Unix-domain socket.
     #[track_caller]
     pub fn unix(path: &Path) -> Self {
-        Self::over(Link::Unix(UnixStream::connect(path).expect("a Unix-domain connection")))
+        Self::over(Link::Unix(
+            UnixStream::connect(path).expect("a Unix-domain connection"),
+        ))
     }
 
     /// Connects, asks for TLS as libpq does (SSLRequest), and handshakes.
@@ -98,7 +100,10 @@ impl Peer {
     }
 
     fn over(link: Link) -> Self {
-        let peer = Self { link, limit: wait::LONG };
+        let peer = Self {
+            link,
+            limit: wait::LONG,
+        };
         peer.link.limit(wait::LONG);
         peer
     }
@@ -170,13 +175,18 @@ impl Peer {
 
     /// Our own address, by which the other side may know this connection.
     pub fn local_address(&self) -> SocketAddr {
-        self.link.tcp().expect("a TCP connection").local_addr().expect("a local address")
+        self.link
+            .tcp()
+            .expect("a TCP connection")
+            .local_addr()
+            .expect("a local address")
     }
 
     /// Sends these bytes; panics if the other side doesn't take them.
     #[track_caller]
     pub fn send(&mut self, bytes: &[u8]) {
-        self.try_send(bytes).unwrap_or_else(|error| panic!("cannot send: {error}"));
+        self.try_send(bytes)
+            .unwrap_or_else(|error| panic!("cannot send: {error}"));
     }
 
     /// Sends these bytes; an error if the other side is gone or takes nothing.
@@ -200,7 +210,11 @@ impl Peer {
         let mut filled = 0;
         let deadline = Instant::now() + self.limit;
         while filled < count {
-            assert!(Instant::now() < deadline, "{filled} of {count} bytes after {:?}", self.limit);
+            assert!(
+                Instant::now() < deadline,
+                "{filled} of {count} bytes after {:?}",
+                self.limit
+            );
             match self.link.read(&mut bytes[filled..]) {
                 Ok(0) => panic!("the connection ended after {filled} of {count} bytes"),
                 Ok(more) => filled += more,
@@ -215,14 +229,20 @@ impl Peer {
     #[track_caller]
     pub fn expect(&mut self, wanted: &[u8]) {
         let seen = self.bytes(wanted.len());
-        assert_eq!(seen.escape_ascii().to_string(), wanted.escape_ascii().to_string());
+        assert_eq!(
+            seen.escape_ascii().to_string(),
+            wanted.escape_ascii().to_string()
+        );
     }
 
     /// Reads one frame.
     #[track_caller]
     pub fn frame(&mut self) -> Frame {
         let tag = self.bytes(1)[0];
-        Frame { tag, body: self.counted() }
+        Frame {
+            tag,
+            body: self.counted(),
+        }
     }
 
     /// Reads one frame, which must have this tag.
@@ -238,7 +258,12 @@ impl Peer {
     #[track_caller]
     pub fn expect_error(&mut self, sqlstate: &str) -> Frame {
         let frame = self.expect_frame(b'E');
-        assert_eq!(frame.field(b'C').as_deref(), Some(sqlstate), "{}", frame.error_text());
+        assert_eq!(
+            frame.field(b'C').as_deref(),
+            Some(sqlstate),
+            "{}",
+            frame.error_text()
+        );
         frame
     }
 
@@ -284,7 +309,11 @@ impl Peer {
     #[track_caller]
     pub fn end(&mut self) -> End {
         let (rest, end) = self.drain();
-        assert!(rest.is_empty(), "bytes before the end: {}", rest.escape_ascii());
+        assert!(
+            rest.is_empty(),
+            "bytes before the end: {}",
+            rest.escape_ascii()
+        );
         end
     }
 
@@ -299,7 +328,9 @@ impl Peer {
                 Ok(count) => rest.extend_from_slice(&chunk[..count]),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return (rest, End::Reset),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+                        return (rest, End::Reset);
+                    }
                     ErrorKind::UnexpectedEof => return (rest, End::Truncated),
                     _ => panic!("waited {:?} for the end: {error}", self.limit),
                 },
@@ -340,7 +371,9 @@ impl Peer {
     #[track_caller]
     pub fn reset(self) {
         let stream = self.link.tcp().expect("a TCP connection to reset");
-        socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
+        socket2::SockRef::from(stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("SO_LINGER");
     }
 
     #[track_caller]

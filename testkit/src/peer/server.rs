@@ -28,7 +28,10 @@ impl ScriptedServer {
         let address = listener.local_addr().expect("the listener's address");
         let ending = Arc::new(AtomicBool::new(false));
         let panics = Panics::default();
-        let stage = Stage { script: Arc::new(script), panics: Arc::clone(&panics) };
+        let stage = Stage {
+            script: Arc::new(script),
+            panics: Arc::clone(&panics),
+        };
         let end = Arc::clone(&ending);
         let acceptor = thread::spawn(move || {
             let mut players = Vec::new();
@@ -40,7 +43,12 @@ impl ScriptedServer {
             }
             players
         });
-        Self { address, ending, acceptor: Some(acceptor), panics }
+        Self {
+            address,
+            ending,
+            acceptor: Some(acceptor),
+            panics,
+        }
     }
 
     /// Where it listens.
@@ -52,7 +60,11 @@ impl ScriptedServer {
     #[track_caller]
     pub fn finish(mut self) {
         self.join();
-        let first = self.panics.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let first = self
+            .panics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         if let Some(panic) = first {
             resume_unwind(panic);
         }
@@ -92,7 +104,10 @@ impl<S: Fn(Peer) + Send + Sync + 'static> Stage<S> {
             let _ = stream.set_nodelay(true);
             let play = AssertUnwindSafe(|| script(Peer::over(Link::Tcp(stream))));
             if let Err(panic) = catch_unwind(play) {
-                panics.lock().unwrap_or_else(PoisonError::into_inner).push(panic);
+                panics
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(panic);
             }
         })
     }
