@@ -151,12 +151,12 @@ pub struct KeyPair {
 pub struct TlsOptions {
     /// The lowest version spoken.
     pub min_version: MinTlsVersion,
-    /// TLS 1.2 cipher list; OpenSSL's own if none is given.
-    pub ciphers: Option<String>,
-    /// TLS 1.3 cipher suites; OpenSSL's own if none are given.
-    pub ciphersuites: Option<String>,
-    /// Key exchange groups; OpenSSL's own if none are given.
-    pub groups: Option<String>,
+    /// TLS 1.2 cipher list.
+    pub ciphers: String,
+    /// TLS 1.3 cipher suites.
+    pub ciphersuites: String,
+    /// Key exchange groups.
+    pub groups: String,
 }
 
 /// TCP keepalive of both legs. `None` leaves the system's value.
@@ -185,7 +185,7 @@ pub struct Auth {
     pub auth_file: Option<PathBuf>,
     /// Looks users up in a server.
     pub auth_query: Option<AuthQuery>,
-    /// Which certificate names may log in as whom.
+    /// Which certificate names may log in as whom; empty = the common name is the user.
     pub map: Vec<CertificateMapping>,
 }
 
@@ -205,10 +205,23 @@ pub struct AuthQuery {
 /// One `[[auth.map]]`: a certificate that names `certificate` may log in as `user`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateMapping {
-    /// Common name, or a subject alternative name, exactly.
-    pub certificate: String,
+    /// A name in the certificate.
+    pub certificate: CertificateName,
     /// PostgreSQL user.
     pub user: String,
+}
+
+/// A name in a certificate, compared exactly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CertificateName {
+    /// `CN=…`: common name of the subject.
+    CommonName(String),
+    /// `DNS:…`: dNSName of the subject alternative names.
+    Dns(String),
+    /// `email:…`: rfc822Name of the subject alternative names.
+    Email(String),
+    /// `URI:…`: uniformResourceIdentifier of the subject alternative names.
+    Uri(String),
 }
 
 /// Where a secret lies. It is read by the caller; this crate never sees it.
@@ -314,8 +327,8 @@ pub enum ServerTrust {
     Any,
     /// Signed by this authority, whatever name it bears (`verify-ca`).
     Authority(PathBuf),
-    /// Its SHA-256 is one of these (`pin`).
-    Pinned(Vec<Sha256>),
+    /// Its SHA-256 is this (`pin`).
+    Pinned(Sha256),
     /// Signed by this authority and made out to the host (`verify-full`).
     AuthorityAndName(CaSource),
 }

@@ -160,7 +160,7 @@ pub enum Malformed {
          write for example \"30s\""
     )]
     UnitNeeded,
-    /// Neither `system` nor a file.
+    /// Not a host.
     #[error("this is not a host; write a name, an IP address, or the directory of a Unix socket")]
     Host,
     /// Not a certificate pin.
@@ -168,6 +168,11 @@ pub enum Malformed {
         "this is not a pin; write \"sha256:\" and the 64 hexadecimal digits of the certificate's SHA-256"
     )]
     Pin,
+    /// Not a name in a certificate.
+    #[error(
+        "this is not a name in a certificate; write \"CN=…\", \"DNS:…\", \"email:…\" or \"URI:…\""
+    )]
+    CertificateName,
     /// Not the name of an environment variable.
     #[error("this is not the name of a variable; write letters, digits and _, without a $")]
     EnvName,

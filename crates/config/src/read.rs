@@ -107,11 +107,6 @@ impl<'v> Value<'v> {
         Some(number.unwrap_or(i128::MAX))
     }
 
-    /// True for a number of either kind or a text: what a scalar setting may be.
-    pub(crate) fn is_list(&self) -> bool {
-        self.0.get_ref().is_array()
-    }
-
     /// The elements of a list, or the value itself as the only one.
     pub(crate) fn elements(&self) -> Vec<Value<'v>> {
         match self.0.get_ref() {

@@ -3,12 +3,12 @@
 //!
 //! A setting with PgBouncer's meaning has PgBouncer's name and default; the modes of TLS are safer.
 
-use crate::checked::{CaSource, MaxClientConn, Workers};
+use crate::checked::{CaSource, CertificateName, MaxClientConn, Sha256, Workers};
 use crate::document::Report;
 use crate::read::{Parent, ReadSection};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, Section, section};
-use crate::values::{Addresses, EnvName, Hosts, Mode, Pins, Ports, Timeout, TimeoutWithUnit};
+use crate::values::{Addresses, EnvName, Hosts, Mode, Ports, Timeout, TimeoutWithUnit};
 use crate::words::{
     ChannelBinding, ListenMode, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation,
     PlaintextCancel, ServerMode, UnixSocketMethod,
@@ -23,6 +23,14 @@ const DAY: u64 = 24 * HOUR;
 
 /// Names are longer on some managed servers than PostgreSQL's own 63 bytes.
 const NAME: Bounds = Bounds::new(1, 128);
+/// Mozilla's "intermediate" suites without finite-field Diffie-Hellman.
+const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+    ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
+    ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
+const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
+    TLS_CHACHA20_POLY1305_SHA256\"";
+const GROUPS: &str = "\"X25519:P-256:P-384\"";
+
 /// Timeouts that may be off.
 const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
 
@@ -108,20 +116,11 @@ section! {
         /// The lowest TLS version spoken.
         min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
         /// Ciphers of TLS 1.2, as OpenSSL names them.
-        ciphers: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"ECDHE+AESGCM:ECDHE+CHACHA20\"",
-        }
+        ciphers: String { fallback: Value(CIPHERS) }
         /// Cipher suites of TLS 1.3, as OpenSSL names them.
-        ciphersuites: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256\"",
-        }
+        ciphersuites: String { fallback: Value(CIPHERSUITES) }
         /// Groups for the key exchange, as OpenSSL names them.
-        groups: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"X25519:P-256\"",
-        }
+        groups: String { fallback: Value(GROUPS) }
         /// Whether TLS may start at once, without SSLRequest (sslnegotiation=direct).
         direct: bool { fallback: Value("true") }
         /// What to do with an unencrypted CancelRequest for an encrypted session. psql up to
@@ -193,9 +192,9 @@ section! {
         /// another one keeps its check of the password's expiry.
         auth_query: String {
             fallback: Value(
-                "\"SELECT rolname, CASE WHEN rolvaliduntil < pg_catalog.now() THEN NULL \
-                 ELSE rolpassword END FROM pg_catalog.pg_authid WHERE rolname = $1 AND \
-                 rolcanlogin\"",
+                "\"SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) \
+                 pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE \
+                 rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin\"",
             ),
         }
     }
@@ -203,10 +202,11 @@ section! {
 
 section! {
     /// Which names in a client's certificate may log in as which user, for method "cert" and mode
-    /// "verify-full". A name that no entry lists may log in as the user of that name.
+    /// "verify-full". Without entries the common name is the user; with entries, only they count.
     AuthMap = "auth.map", AnyTimes {
-        /// Common name or subject alternative name in the certificate, exactly.
-        certificate: String { bounds: Bounds::new(1, 1024), sample: "\"app.example.com\"" }
+        /// A name in the certificate, exactly: "CN=…" of the subject, or "DNS:…", "email:…" or
+        /// "URI:…" of the subject alternative names, as OpenSSL prints them.
+        certificate: CertificateName { sample: "\"DNS:app.example.com\"" }
         /// PostgreSQL user.
         user: String { bounds: NAME, sample: "\"app\"" }
     }
@@ -268,7 +268,7 @@ section! {
         /// those of the operating system.
         ca: CaSource { fallback: Value("\"system\""), sample: "\"ca.crt\"" }
         /// SHA-256 of the server's certificate, for mode "pin".
-        pin: Option<Pins> {
+        pin: Option<Sha256> {
             fallback: Unset("no certificate is pinned"),
             sample: "\"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"",
         }
@@ -296,20 +296,11 @@ section! {
         /// The lowest TLS version spoken.
         min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
         /// Ciphers of TLS 1.2, as OpenSSL names them.
-        ciphers: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"ECDHE+AESGCM:ECDHE+CHACHA20\"",
-        }
+        ciphers: String { fallback: Value(CIPHERS) }
         /// Cipher suites of TLS 1.3, as OpenSSL names them.
-        ciphersuites: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256\"",
-        }
+        ciphersuites: String { fallback: Value(CIPHERSUITES) }
         /// Groups for the key exchange, as OpenSSL names them.
-        groups: Option<String> {
-            fallback: Unset("OpenSSL's own"),
-            sample: "\"X25519:P-256\"",
-        }
+        groups: String { fallback: Value(GROUPS) }
     }
 }
 

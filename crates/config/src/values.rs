@@ -1,6 +1,6 @@
 //! Owns the types of settings other than words: how each is read from a TOML value.
 
-use crate::checked::{CaSource, HostAddress, MaxClientConn, Sha256, Workers};
+use crate::checked::{CaSource, CertificateName, HostAddress, MaxClientConn, Sha256, Workers};
 use crate::error::{Malformed, Problem};
 use crate::read::{Bad, Read, Value};
 use crate::setting::{Bounds, Kind, Unit};
@@ -20,8 +20,6 @@ pub(crate) struct TimeoutWithUnit(pub(crate) Option<Duration>);
 pub(crate) struct Hosts(pub(crate) Vec<HostAddress>);
 /// Ports of servers.
 pub(crate) struct Ports(pub(crate) Vec<u16>);
-/// Certificates known by their SHA-256.
-pub(crate) struct Pins(pub(crate) Vec<Sha256>);
 /// The name of an environment variable.
 pub(crate) struct EnvName(pub(crate) String);
 
@@ -281,15 +279,12 @@ impl Read for Ports {
     }
 }
 
-impl Read for Pins {
-    const KIND: Kind = kind("\"sha256:…\", or a list of them", Unit::None);
+impl Read for Sha256 {
+    const KIND: Kind = kind("\"sha256:…\"", Unit::None);
 
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-        let one = |value: &Value<'_>| {
-            let text = value.text(Self::KIND.name)?;
-            pin(text).ok_or_else(|| malformed(value, Malformed::Pin))
-        };
-        at_least_one(value, one).map(Self)
+        let text = value.text(Self::KIND.name)?;
+        pin(text).ok_or_else(|| malformed(value, Malformed::Pin))
     }
 }
 
@@ -332,5 +327,25 @@ impl Read for EnvName {
             true => Ok(Self(text.to_owned())),
             false => Err(malformed(value, Malformed::EnvName)),
         }
+    }
+}
+
+impl Read for CertificateName {
+    const KIND: Kind = kind("a name with its kind, for example \"CN=app\"", Unit::Length);
+    const BOUNDS: Bounds = Bounds::new(1, 1024);
+
+    fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
+        let text = text(value, bounds, Self::KIND.name)?;
+        let after = |prefix| {
+            text.strip_prefix(prefix)
+                .filter(|name: &&str| !name.is_empty())
+                .map(str::to_owned)
+        };
+        after("CN=")
+            .map(Self::CommonName)
+            .or_else(|| after("DNS:").map(Self::Dns))
+            .or_else(|| after("email:").map(Self::Email))
+            .or_else(|| after("URI:").map(Self::Uri))
+            .ok_or_else(|| malformed(value, Malformed::CertificateName))
     }
 }

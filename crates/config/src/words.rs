@@ -78,7 +78,7 @@ choice! {
         VerifyCa = "verify-ca",
         /// the certificate must be signed by ca and made out to the host
         VerifyFull = "verify-full",
-        /// the certificate must be one whose SHA-256 is in pin
+        /// the certificate must be the one whose SHA-256 is in pin
         Pin = "pin",
     }
 }

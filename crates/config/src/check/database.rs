@@ -152,7 +152,7 @@ impl Judge<'_, '_> {
             (ServerMode::VerifyFull, CaSource::System, _) => {
                 Some(ServerTrust::AuthorityAndName(CaSource::System))
             }
-            (ServerMode::Pin, _, Some(pins)) => Some(ServerTrust::Pinned(pins.0.clone())),
+            (ServerMode::Pin, _, Some(pin)) => Some(ServerTrust::Pinned(*pin)),
             (ServerMode::Pin, _, None) => {
                 self.conflict(&tls.mode, Conflict::PinNeeded);
                 None
@@ -176,14 +176,10 @@ impl Judge<'_, '_> {
         for file in [&tls.certificate, &tls.private_key] {
             self.unused(file, mode, instead);
         }
-        for names in [
-            &tls.ciphers,
-            &tls.ciphersuites,
-            &tls.groups,
-            &tls.server_name,
-        ] {
+        for names in [&tls.ciphers, &tls.ciphersuites, &tls.groups] {
             self.unused(names, mode, instead);
         }
+        self.unused(&tls.server_name, mode, instead);
         self.unused(&tls.min_version, mode, instead);
     }
 }

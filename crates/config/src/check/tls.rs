@@ -38,7 +38,7 @@ impl Judge<'_, '_> {
 /// Versions, ciphers and groups of one leg.
 pub(super) fn options(
     min_version: &Given<MinTlsVersion>,
-    [ciphers, ciphersuites, groups]: [&Given<Option<String>>; 3],
+    [ciphers, ciphersuites, groups]: [&Given<String>; 3],
 ) -> TlsOptions {
     TlsOptions {
         min_version: min_version.value,
