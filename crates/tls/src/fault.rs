@@ -4,6 +4,8 @@
 //! OpenSSL's own constant texts, names come from certificates and are escaped.
 
 use crate::facts::PeerCertificate;
+use crate::verify::Refusal;
+use openssl::error::{Error, ErrorStack};
 use std::fmt;
 
 /// Why a TLS connection failed. The engine is dead after any of these; what it still wants to
@@ -104,5 +106,103 @@ fn hint(alert: u8) -> &'static str {
         120 => "; it does not support the protocol \"postgresql\" on this port",
         40 | 70 | 71 => "; compare both sides' minimum version and cipher settings",
         _ => "",
+    }
+}
+
+/// ERR_LIB_SSL (openssl/err.h)
+const LIB_SSL: i32 = 20;
+/// Reasons of SSL errors from here on are alerts that the peer sent: SSL_AD_REASON_OFFSET.
+const ALERTS: i32 = 1000;
+
+/// SSL_R_* (openssl/sslerr.h)
+mod reason {
+    pub const CERTIFICATE_VERIFY_FAILED: i32 = 134;
+    pub const PEER_DID_NOT_RETURN_A_CERTIFICATE: i32 = 199;
+    pub const NO_APPLICATION_PROTOCOL: i32 = 235;
+    /// HTTP_REQUEST, HTTPS_PROXY_REQUEST, WRONG_VERSION_NUMBER, PACKET_LENGTH_TOO_LONG
+    pub const NOT_TLS: [i32; 4] = [156, 155, 267, 198];
+    /// NO_SUITABLE_KEY_SHARE, NO_SHARED_SIGNATURE_ALGORITHMS, NO_SUITABLE_SIGNATURE_ALGORITHM,
+    /// NO_CIPHERS_AVAILABLE, NO_SHARED_CIPHER, UNSUPPORTED_PROTOCOL, WRONG_SSL_VERSION,
+    /// VERSION_TOO_HIGH, VERSION_TOO_LOW, NO_SHARED_GROUPS, UNKNOWN_PROTOCOL
+    pub const NOTHING_SHARED: [i32; 11] = [101, 376, 118, 181, 193, 258, 266, 166, 396, 410, 252];
+}
+
+/// Classifies what libssl said about a connection. `refusal` is what the certificate callback
+/// kept.
+pub(crate) fn classify(stack: Option<&ErrorStack>, refusal: Option<&Refusal>) -> TlsFault {
+    let errors = stack.map(ErrorStack::errors).unwrap_or_default();
+    let Some(error) = errors.iter().find(|error| error.library_code() == LIB_SSL) else {
+        let reason = errors.first().map_or("unknown failure", text);
+        return TlsFault::Protocol { reason };
+    };
+    let (code, reason) = (error.reason_code(), text(error));
+    match code {
+        reason::CERTIFICATE_VERIFY_FAILED => match refusal.and_then(Refusal::fault) {
+            Some(fault) => TlsFault::Verify(Box::new(fault)),
+            None => TlsFault::Protocol { reason },
+        },
+        reason::PEER_DID_NOT_RETURN_A_CERTIFICATE => TlsFault::Verify(Box::new(VerifyFault {
+            code: 0,
+            reason: "it sent none, and one is required here",
+            depth: 0,
+            subject: String::new(),
+            expected: None,
+            presented: None,
+        })),
+        reason::NO_APPLICATION_PROTOCOL => TlsFault::AlpnMissing,
+        code if reason::NOT_TLS.contains(&code) => TlsFault::NotTls { reason },
+        code if reason::NOTHING_SHARED.contains(&code) => {
+            TlsFault::NoSharedVersionOrCipher { reason }
+        }
+        code if (ALERTS..ALERTS + 256).contains(&code) => {
+            let code = u8::try_from(code - ALERTS).unwrap_or(u8::MAX);
+            let name = alert_name(code);
+            TlsFault::PeerAlert { code, name }
+        }
+        _ => TlsFault::Protocol { reason },
+    }
+}
+
+/// The first reason in a queue, for failures outside of a connection.
+pub(crate) fn first_reason(stack: &ErrorStack) -> &'static str {
+    stack.errors().first().map_or("unknown failure", text)
+}
+
+fn text(error: &Error) -> &'static str {
+    error.reason().unwrap_or("unknown failure")
+}
+
+/// RFC 8446 section 6 and the TLS Alerts registry.
+fn alert_name(code: u8) -> &'static str {
+    match code {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        22 => "record_overflow",
+        40 => "handshake_failure",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        100 => "no_renegotiation",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        _ => "unknown alert",
     }
 }

@@ -1,1 +1,218 @@
-//! x
+//! Owns every line of `unsafe` in Portcullis: the few libssl and libcrypto functions that the
+//! `openssl` crate does not wrap.
+//!
+//! Takes and gives safe types. Each function here is one call with its arguments checked by the
+//! type system, and says why the call is sound.
+#![allow(unsafe_code)]
+
+use foreign_types::ForeignTypeRef;
+use openssl::nid::Nid;
+use openssl::ssl::SslRef;
+use openssl::x509::{X509NameRef, X509Ref};
+use openssl_sys as sys;
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use std::ptr;
+
+unsafe extern "C" {
+    /// openssl/ssl.h; SSL_key_update(3)
+    fn SSL_key_update(ssl: *mut sys::SSL, kind: c_int) -> c_int;
+    /// openssl/ssl.h; SSL_key_update(3)
+    fn SSL_get_key_update_type(ssl: *const sys::SSL) -> c_int;
+    /// openssl/ssl.h, since 3.0; SSL_get_negotiated_group(3)
+    fn SSL_group_to_name(ssl: *mut sys::SSL, id: c_int) -> *const c_char;
+    /// openssl/ssl.h; SSL_get_cipher_list(3)
+    fn SSL_get_cipher_list(ssl: *const sys::SSL, at: c_int) -> *const c_char;
+    /// openssl/x509v3.h, since 1.1.1; X509_get_signature_info(3)
+    fn X509_get_signature_info(
+        certificate: *mut sys::X509,
+        digest: *mut c_int,
+        key: *mut c_int,
+        bits: *mut c_int,
+        flags: *mut u32,
+    ) -> c_int;
+    /// openssl/x509.h; X509_NAME_print_ex(3)
+    fn X509_NAME_print_ex(
+        out: *mut sys::BIO,
+        name: *const sys::X509_NAME,
+        indent: c_int,
+        flags: c_ulong,
+    ) -> c_int;
+    /// openssl/x509.h; X509_get_default_cert_file(3)
+    fn X509_get_default_cert_file() -> *const c_char;
+    /// openssl/x509.h
+    fn X509_get_default_cert_dir() -> *const c_char;
+    /// openssl/ssl.h; SSL_renegotiate(3)
+    #[cfg(test)]
+    fn SSL_renegotiate(ssl: *mut sys::SSL) -> c_int;
+}
+
+/// SSL_CTRL_MODE and SSL_CTRL_CLEAR_MODE (openssl/ssl.h)
+const CTRL_MODE: c_int = 33;
+const CTRL_CLEAR_MODE: c_int = 78;
+/// SSL_CTRL_GET_NEGOTIATED_GROUP (openssl/ssl.h)
+const CTRL_NEGOTIATED_GROUP: c_int = 134;
+/// SSL_MODE_AUTO_RETRY and SSL_MODE_RELEASE_BUFFERS (openssl/ssl.h)
+const MODE_AUTO_RETRY: c_long = 0x4;
+const MODE_RELEASE_BUFFERS: c_long = 0x10;
+/// XN_FLAG_RFC2253 (openssl/x509.h): what PostgreSQL uses for the DN of a client certificate
+const NAME_RFC2253: c_ulong = 0x0111_0317;
+
+/// Which KeyUpdate is to be sent (RFC 8446 section 4.6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyUpdate {
+    /// Ours only.
+    NotRequested = 0,
+    /// And the peer is to follow.
+    #[cfg(test)]
+    Requested = 1,
+}
+
+/// Makes the thread's OpenSSL error queue empty, if it isn't: looking costs a tenth of clearing.
+#[inline]
+pub(crate) fn forget_errors() {
+    // SAFETY: both functions take nothing and touch only the calling thread's queue.
+    unsafe {
+        if sys::ERR_peek_last_error() != 0 {
+            sys::ERR_clear_error();
+        }
+    }
+}
+
+fn control(ssl: &SslRef, command: c_int, argument: c_long) -> c_long {
+    // SAFETY: the pointer is of a live SSL, and the commands used in this file take a number and
+    // no pointer. They change flags of this SSL only, which `openssl` does not cache.
+    unsafe { sys::SSL_ctrl(ssl.as_ptr(), command, argument, ptr::null_mut()) }
+}
+
+/// Makes SSL_read return after each record that is not application data (SSL_MODE_AUTO_RETRY off).
+pub(crate) fn one_record_per_read(ssl: &SslRef) {
+    control(ssl, CTRL_CLEAR_MODE, MODE_AUTO_RETRY);
+}
+
+/// Whether libssl frees its record buffers whenever they are empty.
+pub(crate) fn release_buffers(ssl: &SslRef, release: bool) {
+    if release {
+        control(ssl, CTRL_MODE, MODE_RELEASE_BUFFERS);
+    } else {
+        control(ssl, CTRL_CLEAR_MODE, MODE_RELEASE_BUFFERS);
+        // Since 3.2 clearing does not reach the record layer, but setting nothing passes the
+        // whole mode on.
+        control(ssl, CTRL_MODE, 0);
+    }
+}
+
+/// A zero-length SSL_write sends nothing, but lets libssl release its write buffer in
+/// SSL_MODE_RELEASE_BUFFERS.
+pub(crate) fn touch_write_buffer(ssl: &SslRef) {
+    // SAFETY: the SSL is live; with length 0 nothing is read from the pointer, which points to a
+    // valid byte all the same.
+    unsafe { sys::SSL_write(ssl.as_ptr(), [0u8].as_ptr().cast::<c_void>(), 0) };
+}
+
+/// Schedules a KeyUpdate; the next write or handshake call sends it. False in TLS 1.2.
+pub(crate) fn key_update(ssl: &SslRef, kind: KeyUpdate) -> bool {
+    // SAFETY: the pointer is of a live SSL.
+    unsafe { SSL_key_update(ssl.as_ptr(), kind as c_int) == 1 }
+}
+
+/// True while a KeyUpdate is to be sent: ours, or the answer to the peer's.
+pub(crate) fn key_update_is_due(ssl: &SslRef) -> bool {
+    // SAFETY: the pointer is of a live SSL; the function only reads.
+    unsafe { SSL_get_key_update_type(ssl.as_ptr()) >= 0 }
+}
+
+/// The name of the key exchange group, as libssl spells it.
+pub(crate) fn group(ssl: &SslRef) -> Option<String> {
+    let id = control(ssl, CTRL_NEGOTIATED_GROUP, 0);
+    if id <= 0 {
+        return None;
+    }
+    // SAFETY: the SSL is live; the result is null or a constant NUL-terminated text of libssl's
+    // tables, copied at once.
+    unsafe {
+        let name = SSL_group_to_name(ssl.as_ptr(), c_int::try_from(id).ok()?);
+        text(name)
+    }
+}
+
+/// The suites that this connection would offer or accept, in order.
+pub(crate) fn ciphers(ssl: &SslRef) -> Vec<String> {
+    let mut names = Vec::new();
+    for at in 0.. {
+        // SAFETY: the SSL is live; the result is null past the last suite, else a constant
+        // NUL-terminated text.
+        match unsafe { text(SSL_get_cipher_list(ssl.as_ptr(), at)) } {
+            Some(name) => names.push(name),
+            None => break,
+        }
+    }
+    names
+}
+
+/// The hash that a certificate's signature is made with; `None` if the algorithm has none.
+pub(crate) fn signature_digest(certificate: &X509Ref) -> Option<Nid> {
+    let mut digest: c_int = 0;
+    // SAFETY: the certificate is live; null is allowed for results that are not wanted.
+    let found = unsafe {
+        X509_get_signature_info(
+            certificate.as_ptr(),
+            &mut digest,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    (found == 1 && digest != 0).then(|| Nid::from_raw(digest))
+}
+
+/// The name in the form of RFC 2253/4514, with everything but printable ASCII escaped.
+pub(crate) fn name_text(name: &X509NameRef) -> String {
+    // SAFETY: the memory BIO is created, read and freed here; the name is live and only read. The
+    // data pointer stays valid until the BIO is freed, after the copy.
+    unsafe {
+        let memory = sys::BIO_new(sys::BIO_s_mem());
+        if memory.is_null() {
+            return String::new();
+        }
+        let mut written = String::new();
+        if X509_NAME_print_ex(memory, name.as_ptr(), 0, NAME_RFC2253) >= 0 {
+            let mut start: *mut c_char = ptr::null_mut();
+            let length = sys::BIO_get_mem_data(memory, &mut start);
+            if let (Ok(length), false) = (usize::try_from(length), start.is_null()) {
+                let bytes = std::slice::from_raw_parts(start.cast::<u8>(), length);
+                written = String::from_utf8_lossy(bytes).into_owned();
+            }
+        }
+        sys::BIO_free_all(memory);
+        written
+    }
+}
+
+/// OpenSSL's default file and directory of certificate authorities.
+pub(crate) fn default_roots() -> (String, String) {
+    // SAFETY: both return constant NUL-terminated texts.
+    unsafe {
+        (
+            text(X509_get_default_cert_file()).unwrap_or_default(),
+            text(X509_get_default_cert_dir()).unwrap_or_default(),
+        )
+    }
+}
+
+/// # Safety
+/// `pointer` is null or a NUL-terminated text that lives during the call.
+unsafe fn text(pointer: *const c_char) -> Option<String> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and the rest is the caller's promise.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    Some(text.to_string_lossy().into_owned())
+}
+
+/// Starts a renegotiation (TLS 1.2), as a misbehaving peer would.
+#[cfg(test)]
+pub(crate) fn renegotiate(ssl: &SslRef) -> bool {
+    // SAFETY: the pointer is of a live SSL.
+    unsafe { SSL_renegotiate(ssl.as_ptr()) == 1 }
+}

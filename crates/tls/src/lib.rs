@@ -8,8 +8,8 @@
 //!
 //! `unsafe` exists in `ffi` alone.
 
-mod bio;
 mod binding;
+mod bio;
 pub mod context;
 mod engine;
 mod facts;
@@ -18,6 +18,8 @@ mod ffi;
 pub mod mint;
 mod name;
 mod profile;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use context::{
@@ -28,7 +30,7 @@ pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use name::{BadServerName, ServerName};
-pub use profile::{Effective, MinimumVersion, Profile};
+pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 
 /// OpenSSL's version when this program was compiled and when it runs. They differ after the
 /// distribution has updated libssl; the second one is what counts for security reports.

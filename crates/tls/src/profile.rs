@@ -2,6 +2,14 @@
 //! that every context gets. All of them are set explicitly, because a system-wide openssl.cnf would
 //! otherwise decide.
 
+use crate::context::ContextFault;
+use crate::fault::first_reason;
+use crate::ffi;
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    Ssl, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
+};
+
 /// The oldest TLS version that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MinimumVersion {
@@ -12,12 +20,24 @@ pub enum MinimumVersion {
     Tls13,
 }
 
+/// The newest TLS version that is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MaximumVersion {
+    /// TLS 1.2: for peers whose TLS 1.3 is broken.
+    Tls12,
+    /// TLS 1.3.
+    #[default]
+    Tls13,
+}
+
 /// The settings of a context that an operator may change. `Default` is Mozilla's "intermediate"
 /// without finite-field Diffie-Hellman.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The oldest version.
     pub minimum: MinimumVersion,
+    /// The newest version.
+    pub maximum: MaximumVersion,
     /// Suites of TLS 1.3, in OpenSSL's syntax.
     pub ciphersuites: String,
     /// Suites of TLS 1.2, in OpenSSL's syntax.
@@ -30,13 +50,14 @@ impl Default for Profile {
     fn default() -> Self {
         Profile {
             minimum: MinimumVersion::default(),
+            maximum: MaximumVersion::default(),
             ciphersuites:
                 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256".into(),
             cipher_list: "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
                 ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
                 ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
                 .into(),
-            groups: "X25519:P-256:P-384".into(),
+            groups: "X25519:P-256:P-384:P-521".into(),
         }
     }
 }
@@ -52,6 +73,140 @@ pub struct Effective {
     pub ciphers: Vec<String>,
     /// Groups, as they were set.
     pub groups: String,
+    /// Signature algorithms, as they were set.
+    pub signatures: String,
     /// OpenSSL's security level.
     pub security_level: u32,
+}
+
+/// 112 bits: no SHA-1 signatures, no RSA below 2048 bits, no TLS below 1.2.
+const SECURITY_LEVEL: u32 = 2;
+
+/// Signature algorithms (RFC 8446 section 4.2.3): everything that is not broken.
+const SIGNATURES: &str = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
+    ed25519:ed448:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
+    rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:\
+    rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
+/// Those that OpenSSL knows from 3.5 on.
+const SIGNATURES_3_5: &str = ":?mldsa65:?mldsa87:?mldsa44";
+
+/// Options of openssl/ssl.h that the `openssl` crate has no names for.
+mod option {
+    /// SSL_OP_CLEANSE_PLAINTEXT: without it decrypted data stays in freed memory.
+    pub const CLEANSE_PLAINTEXT: u64 = 1 << 1;
+    /// SSL_OP_NO_RX_CERTIFICATE_COMPRESSION (3.2): decompression costs memory (CVE-2025-66199).
+    pub const NO_RX_CERTIFICATE_COMPRESSION: u64 = 1 << 33;
+    /// SSL_OP_NO_TX_CERTIFICATE_COMPRESSION (3.2)
+    pub const NO_TX_CERTIFICATE_COMPRESSION: u64 = 1 << 32;
+    /// SSL_OP_LEGACY_SERVER_CONNECT, _ENABLE_KTLS, _IGNORE_UNEXPECTED_EOF,
+    /// _ALLOW_CLIENT_RENEGOTIATION, _ALLOW_UNSAFE_LEGACY_RENEGOTIATION, _NO_ANTI_REPLAY: what a
+    /// system-wide configuration could have set.
+    pub const NEVER: u64 = 1 << 2 | 1 << 3 | 1 << 7 | 1 << 8 | 1 << 18 | 1 << 24;
+}
+
+/// Sets everything that both roles have in common, and reads it back.
+pub(crate) fn apply(
+    profile: &Profile,
+    builder: &mut SslContextBuilder,
+) -> Result<Effective, ContextFault> {
+    set_versions(profile, builder)?;
+    let signatures = if openssl::version::number() >= 0x3050_0000 {
+        format!("{SIGNATURES}{SIGNATURES_3_5}")
+    } else {
+        SIGNATURES.to_owned()
+    };
+    builder.set_security_level(SECURITY_LEVEL);
+    let suites = &profile.ciphersuites;
+    setting("ciphersuites", suites, builder.set_ciphersuites(suites))?;
+    let list = &profile.cipher_list;
+    setting("ciphers", list, builder.set_cipher_list(list))?;
+    let groups = &profile.groups;
+    setting("groups", groups, builder.set_groups_list(groups))?;
+    setting(
+        "signatures",
+        &signatures,
+        builder.set_sigalgs_list(&signatures),
+    )?;
+    set_options(builder)?;
+    Ok(Effective {
+        minimum: version_name(builder.min_proto_version()),
+        maximum: version_name(builder.max_proto_version()),
+        ciphers: Vec::new(),
+        groups: groups.clone(),
+        signatures,
+        security_level: SECURITY_LEVEL,
+    })
+}
+
+fn set_versions(profile: &Profile, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+    let (oldest, oldest_name) = match profile.minimum {
+        MinimumVersion::Tls12 => (SslVersion::TLS1_2, "TLSv1.2"),
+        MinimumVersion::Tls13 => (SslVersion::TLS1_3, "TLSv1.3"),
+    };
+    let (newest, newest_name) = match profile.maximum {
+        MaximumVersion::Tls12 => (SslVersion::TLS1_2, "TLSv1.2"),
+        MaximumVersion::Tls13 => (SslVersion::TLS1_3, "TLSv1.3"),
+    };
+    if oldest_name > newest_name {
+        return Err(ContextFault::Setting {
+            setting: "maximum version",
+            value: newest_name.to_owned(),
+            reason: "it is older than the minimum version",
+        });
+    }
+    let oldest = builder.set_min_proto_version(Some(oldest));
+    setting("minimum version", oldest_name, oldest)?;
+    let newest = builder.set_max_proto_version(Some(newest));
+    setting("maximum version", newest_name, newest)
+}
+
+/// All suites that connections of this context offer or accept.
+pub(crate) fn ciphers(context: &SslContext) -> Vec<String> {
+    let probe = Ssl::new(context).ok();
+    probe.map(|probe| ffi::ciphers(&probe)).unwrap_or_default()
+}
+
+fn set_options(builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+    builder.set_options(
+        SslOptions::NO_COMPRESSION
+            | SslOptions::NO_RENEGOTIATION
+            | SslOptions::NO_TICKET
+            | SslOptions::CIPHER_SERVER_PREFERENCE
+            | SslOptions::PRIORITIZE_CHACHA
+            | SslOptions::from_bits_retain(
+                option::CLEANSE_PLAINTEXT
+                    | option::NO_RX_CERTIFICATE_COMPRESSION
+                    | option::NO_TX_CERTIFICATE_COMPRESSION,
+            ),
+    );
+    builder.clear_options(SslOptions::from_bits_retain(option::NEVER));
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    setting("tickets", "0", builder.set_num_tickets(0))?;
+    setting("early data", "0", builder.set_max_early_data(0))?;
+    // Read-ahead means "as much as the engine gives", and it gives one record: one call instead
+    // of two. The modes of writing can't come into play; they are a safety net.
+    builder.set_read_ahead(true);
+    builder.set_mode(SslMode::ENABLE_PARTIAL_WRITE | SslMode::ACCEPT_MOVING_WRITE_BUFFER);
+    Ok(())
+}
+
+fn setting(
+    setting: &'static str,
+    value: &str,
+    result: Result<(), ErrorStack>,
+) -> Result<(), ContextFault> {
+    result.map_err(|stack| ContextFault::Setting {
+        setting,
+        value: value.to_owned(),
+        reason: first_reason(&stack),
+    })
+}
+
+fn version_name(version: Option<SslVersion>) -> String {
+    match version {
+        Some(SslVersion::TLS1_2) => "TLSv1.2",
+        Some(SslVersion::TLS1_3) => "TLSv1.3",
+        _ => "other",
+    }
+    .to_owned()
 }

@@ -4,13 +4,18 @@
 //! Takes file paths or PEM text. Gives contexts that are never changed again: a reload builds a new
 //! one, and connections keep the one that they began with.
 
+mod identity;
 mod listener;
 mod server;
 
 pub use listener::{ClientCertificates, ListenerContext, ListenerSettings};
 pub use server::{Roots, ServerContext, ServerMode, ServerSettings};
 
+pub(crate) use listener::ALPN;
+
+use crate::fault::first_reason;
 use buf::Secret;
+use openssl::error::ErrorStack;
 use std::path::PathBuf;
 
 /// Where certificates come from.
@@ -154,6 +159,12 @@ pub enum ContextFault {
         /// OpenSSL's reason.
         reason: &'static str,
     },
+}
+
+fn library(stack: ErrorStack) -> ContextFault {
+    ContextFault::Library {
+        reason: first_reason(&stack),
+    }
 }
 
 /// PostgreSQL's rule for a private key's file (manual section 19.9 "Secure TCP/IP Connections with

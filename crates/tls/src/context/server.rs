@@ -1,8 +1,13 @@
 //! Owns the TLS context towards a server: whom we trust, and who we are.
 
-use super::{ContextFault, Identity, Source, Warning};
-use crate::profile::{Effective, Profile};
-use openssl::ssl::SslContext;
+use super::identity::{certificates, present};
+use super::{ALPN, ContextFault, Identity, Source, Warning, library};
+use crate::ffi;
+use crate::profile::{self, Effective, Profile};
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVerifyMode};
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::verify::X509CheckFlags;
+use std::path::Path;
 
 /// The certificate authorities that a server's certificate is checked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +57,35 @@ impl ServerContext {
         settings: &ServerSettings,
         now_unix_s: i64,
     ) -> Result<ServerContext, ContextFault> {
-        let _ = (settings, now_unix_s);
-        Err(ContextFault::Library { reason: "not built" })
+        let mut builder = SslContextBuilder::new(SslMethod::tls_client()).map_err(library)?;
+        let mut effective = profile::apply(&settings.profile, &mut builder)?;
+        let warnings = match &settings.identity {
+            Some(identity) => present(identity, &mut builder, now_unix_s)?,
+            None => Vec::new(),
+        };
+        let mut offer = vec![u8::try_from(ALPN.len()).unwrap_or(0)];
+        offer.extend_from_slice(ALPN);
+        builder.set_alpn_protos(&offer).map_err(library)?;
+        let verify = match &settings.mode {
+            ServerMode::Require => SslVerifyMode::NONE,
+            ServerMode::Pin(_) => SslVerifyMode::PEER,
+            ServerMode::VerifyCa(roots) | ServerMode::VerifyFull(roots) => {
+                trust(roots, &mut builder)?;
+                SslVerifyMode::PEER
+            }
+        };
+        builder.set_verify(verify);
+        builder
+            .verify_param_mut()
+            .set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+        let context = builder.build();
+        effective.ciphers = profile::ciphers(&context);
+        Ok(ServerContext {
+            context,
+            mode: settings.mode.clone(),
+            warnings,
+            effective,
+        })
     }
 
     /// What the operator should know although it works.
@@ -65,4 +97,38 @@ impl ServerContext {
     pub fn effective(&self) -> &Effective {
         &self.effective
     }
+}
+
+/// X509_V_FLAG_X509_STRICT stays off: it refuses authorities without keyUsage, which is how
+/// `openssl req -x509`, and so PostgreSQL's manual, makes them.
+fn trust(roots: &Roots, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+    let sources = match roots {
+        Roots::System => return trust_the_system(builder),
+        Roots::Given(sources) => sources,
+    };
+    let mut store = X509StoreBuilder::new().map_err(library)?;
+    for source in sources {
+        for root in certificates(source)? {
+            store.add_cert(root).map_err(library)?;
+        }
+    }
+    if sources.is_empty() {
+        let of = "an empty list".to_owned();
+        return Err(ContextFault::NoRoots { of });
+    }
+    builder.set_cert_store(store.build());
+    Ok(())
+}
+
+/// OpenSSL reads the system's authorities when it needs them, and does not mind if there are none.
+fn trust_the_system(builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+    let (file, directory) = ffi::default_roots();
+    let in_file = certificates(&Source::File(Path::new(&file).into())).is_ok();
+    let in_directory = std::fs::read_dir(&directory).is_ok_and(|mut all| all.next().is_some());
+    if !in_file && !in_directory {
+        return Err(ContextFault::NoRoots {
+            of: format!("{file} and {directory} (package ca-certificates)"),
+        });
+    }
+    builder.set_default_verify_paths().map_err(library)
 }
