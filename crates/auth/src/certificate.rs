@@ -108,3 +108,112 @@ impl PeerMap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leg::UnixPeer;
+
+    fn leg() -> LegFacts {
+        LegFacts {
+            encrypted: true,
+            verified: true,
+            peer: Some(PeerNames {
+                common_name: Some("alice".into()),
+                dns: vec!["a.example".into()],
+                email: vec!["alice@example.org".into()],
+                uri: vec!["spiffe://example/alice".into()],
+                ..PeerNames::default()
+            }),
+            ..LegFacts::default()
+        }
+    }
+
+    #[test]
+    fn the_common_name_is_the_role() {
+        let map = CertificateMap::CommonName;
+        assert_eq!(map.admits(&leg(), "alice"), Ok(()));
+        for other in ["Alice", "alic", "alice ", "a.example", ""] {
+            let verdict = map.admits(&leg(), other);
+            assert_eq!(verdict, Err(Reason::CertificateNotMapped), "{other}");
+        }
+    }
+
+    #[test]
+    fn without_a_verified_certificate_nobody_is_admitted() {
+        let spoil: [fn(&mut LegFacts); 3] = [
+            |leg| leg.encrypted = false,
+            |leg| leg.verified = false,
+            |leg| leg.peer = None,
+        ];
+        for spoil in spoil {
+            let mut leg = leg();
+            spoil(&mut leg);
+            let verdict = CertificateMap::CommonName.admits(&leg, "alice");
+            assert_eq!(verdict, Err(Reason::NoCertificate));
+        }
+    }
+
+    #[test]
+    fn rules_name_what_is_admitted() {
+        use CertificateName::*;
+        let table = [
+            (CommonName("alice".into()), true),
+            (CommonName("a.example".into()), false),
+            (Dns("a.example".into()), true),
+            (Dns("alice".into()), false),
+            (Email("alice@example.org".into()), true),
+            (Email("spiffe://example/alice".into()), false),
+            (Uri("spiffe://example/alice".into()), true),
+            (Uri("spiffe://example/alice/x".into()), false),
+        ];
+        for (name, admitted) in table {
+            let map = CertificateMap::Rules(vec![CertificateRule {
+                name: name.clone(),
+                role: "owner".into(),
+            }]);
+            assert_eq!(map.admits(&leg(), "owner").is_ok(), admitted, "{name:?}");
+            assert!(map.admits(&leg(), "alice").is_err(), "{name:?}");
+        }
+        let none = CertificateMap::Rules(Vec::new());
+        assert!(none.admits(&leg(), "alice").is_err());
+    }
+
+    #[test]
+    fn a_zero_byte_in_any_name_spoils_the_certificate() {
+        let spoil: [fn(&mut PeerNames); 4] = [
+            |peer| peer.common_name = Some("alice\0.evil".into()),
+            |peer| peer.dns.push("a\0b".into()),
+            |peer| peer.email.push("\0".into()),
+            |peer| peer.uri.push("x\0".into()),
+        ];
+        for spoil in spoil {
+            let mut leg = leg();
+            spoil(leg.peer.as_mut().unwrap());
+            for user in ["alice", "alice\0.evil"] {
+                let verdict = CertificateMap::CommonName.admits(&leg, user);
+                assert_eq!(verdict, Err(Reason::NulInCertificateName));
+            }
+        }
+    }
+
+    #[test]
+    fn the_operating_system_user_is_the_role_or_mapped() {
+        let leg = |os_user: Option<&str>| LegFacts {
+            unix: Some(UnixPeer {
+                os_user: os_user.map(str::to_owned),
+            }),
+            ..LegFacts::default()
+        };
+        let same = PeerMap::SameName;
+        assert_eq!(same.admits(&leg(Some("alice")), "alice"), Ok(()));
+        let not_mapped = Err(Reason::PeerNotMapped);
+        assert_eq!(same.admits(&leg(Some("bob")), "alice"), not_mapped);
+        assert_eq!(same.admits(&leg(None), "alice"), not_mapped);
+        let no_socket = same.admits(&LegFacts::default(), "alice");
+        assert_eq!(no_socket, Err(Reason::NotUnixSocket));
+        let pairs = PeerMap::Pairs(vec![("root".into(), "postgres".into())]);
+        assert_eq!(pairs.admits(&leg(Some("root")), "postgres"), Ok(()));
+        assert_eq!(pairs.admits(&leg(Some("postgres")), "postgres"), not_mapped);
+    }
+}

@@ -174,3 +174,75 @@ fn field(text: &str) -> Result<(Secret, &str), UsersFaultKind> {
 fn as_text(field: &Secret) -> &str {
     std::str::from_utf8(field.expose()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_pgbouncer_writes() {
+        let text = "; comment\n# comment\n\n\
+            \"alice\" \"hunter2\"\n\
+            \t \"bob\"\"by\"\t\"with\"\"quote; # no comment\"\r\n\
+            \"carol\" \"\" ; no password\n\
+            \"dave\" \"md50123456789abcdef0123456789abcdef\" # md5";
+        let users = Users::parse(text).unwrap();
+        assert_eq!(users.len(), 4);
+        let kinds: Vec<_> = users
+            .iter()
+            .map(|(name, verifier)| format!("{name} {verifier:?}"))
+            .collect();
+        assert_eq!(kinds, ["alice Password", "bob\"by Password", "dave Md5"]);
+        let Stored::Known(Verifier::Password(secret)) = users.stored("bob\"by") else {
+            panic!("bob has a password");
+        };
+        assert!(secret.same_as(b"with\"quote; # no comment"));
+        assert!(matches!(users.stored("carol"), Stored::Unknown));
+        assert!(matches!(users.stored("nobody"), Stored::Unknown));
+    }
+
+    #[test]
+    fn faults_name_the_line_and_never_the_secret() {
+        use UsersFaultKind::{Duplicate, Name, NotClosed, NotQuoted, Trailing};
+        let table = [
+            ("alice hunter2", NotQuoted),
+            ("\"alice\" hunter2", NotQuoted),
+            ("\"alice\"", NotQuoted),
+            ("\"alice", NotClosed),
+            ("\"alice\" \"hunter2", NotClosed),
+            ("\"alice\" \"hunter2\"\"", NotClosed),
+            ("\"alice\" \"hunter2\" \"hunter2\"", Trailing),
+            ("\"\" \"hunter2\"", Name),
+            ("\"a\0b\" \"hunter2\"", Name),
+            ("\"first\" \"hunter2\"", Duplicate { earlier: 1 }),
+            (
+                "\"alice\" \"hunter2\0\"",
+                UsersFaultKind::Secret(VerifierFault::Nul),
+            ),
+        ];
+        for (content, kind) in table {
+            let text = format!("\"first\" \"x\"\n\n{content}\n\"last\" \"x\"");
+            let faults = Users::parse(&text).unwrap_err();
+            assert_eq!(faults, [UsersFault { line: 3, kind }], "{content}");
+            let printed = format!("{} {:?}", faults[0], faults[0]);
+            assert!(!printed.contains("hunter2"), "{printed}");
+        }
+        let faults = Users::parse("a\nb\n\"c\" \"SCRAM-SHA-256$hunter2\"").unwrap_err();
+        assert_eq!(
+            faults.iter().map(|fault| fault.line).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
+        assert!(!format!("{faults:?} {}", faults[2]).contains("hunter2"));
+    }
+
+    #[test]
+    fn lines_read_back_as_they_were_written() {
+        let secret = b"a\"b\"\"c";
+        let text = line("x\"y", &Secret::new(secret));
+        let users = Users::parse(std::str::from_utf8(text.expose()).unwrap()).unwrap();
+        let Some(Verifier::Password(read)) = users.verifier("x\"y") else {
+            panic!("the user is there");
+        };
+        assert!(read.same_as(secret));
+    }
+}

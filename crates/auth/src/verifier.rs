@@ -105,3 +105,106 @@ pub enum Stored {
     /// [`Method::Password`](crate::Method::Password).
     AskServer,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The password `pencil` with RFC 7677's salt and iterations.
+    const SCRAM: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
+    #[test]
+    fn knows_the_kinds_apart() {
+        let table = [
+            ("hunter2", "Password"),
+            ("md5", "Password"),
+            ("md5fan", "Password"),
+            ("md50123456789abcdef0123456789abcdef", "Md5"),
+            // PostgreSQL's `get_password_type` takes lower-case digits alone.
+            ("md50123456789ABCDEF0123456789abcdef", "Password"),
+            ("md50123456789abcdef0123456789abcde", "Password"),
+            ("md50123456789abcdef0123456789abcdef0", "Password"),
+            (SCRAM, "Scram"),
+            ("SCRAM-SHA-1$4096:a$b:c", "Password"),
+        ];
+        for (text, kind) in table {
+            assert_eq!(
+                format!("{:?}", Verifier::parse(text).unwrap()),
+                kind,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_scram_verifier_is_no_password() {
+        let key = "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=";
+        let table = [
+            ("SCRAM-SHA-256$", ScramFault::Form),
+            ("SCRAM-SHA-256$4096:c2FsdA==", ScramFault::Form),
+            (
+                &format!("SCRAM-SHA-256$4096:c2Fsd===${key}:{key}"),
+                ScramFault::Form,
+            ),
+            (
+                &format!("SCRAM-SHA-256$4096:${key}:{key}"),
+                ScramFault::Salt,
+            ),
+            (
+                &format!("SCRAM-SHA-256$0:c2FsdA==${key}:{key}"),
+                ScramFault::Iterations,
+            ),
+            (
+                &format!("SCRAM-SHA-256$1000001:c2FsdA==${key}:{key}"),
+                ScramFault::Iterations,
+            ),
+            (
+                &format!("SCRAM-SHA-256$+16:c2FsdA==${key}:{key}"),
+                ScramFault::Iterations,
+            ),
+            (
+                &format!("SCRAM-SHA-256$99999999999:c2FsdA==${key}:{key}"),
+                ScramFault::Iterations,
+            ),
+            (
+                &format!("SCRAM-SHA-256$16:c2FsdA==${key}:c2FsdA=="),
+                ScramFault::Key,
+            ),
+            (
+                &format!("SCRAM-SHA-256$16:c2FsdA==${key}:{key} "),
+                ScramFault::Form,
+            ),
+        ];
+        for (text, fault) in table {
+            assert_eq!(
+                Verifier::parse(text).unwrap_err(),
+                VerifierFault::Scram(fault),
+                "{text}"
+            );
+        }
+        assert_eq!(Verifier::parse("").unwrap_err(), VerifierFault::Empty);
+        assert_eq!(Verifier::parse("a\0b").unwrap_err(), VerifierFault::Nul);
+    }
+
+    #[test]
+    fn scram_text_survives_a_round_trip() {
+        let verifier = ScramVerifier::parse(SCRAM).unwrap();
+        assert!(verifier.to_text().same_as(SCRAM.as_bytes()));
+        let salt = verifier.derivation(Secret::new(b"pencil")).salt;
+        let again = ScramVerifier::generate(&Secret::new(b"pencil"), &salt, 4096).unwrap();
+        assert!(again.to_text().same_as(SCRAM.as_bytes()));
+    }
+
+    #[test]
+    fn md5_is_as_the_manual_says() {
+        // md5('secretalice'), then md5 of its digits and the salt, by coreutils' md5sum.
+        let hash = Md5Hash::of("alice", b"secret").unwrap();
+        assert!(hash.0.same_as(b"4a0a68b43b6cd5cf266fa02f196e2371"));
+        assert!(
+            hash.reply(*b"salt")
+                .unwrap()
+                .same_as(b"md5986e2194384c07f4fd1df4b1351b3e68")
+        );
+    }
+}

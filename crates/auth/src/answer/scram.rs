@@ -112,7 +112,7 @@ impl AwaitKeys {
             return Err(AuthFault::VerifierDiffers);
         }
         let proof = self.message.client_proof(keys)?;
-        let body = format!("{},p={proof}", self.without_proof);
+        let body = format!("{},p={}", self.without_proof, proof.as_str());
         let next = AwaitFinal {
             signature: self.message.server_signature(&keys.server_key)?,
             how: self.how,
@@ -134,7 +134,7 @@ pub(in crate::answer) struct AwaitFinal {
 impl AwaitFinal {
     pub(super) fn on_data(self, data: &[u8]) -> Result<AnswerStep, AuthFault> {
         let signature = parse_server_final(data)?;
-        if !openssl::memcmp::eq(&signature, self.signature.as_slice()) {
+        if !openssl::memcmp::eq(signature.as_slice(), self.signature.as_slice()) {
             return Err(AuthFault::ServerSignature);
         }
         Ok(AnswerStep::Expect(Answer(State::Ok(self.how))))

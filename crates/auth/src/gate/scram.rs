@@ -5,7 +5,7 @@
 
 use super::types::{Attempt, BindingRule, Doomed, GateStep, Proof, Proved, ProvedBy};
 use super::{Gate, State};
-use crate::digest::{CryptoFault, sha256};
+use crate::digest::{CryptoFault, Key, sha256};
 use crate::identity::ProvedUser;
 use crate::refusal::{Malformed, Reason, Refusal, RefusalKind};
 use crate::request::{AuthRequest, SCRAM_SHA_256, SCRAM_SHA_256_PLUS};
@@ -353,7 +353,7 @@ struct Verdict {
     standing: Standing,
     by: ProvedBy,
     message: AuthMessage,
-    proof: [u8; 32],
+    proof: Key,
 }
 
 impl Verdict {

@@ -1,6 +1,7 @@
 //! Owns the parse of what SCRAM clients send (RFC 5802 section 7).
 
 use super::text::{are_extensions, attribute, decode_key, is_nonce, utf8};
+use crate::digest::Key;
 use crate::refusal::Malformed;
 
 /// client-first-message.
@@ -82,7 +83,8 @@ pub(crate) struct ClientFinal<'a> {
     /// base64 of the gs2-header and the channel-binding data.
     pub binding: &'a str,
     pub nonce: &'a str,
-    pub proof: [u8; 32],
+    /// With the stored key it gives the client's key, so it is wiped like one.
+    pub proof: Key,
 }
 
 impl<'a> ClientFinal<'a> {

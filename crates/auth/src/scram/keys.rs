@@ -71,9 +71,10 @@ impl AuthMessage {
     }
 
     /// base64 of the proof that the client sends.
-    pub(crate) fn client_proof(&self, keys: &ScramKeys) -> Result<String, CryptoFault> {
+    pub(crate) fn client_proof(&self, keys: &ScramKeys) -> Result<Zeroizing<String>, CryptoFault> {
         let signature = hmac(&*keys.stored_key(), &self.0)?;
-        Ok(encode(&*xor(keys.client_key.expose(), &signature)))
+        let proof = xor(keys.client_key.expose(), &signature);
+        Ok(Zeroizing::new(encode(&*proof)))
     }
 
     /// The signature that the server sends.
@@ -85,11 +86,11 @@ impl AuthMessage {
 /// The client key inside a proof. It is the right one only if its SHA-256 is the stored key.
 pub(crate) fn recover_client_key(
     message: &AuthMessage,
-    proof: &[u8; 32],
+    proof: &Key,
     stored_key: &Secret,
 ) -> Result<Secret, CryptoFault> {
     let signature = hmac(stored_key.expose(), &message.0)?;
-    Ok(Secret::new(&*xor(proof, &signature)))
+    Ok(Secret::new(&*xor(proof.as_slice(), &signature)))
 }
 
 fn xor(left: &[u8], right: &Key) -> Key {
@@ -98,4 +99,50 @@ fn xor(left: &[u8], right: &Key) -> Key {
         *out = left ^ right;
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scram::ScramVerifier;
+    use crate::scram::text::{decode, decode_key};
+
+    #[test]
+    fn computes_the_exchange_of_rfc_7677() {
+        let keys = derive(&Derivation {
+            password: Secret::new(b"pencil"),
+            salt: decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap(),
+            iterations: 4096,
+        })
+        .unwrap();
+        let message = AuthMessage::new(
+            "n=user,r=rOprNGfwEbeRWgbNEkqO",
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
+        );
+        let proof = message.client_proof(&keys).unwrap();
+        assert_eq!(*proof, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        let signature = message.server_signature(&keys.server_key).unwrap();
+        assert_eq!(
+            encode(&*signature),
+            "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+        );
+        let verifier = ScramVerifier::from_keys(&keys);
+        let proof = decode_key(&proof).unwrap();
+        let recovered = recover_client_key(&message, &proof, &verifier.stored_key).unwrap();
+        assert!(recovered.same_as(keys.client_key.expose()));
+    }
+
+    #[test]
+    fn prepares_the_password() {
+        let question = |password: &str| Derivation {
+            password: Secret::new(password.as_bytes()),
+            salt: b"salt".to_vec(),
+            iterations: 2,
+        };
+        let (roman, latin) = (derive(&question("\u{2168}")), derive(&question("IX")));
+        let verifier = ScramVerifier::from_keys(&roman.unwrap());
+        assert!(verifier.matches(&latin.unwrap()));
+        assert!(!verifier.matches(&derive(&question("IY")).unwrap()));
+    }
 }

@@ -3,6 +3,7 @@
 use super::text::{attribute, decode, decode_key, is_nonce, utf8};
 use super::{SALT_LEN_MAX, parse_iterations};
 use crate::answer::AuthFault;
+use crate::digest::Key;
 
 /// server-first-message.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl<'a> ServerFirst<'a> {
 }
 
 /// The signature in a server-final-message.
-pub(crate) fn parse_server_final(body: &[u8]) -> Result<[u8; 32], AuthFault> {
+pub(crate) fn parse_server_final(body: &[u8]) -> Result<Key, AuthFault> {
     let text = utf8(body).map_err(|_| AuthFault::Malformed)?;
     if text.starts_with("e=") {
         return Err(AuthFault::ServerError);

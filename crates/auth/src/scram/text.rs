@@ -1,9 +1,11 @@
 //! Owns the texts of SCRAM messages (RFC 5802 section 7): exact parse and rebuild. Strict where
 //! PostgreSQL is: attributes in order, printable nonces, canonical base64, nothing behind the end.
 
+use crate::digest::Key;
 use crate::refusal::Malformed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -14,8 +16,9 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Exactly 32 bytes of base64.
-pub(crate) fn decode_key(text: &str) -> Option<[u8; 32]> {
-    decode(text)?.try_into().ok()
+pub(crate) fn decode_key(text: &str) -> Option<Key> {
+    let bytes = Zeroizing::new(decode(text)?);
+    Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
 }
 
 /// A message body as text: SCRAM messages are UTF-8 without zero bytes.
