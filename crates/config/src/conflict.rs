@@ -6,6 +6,9 @@ pub enum Conflict {
     /// Neither a TCP address nor a Unix socket.
     #[error("nobody could connect: name an address, or a unix_socket_dir")]
     NothingToListenOn,
+    /// The same address twice.
+    #[error("an address stands here twice; remove one of them")]
+    AddressTwice,
     /// The path of a Unix socket has 107 bytes at most (unix(7)).
     #[error(
         "the socket's path would have {length} bytes and the system allows 107; choose a shorter directory"

@@ -52,7 +52,7 @@ pub enum Problem {
     #[error("there is no such section{}", hint(.0))]
     UnknownSection(Option<Suggestion>),
     /// A value where a section belongs, or the wrong kind of section.
-    #[error("this must be a section; write {brackets}")]
+    #[error("this is another kind of section; write {brackets}")]
     NotThisSection {
         /// The header to write.
         brackets: String,

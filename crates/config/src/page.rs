@@ -126,8 +126,8 @@ fn setting_reference(page: &mut String, section: &Section, setting: &Setting) {
 /// Type, default, bounds and example of a setting, for those that it has.
 fn facts(setting: &Setting) -> Vec<(&'static str, String)> {
     let default = match setting.fallback {
-        Fallback::Required => "none, it must be written".to_owned(),
-        Fallback::Unset(meaning) => format!("none: {meaning}"),
+        Fallback::Required => "none (it must be written)".to_owned(),
+        Fallback::Unset(meaning) => format!("none ({meaning})"),
         Fallback::Value(value) => format!("`{value}`"),
     };
     let mut facts = vec![("default", default)];

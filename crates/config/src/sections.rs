@@ -45,8 +45,8 @@ section! {
         }
         /// Connections that may wait to be accepted.
         listen_backlog: u32 { fallback: Value("128"), bounds: Bounds::new(1, 65535) }
-        /// Directory of a Unix socket, named .s.PGSQL.<port> as PostgreSQL's, with the port of the
-        /// first address.
+        /// Directory of a Unix socket. As with PostgreSQL, its name is .s.PGSQL. and a port, here
+        /// that of the first address.
         unix_socket_dir: Option<PathBuf> {
             fallback: Unset("no Unix socket"),
             sample: "\"/run/portcullis\"",
@@ -455,6 +455,29 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             process: root.once().0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_names_lead_to_settings_and_are_none_themselves() {
+        let has = |path: &str| {
+            SECTIONS.iter().any(|section| {
+                let of = |name| format!("{}.{name}", section.path);
+                section.settings.iter().any(|it| of(it.name) == path)
+            })
+        };
+        let is_setting = |name: &str| {
+            let mut all = SECTIONS.iter().flat_map(|section| section.settings);
+            all.any(|it| it.name == name)
+        };
+        for (theirs, ours) in RENAMED {
+            assert!(has(ours), "{ours}");
+            assert!(!is_setting(theirs), "{theirs}");
         }
     }
 }

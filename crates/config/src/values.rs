@@ -120,7 +120,7 @@ impl Read for String {
 }
 
 impl Read for PathBuf {
-    const KIND: Kind = kind("a path, in quotes", Unit::Length);
+    const KIND: Kind = kind("a path, in quotes", Unit::None);
     const BOUNDS: Bounds = Bounds::new(1, 4095);
 
     fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
@@ -306,7 +306,7 @@ fn pin(text: &str) -> Option<Sha256> {
 }
 
 impl Read for CaSource {
-    const KIND: Kind = kind("\"system\", or a path", Unit::Length);
+    const KIND: Kind = kind("\"system\", or a path", Unit::None);
     const BOUNDS: Bounds = PathBuf::BOUNDS;
 
     fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {

@@ -35,11 +35,14 @@ macro_rules! choice {
             const KIND: Kind = Kind { name: "one of", unit: Unit::None, words: Self::WORDS };
 
             fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-                match value.text(Self::KIND.name)? {
-                    $( $word => Ok(Self::$variant), )+
+                let written = value.text(Self::KIND.name).ok();
+                match written {
+                    $( Some($word) => Ok(Self::$variant), )+
                     other => Err(value.bad(Problem::UnknownWord {
                         words: Self::WORDS,
-                        nearest: nearest::word(other, Self::WORDS.iter().map(|word| word.word)),
+                        nearest: other.and_then(|other| {
+                            nearest::word(other, Self::WORDS.iter().map(|word| word.word))
+                        }),
                     })),
                 }
             }
@@ -70,9 +73,9 @@ choice! {
     pub(crate) enum ServerMode {
         /// no TLS at all: passwords and rows are readable on the network
         Disable = "disable",
-        /// TLS if the server offers it, else plain text: anyone in between can switch TLS off
+        /// TLS if the server offers it: anyone in between can switch it off
         Prefer = "prefer",
-        /// TLS always, but any certificate will do: anyone in between can be the server
+        /// TLS, but any certificate will do: anyone in between can be the server
         Require = "require",
         /// the certificate must be signed by ca, whatever name it bears
         VerifyCa = "verify-ca",
@@ -88,7 +91,7 @@ choice! {
     pub enum PlaintextCancel {
         /// it is dropped and logged
         Refuse = "refuse",
-        /// it cancels; its key could be read on the network, and is good for cancelling only
+        /// it cancels; its key can be read on the network, but is good for nothing else
         Accept = "accept",
     }
 }
@@ -110,7 +113,7 @@ choice! {
         ScramSha256 = "scram-sha-256",
         /// SCRAM for users with a SCRAM verifier, MD5 for the others
         Md5 = "md5",
-        /// the password itself, asked for inside TLS only, checked or used once towards the server
+        /// the password itself, inside TLS only; checked, or used once towards the server
         Password = "password",
         /// the client's certificate, which must name the user
         Cert = "cert",

@@ -27,7 +27,7 @@ impl Judge<'_, '_> {
         }
         let repeated = |(index, address)| addresses[..index].contains(address);
         if addresses.iter().enumerate().any(repeated) {
-            self.duplicate(&listen.address, listen.address.span);
+            self.conflict(&listen.address, Conflict::AddressTwice);
         }
         Some(Listen {
             addresses: addresses.clone(),
@@ -41,7 +41,10 @@ impl Judge<'_, '_> {
             query_timeout: listen.query_timeout.value.0,
             drain_timeout: listen.drain_timeout.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
-            tls: self.listen_tls(tls)?,
+            tls: match addresses.is_empty() {
+                true => self.tls_without_addresses(tls)?,
+                false => self.listen_tls(tls)?,
+            },
         })
     }
 
@@ -62,6 +65,15 @@ impl Judge<'_, '_> {
             path,
             mode: listen.unix_socket_mode.value.0,
         })
+    }
+
+    /// A listener with nothing but a Unix socket needs no certificate: PostgreSQL's clients speak
+    /// no TLS over one.
+    fn tls_without_addresses(&self, tls: &sections::ListenTls) -> Option<ListenTls> {
+        match (&tls.certificate.value, &tls.private_key.value) {
+            (None, None) => Some(ListenTls::Disabled),
+            _ => self.listen_tls(tls),
+        }
     }
 
     fn listen_tls(&self, tls: &sections::ListenTls) -> Option<ListenTls> {

@@ -30,10 +30,15 @@ impl Config {
     ) -> Result<(Self, Vec<Warning>), Vec<ConfigError>> {
         let report = Report::new(file_name, text);
         let (file, mistakes) = DeTable::parse_recoverable(text);
+        let mut line = 0;
         for mistake in &mistakes {
             let span = Span(mistake.span().map_or(0, |span| span.start));
-            let said = mistake.message().replace('\n', ", ");
-            report.error(span, "", Problem::Syntax(said));
+            // What follows in the same line mostly follows from it.
+            let before = std::mem::replace(&mut line, report.place(span, "").line);
+            if line != before {
+                let said = mistake.message().replace('\n', ", ");
+                report.error(span, "", Problem::Syntax(said));
+            }
         }
         if !mistakes.is_empty() {
             return report.conclude(None);

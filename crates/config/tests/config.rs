@@ -1,0 +1,250 @@
+//! Right configurations, what they mean, what they are warned about; and texts of any kind.
+
+use config::{
+    CaSource, CertificateName, ClientCertificates, Config, DatabaseName, From, Holds, HostAddress,
+    ListenTls, MaxClientConn, Method, SecretSource, ServerTls, ServerTrust, Workers,
+};
+use proptest::prelude::*;
+use std::path::Path;
+use std::time::Duration;
+
+const LEAST: &str = "[listen.tls]\ncertificate = \"s.crt\"\nprivate_key = \"/k/s.key\"\n\
+    [auth]\nauth_file = \"users.txt\"\n[[database]]\nname = \"app\"\nhost = \"db.example.com\"\n";
+
+fn read(text: &str) -> (Config, Vec<String>) {
+    match Config::from_text(text, "/etc/portcullis/p.toml") {
+        Ok((config, warnings)) => (config, warnings.iter().map(ToString::to_string).collect()),
+        Err(errors) => panic!("{errors:#?}\nin:\n{text}"),
+    }
+}
+
+#[test]
+fn defaults_are_safe_and_those_people_know() {
+    let (config, warnings) = read(LEAST);
+    assert_eq!(warnings, Vec::<String>::new());
+    let listen = &config.listen;
+    assert_eq!(listen.addresses, ["127.0.0.1:6432".parse().unwrap()]);
+    assert_eq!(listen.unix_socket, None);
+    assert_eq!(listen.workers, Workers::PerCore);
+    assert_eq!(listen.max_client_conn, MaxClientConn::Fitted);
+    assert_eq!(listen.client_login_timeout, Duration::from_secs(60));
+    assert_eq!(listen.drain_timeout, Duration::from_secs(30));
+    assert_eq!(listen.query_timeout, None);
+    assert_eq!(config.auth.method, Method::ScramSha256);
+    assert!(config.tcp.keepalive);
+    assert!(!config.process.core_dumps);
+    let database = &config.databases[0];
+    assert_eq!(database.server_connect_timeout, Duration::from_secs(10));
+    assert_eq!(database.hosts[0].port, 5432);
+    let ServerTls::On(tls) = &database.tls else {
+        panic!("TLS towards servers is off by default");
+    };
+    let verify_full = ServerTrust::AuthorityAndName(CaSource::System);
+    assert_eq!(tls.trust, verify_full);
+    let ListenTls::On(tls) = &listen.tls else {
+        panic!("TLS towards clients is off by default");
+    };
+    assert_eq!(tls.client_certificates, ClientCertificates::NotAsked);
+}
+
+#[test]
+fn paths_start_at_the_file_and_are_listed() {
+    let text = format!("{LEAST}user = \"u\"\npassword_env = \"APP_PASSWORD\"\n");
+    let (config, _) = read(&text);
+    let listed: Vec<_> = config
+        .sources
+        .iter()
+        .map(|source| (source.place.line, source.holds, source.from.clone()))
+        .collect();
+    let file = |path: &str| From::File(Path::new(path).into());
+    assert_eq!(
+        listed,
+        [
+            (2, Holds::Certificate, file("/etc/portcullis/s.crt")),
+            (3, Holds::PrivateKey, file("/k/s.key")),
+            (5, Holds::Users, file("/etc/portcullis/users.txt")),
+            (10, Holds::Password, From::Env("APP_PASSWORD".into())),
+        ]
+    );
+    let user = config.databases[0].user.clone().unwrap();
+    assert_eq!(
+        user.password,
+        Some(SecretSource::Env("APP_PASSWORD".into()))
+    );
+}
+
+#[test]
+fn everything_that_can_be_written_has_its_value() {
+    let (config, warnings) = read(
+        r#"
+[listen]
+address = ["0.0.0.0:6432", "[::1]:7777"]
+unix_socket_dir = "/run/portcullis"
+unix_socket_mode = "0770"
+workers = 3
+max_client_conn = 500
+client_login_timeout = "1500ms"
+query_timeout = "5min"
+tcp_user_timeout = "30s"
+[listen.tls]
+mode = "verify-full"
+certificate = "s.crt"
+private_key = "s.key"
+client_ca = "ca.crt"
+[tcp]
+tcp_keepidle = 60
+tcp_keepcnt = 6
+[auth]
+method = "cert"
+[[auth.map]]
+certificate = "URI:spiffe://example.com/app"
+user = "app"
+[[database]]
+name = "*"
+host = ["10.0.0.1", "[::1]", "db_1.example.com"]
+port = [5432, 5433, 5434]
+[database.tls]
+mode = "pin"
+pin = "sha256:0A:0b0c0d0e0f000102030405060708090a0b0c0d0e0f000102030405060708ff"
+negotiation = "direct"
+channel_binding = "require"
+[[user]]
+name = "report"
+method = "password"
+server_user = "ro"
+"#,
+    );
+    assert_eq!(warnings, Vec::<String>::new());
+    let listen = &config.listen;
+    let socket = listen.unix_socket.as_ref().unwrap();
+    assert_eq!(socket.path, Path::new("/run/portcullis/.s.PGSQL.6432"));
+    assert_eq!(socket.mode, 0o770);
+    assert_eq!(listen.workers, Workers::Exactly(3));
+    assert_eq!(listen.max_client_conn, MaxClientConn::Exactly(500));
+    assert_eq!(listen.client_login_timeout, Duration::from_millis(1500));
+    assert_eq!(listen.query_timeout, Some(Duration::from_secs(300)));
+    assert_eq!(listen.tcp_user_timeout, Some(Duration::from_secs(30)));
+    assert_eq!(config.tcp.keepidle, Some(Duration::from_secs(60)));
+    assert_eq!((config.tcp.keepintvl, config.tcp.keepcnt), (None, Some(6)));
+    let name = CertificateName::Uri("spiffe://example.com/app".into());
+    assert_eq!(config.auth.map[0].certificate, name);
+    let database = &config.databases[0];
+    assert_eq!(database.name, DatabaseName::Any);
+    assert_eq!(
+        database.hosts[1].address,
+        HostAddress::Ip("::1".parse().unwrap())
+    );
+    assert_eq!(
+        database.hosts[2].address,
+        HostAddress::Name("db_1.example.com".into())
+    );
+    assert_eq!(database.hosts[2].port, 5434);
+    let ServerTls::On(tls) = &database.tls else {
+        panic!("TLS is off");
+    };
+    let ServerTrust::Pinned(pin) = tls.trust else {
+        panic!("no pin");
+    };
+    assert_eq!((pin.0[0], pin.0[1], pin.0[31]), (0x0a, 0x0b, 0xff));
+    assert_eq!(config.users[0].method, Some(Method::Password));
+    assert_eq!(config.users[0].server_user.as_ref().unwrap().name, "ro");
+}
+
+#[test]
+fn a_unix_socket_alone_needs_no_certificate() {
+    let (config, warnings) = read(
+        "[listen]\naddress = []\nunix_socket_dir = \"/run/p\"\n\
+         [[database]]\nname = \"a\"\nhost = \"/run/postgresql\"\n[database.tls]\nmode = \"disable\"\n",
+    );
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(config.listen.tls, ListenTls::Disabled);
+}
+
+#[test]
+fn each_weakening_is_warned_about_once() {
+    let tls = "[listen.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n";
+    let rest = "[auth]\nauth_file = \"u\"\n[[database]]\nname = \"a\"\nhost = \"b\"\n";
+    for (text, at) in [
+        (
+            format!("[listen.tls]\nmode = \"disable\"\n{rest}"),
+            "2:8: listen.tls.mode",
+        ),
+        (
+            format!("{tls}mode = \"allow\"\n{rest}"),
+            "4:8: listen.tls.mode",
+        ),
+        (
+            format!("{tls}plaintext_cancel = \"accept\"\n{rest}"),
+            "4:20: listen.tls.plaintext_cancel",
+        ),
+        (
+            format!("{tls}{rest}[database.tls]\nmode = \"disable\"\n"),
+            "10:8: database.tls.mode",
+        ),
+        (
+            format!("{tls}{rest}[database.tls]\nmode = \"prefer\"\n"),
+            "10:8: database.tls.mode",
+        ),
+        (
+            format!("{tls}{rest}[database.tls]\nmode = \"require\"\n"),
+            "10:8: database.tls.mode",
+        ),
+        (
+            format!("{tls}{rest}[process]\ncore_dumps = true\n"),
+            "10:14: process.core_dumps",
+        ),
+        (
+            format!(
+                "{tls}[auth]\nmethod = \"md5\"\nauth_file = \"u\"\n[[database]]\nname = \"a\"\nhost = \"b\"\n"
+            ),
+            "5:10: auth.method",
+        ),
+        (
+            format!(
+                "[listen]\nallow_trust = true\n{tls}{rest}[[user]]\nname = \"a\"\nmethod = \"trust\"\n"
+            ),
+            "13:10: user.method",
+        ),
+    ] {
+        let (_, warnings) = read(&text);
+        assert_eq!(warnings.len(), 1, "{warnings:?} for:\n{text}");
+        let place = format!("/etc/portcullis/p.toml:{at}: ");
+        assert!(warnings[0].starts_with(&place), "{warnings:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_without_panic(text in "\\PC*|[\\x00-\\x7f]*") {
+        let _ = Config::from_text(&text, "p.toml");
+    }
+
+    #[test]
+    fn a_damaged_example_is_read_without_panic(
+        at in 0.0..1.0f64,
+        length in 0usize..40,
+        instead in "[\\[\\]=\"'#.\\-0-9a-zé\n ]{0,6}",
+    ) {
+        // Uncommented as far as it goes, so that every reader is reached.
+        let whole: String = config::example()
+            .lines()
+            .map(|line| line.strip_prefix('#').filter(|it| !it.starts_with(' ')).unwrap_or(line))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let boundary = |mut place: usize| {
+            while !whole.is_char_boundary(place) {
+                place += 1;
+            }
+            place
+        };
+        let start = boundary((at * whole.len() as f64) as usize);
+        let end = boundary((start + length).min(whole.len()));
+        let text = format!("{}{instead}{}", &whole[..start], &whole[end..]);
+        if let Err(errors) = Config::from_text(&text, "p.toml") {
+            let lines = text.lines().count() + 1;
+            for error in errors {
+                prop_assert!(error.place.line <= lines, "{error}");
+            }
+        }
+    }
+}
