@@ -47,7 +47,9 @@ const WORTHWHILE: usize = 4 * 1024;
 /// data records) [`DRY_COST`].
 const BUDGET: u32 = 256;
 const DRY_COST: u32 = 16;
-/// Records without data in a row that a peer may send. OpenSSL knows no limit.
+/// Records without data in a row that a peer may send while neither side sends data: a peer that
+/// only answers the KeyUpdates of a long transfer in the other direction is no flood. OpenSSL
+/// knows no limit.
 const DRY_MAX: u32 = 32;
 
 /// One connection's encryption. After a fault it is dead: flush the output buffer, then close the
@@ -66,7 +68,7 @@ struct Tls {
     refusal: Option<Refusal>,
     /// Bytes of a decrypted record that did not fit into the caller's buffer.
     undelivered: usize,
-    /// Records without data since the last one with data.
+    /// Records without data since the last one with data, of either side.
     dry: u32,
     /// One of them came since the last look whether it wants an answer.
     unanswered: bool,
@@ -439,7 +441,10 @@ impl Tls {
             }
             ffi::forget_errors();
             match self.stream.ssl_write(&plain.bytes()[..count]) {
-                Ok(written) => plain.consume(written),
+                Ok(written) => {
+                    plain.consume(written);
+                    self.dry = 0;
+                }
                 Err(error) => return Err(self.fail(&error)),
             }
         }

@@ -30,7 +30,7 @@ fn key_update_storms_do_no_harm_while_our_writes_are_blocked() {
                 Ok(())
             );
             if round % 3 == 2 {
-                // The client reads a little.
+                // The client reads for a moment, and has something to say.
                 pair.server.output.pour(usize::MAX, &mut pair.client.input);
                 pair.client.take();
             }

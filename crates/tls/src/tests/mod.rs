@@ -120,6 +120,7 @@ impl End {
     }
 
     /// Everything that has arrived, decrypted.
+    #[track_caller]
     pub fn take(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         loop {
