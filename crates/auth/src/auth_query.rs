@@ -106,7 +106,9 @@ fn interpret(secret: &[u8]) -> Result<Stored, AuthQueryFault> {
 mod tests {
     use super::*;
 
-    fn run(rows: &[&[Option<&[u8]>]]) -> Result<Stored, AuthQueryFault> {
+    type Row<'a> = &'a [Option<&'a [u8]>];
+
+    fn run(rows: &[Row<'_>]) -> Result<Stored, AuthQueryFault> {
         let mut lookup = Lookup::new("alice");
         for row in rows {
             lookup = lookup.on_row(row)?;
@@ -118,7 +120,7 @@ mod tests {
     fn results_mean_what_the_contract_says() {
         let alice = Some(&b"alice"[..]);
         let secret = Some(&b"hunter2"[..]);
-        let known: &[Option<&[u8]>] = &[alice, secret];
+        let known: Row<'_> = &[alice, secret];
         assert!(matches!(run(&[]), Ok(Stored::Unknown)));
         assert!(matches!(
             run(&[known]),
@@ -127,7 +129,7 @@ mod tests {
         assert!(matches!(run(&[&[alice, None]]), Ok(Stored::Unknown)));
         assert!(matches!(run(&[&[alice, Some(b"")]]), Ok(Stored::Unknown)));
         let scram = Some(&b"SCRAM-SHA-256$4096:x"[..]);
-        let faults: [(&[&[Option<&[u8]>]], AuthQueryFault); 7] = [
+        let faults: [(&[Row<'_>], AuthQueryFault); 7] = [
             (&[&[alice]], AuthQueryFault::Columns { columns: 1 }),
             (&[&[]], AuthQueryFault::Columns { columns: 0 }),
             (

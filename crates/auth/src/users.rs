@@ -1,5 +1,10 @@
 //! Owns the users file: PgBouncer's `userlist.txt`, one `"user" "secret"` per line. Takes its text,
 //! gives verifiers by user. Errors name the line, never what stands there.
+//!
+//! Passwords that the file holds as such cost a derivation at each login. Deriving a verifier for
+//! each of them when the file is read, with the salt of [`MockSecret::salt`](crate::MockSecret::salt),
+//! spares that, and makes users look alike that exist and that don't
+//! ([`Doomed::Scram`](crate::Doomed::Scram)).
 
 use crate::verifier::{Stored, Verifier, VerifierFault};
 use buf::Secret;

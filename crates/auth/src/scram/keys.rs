@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 /// A question to the caller: run PBKDF2 over this, away from threads that must not block.
 ///
-/// The answer depends on nothing else, so it may be kept: by user, salt and iterations, and for
-/// no longer than the password is valid. Keep keys, not passwords.
+/// The password may be one that a peer has just sent, so an answer may be kept only under
+/// [`Derivation::cache_key`], never under a user's name.
 #[derive(Debug, Clone)]
 pub struct Derivation {
     /// The password as it was given, before SASLprep.
@@ -18,6 +18,19 @@ pub struct Derivation {
     pub salt: Vec<u8>,
     /// PBKDF2 iterations.
     pub iterations: u32,
+}
+
+impl Derivation {
+    /// What an answer may be kept under: equal only for the same password, salt and iterations. It
+    /// is as secret as the answer.
+    pub fn cache_key(&self) -> Secret {
+        let salt = sha256(&self.salt);
+        let password = sha256(self.password.expose());
+        let iterations = self.iterations.to_be_bytes();
+        let parts = [salt.as_slice(), password.as_slice(), iterations.as_slice()];
+        let joined = Secret::from_vec(parts.concat());
+        Secret::new(sha256(joined.expose()).as_slice())
+    }
 }
 
 /// Everything that one password, salt and iteration count give.
@@ -131,6 +144,31 @@ mod tests {
         let proof = decode_key(&proof).unwrap();
         let recovered = recover_client_key(&message, &proof, &verifier.stored_key).unwrap();
         assert!(recovered.same_as(keys.client_key.expose()));
+    }
+
+    #[test]
+    fn answers_are_kept_apart_by_all_that_they_depend_on() {
+        let key = |password: &[u8], salt: &[u8], iterations| {
+            let password = Secret::new(password);
+            let salt = salt.to_vec();
+            Derivation {
+                password,
+                salt,
+                iterations,
+            }
+            .cache_key()
+        };
+        let one = key(b"ab", b"cd", 1);
+        assert!(one.same_as(key(b"ab", b"cd", 1).expose()));
+        for other in [
+            key(b"ax", b"cd", 1),
+            key(b"ab", b"cx", 1),
+            key(b"ab", b"cd", 2),
+            key(b"abc", b"d", 1),
+            key(b"cd", b"ab", 1),
+        ] {
+            assert!(!one.same_as(other.expose()));
+        }
     }
 
     #[test]
