@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn parameters_fall_into_kinds() {
-        let body = b"user\0u\0_pq_.x\01\0application_name\0psql\0options\0-c a=b\0_pq_\0y\0\0";
+        let body = b"user\0u\0_pq_.x\0yes\0application_name\0psql\0options\0-c a=b\0_pq_\0y\0\0";
         let message = decode(body).unwrap();
         let names = |pairs: Vec<(Text<'_>, Text<'_>)>| -> Vec<Vec<u8>> {
             pairs.iter().map(|(name, _)| name.to_vec()).collect()

@@ -1,1 +1,0 @@
-//! Owns the text form of an exchange.
