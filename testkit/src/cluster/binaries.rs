@@ -39,18 +39,17 @@ impl Binaries {
 
     /// The programs in this directory, if it holds a server.
     pub fn at(directory: &Path) -> Option<Self> {
-        let output = Command::new(directory.join("postgres"))
-            .arg("--version")
-            .output()
-            .ok()?;
+        // On PATH there may be links to the server alone; its siblings lie beside the file itself.
+        let server = directory.join("postgres").canonicalize().ok()?;
+        let output = Command::new(&server).arg("--version").output().ok()?;
         // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
         let text = String::from_utf8(output.stdout).ok()?;
         let version = text.split_whitespace().nth(2)?;
         let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
-        let initdb = directory.join("initdb");
-        initdb.exists().then_some(())?;
+        let directory = server.parent()?.to_owned();
+        directory.join("initdb").exists().then_some(())?;
         Some(Self {
-            directory: directory.to_owned(),
+            directory,
             major: digits.parse().ok()?,
         })
     }
