@@ -195,7 +195,7 @@ pub struct AuthQuery {
     /// Whom the query runs as.
     pub user: String,
     /// That user's password, if one is needed.
-    pub password: Option<SecretSource>,
+    pub password: Option<Origin>,
     /// The database it runs in (a configured name); `None` = the one the client asked for.
     pub dbname: Option<String>,
     /// The text, with `$1` for the user's name.
@@ -224,10 +224,10 @@ pub enum CertificateName {
     Uri(String),
 }
 
-/// Where a secret lies. It is read by the caller; this crate never sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// The first line of a file.
+/// Where something lies that the caller reads; this crate never sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A file.
     File(PathBuf),
     /// An environment variable.
     Env(String),
@@ -269,7 +269,7 @@ pub struct DatabaseUser {
     /// Its name.
     pub name: String,
     /// Its password, if one is needed.
-    pub password: Option<SecretSource>,
+    pub password: Option<Origin>,
 }
 
 /// One server.
@@ -398,16 +398,7 @@ pub struct Source {
     /// What it holds.
     pub holds: Holds,
     /// Where it is.
-    pub from: From,
-}
-
-/// Where a [`Source`] is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
-    /// A file.
-    File(PathBuf),
-    /// An environment variable.
-    Env(String),
+    pub from: Origin,
 }
 
 /// What a [`Source`] holds.

@@ -24,9 +24,9 @@ mod words;
 
 pub use checked::{
     Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
-    Config, Database, DatabaseName, DatabaseUser, From, Holds, Host, HostAddress, KeyPair, Limits,
-    Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Process, SecretSource, ServerTls,
-    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
+    Config, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, KeyPair, Limits,
+    Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Origin, Process, ServerTls, ServerTlsOn,
+    ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

@@ -8,7 +8,7 @@ use crate::document::Report;
 use crate::read::{Parent, ReadSection};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, Section, section};
-use crate::values::{Addresses, EnvName, Hosts, Mode, Ports, Timeout, TimeoutWithUnit};
+use crate::values::{Addresses, EnvName, Hosts, Mode, Ports, ServerName, Timeout, TimeoutWithUnit};
 use crate::words::{
     ChannelBinding, ListenMode, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation,
     PlaintextCancel, ServerMode, UnixSocketMethod,
@@ -29,7 +29,7 @@ const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA2
     ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
 const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
     TLS_CHACHA20_POLY1305_SHA256\"";
-const GROUPS: &str = "\"X25519:P-256:P-384\"";
+const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
 
 /// Timeouts that may be off.
 const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
@@ -288,9 +288,8 @@ section! {
         /// between.
         channel_binding: ChannelBinding { fallback: Value("\"prefer\"") }
         /// Name to ask for (SNI) and to verify.
-        server_name: Option<String> {
+        server_name: Option<ServerName> {
             fallback: Unset("the host"),
-            bounds: Bounds::new(1, 253),
             sample: "\"db.example.com\"",
         }
         /// The lowest TLS version spoken.

@@ -20,6 +20,8 @@ pub(crate) struct TimeoutWithUnit(pub(crate) Option<Duration>);
 pub(crate) struct Hosts(pub(crate) Vec<HostAddress>);
 /// Ports of servers.
 pub(crate) struct Ports(pub(crate) Vec<u16>);
+/// The name that a server's certificate has to bear.
+pub(crate) struct ServerName(pub(crate) String);
 /// The name of an environment variable.
 pub(crate) struct EnvName(pub(crate) String);
 
@@ -259,10 +261,22 @@ fn host(value: &Value<'_>, expected: &'static str) -> Result<HostAddress, Bad> {
     if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
         return Ok(HostAddress::Ip(address));
     }
-    let fits = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     match text.chars().all(fits) && !text.starts_with(['-', '.']) {
         true => Ok(HostAddress::Name(text.to_owned())),
         false => Err(malformed(value, Malformed::Host)),
+    }
+}
+
+impl Read for ServerName {
+    const KIND: Kind = kind("the name of a host", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        match host(value, Self::KIND.name)? {
+            HostAddress::Name(name) => Ok(Self(name)),
+            HostAddress::Ip(address) => Ok(Self(address.to_string())),
+            HostAddress::UnixDir(_) => Err(malformed(value, Malformed::Host)),
+        }
     }
 }
 

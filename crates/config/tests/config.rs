@@ -1,8 +1,8 @@
 //! Right configurations, what they mean, what they are warned about; and texts of any kind.
 
 use config::{
-    CaSource, CertificateName, ClientCertificates, Config, DatabaseName, From, Holds, HostAddress,
-    ListenTls, MaxClientConn, Method, SecretSource, ServerTls, ServerTrust, Workers,
+    CaSource, CertificateName, ClientCertificates, Config, DatabaseName, Holds, HostAddress,
+    ListenTls, MaxClientConn, Method, Origin, ServerTls, ServerTrust, Workers,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -56,21 +56,18 @@ fn paths_start_at_the_file_and_are_listed() {
         .iter()
         .map(|source| (source.place.line, source.holds, source.from.clone()))
         .collect();
-    let file = |path: &str| From::File(Path::new(path).into());
+    let file = |path: &str| Origin::File(Path::new(path).into());
     assert_eq!(
         listed,
         [
             (2, Holds::Certificate, file("/etc/portcullis/s.crt")),
             (3, Holds::PrivateKey, file("/k/s.key")),
             (5, Holds::Users, file("/etc/portcullis/users.txt")),
-            (10, Holds::Password, From::Env("APP_PASSWORD".into())),
+            (10, Holds::Password, Origin::Env("APP_PASSWORD".into())),
         ]
     );
     let user = config.databases[0].user.clone().unwrap();
-    assert_eq!(
-        user.password,
-        Some(SecretSource::Env("APP_PASSWORD".into()))
-    );
+    assert_eq!(user.password, Some(Origin::Env("APP_PASSWORD".into())));
 }
 
 #[test]

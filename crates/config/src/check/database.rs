@@ -116,7 +116,7 @@ impl Judge<'_, '_> {
             identity,
             negotiation: tls.negotiation.value,
             channel_binding: tls.channel_binding.value,
-            server_name: tls.server_name.value.clone(),
+            server_name: tls.server_name.value.as_ref().map(|name| name.0.clone()),
             options: tls::options(
                 &tls.min_version,
                 [&tls.ciphers, &tls.ciphersuites, &tls.groups],

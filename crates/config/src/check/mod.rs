@@ -5,7 +5,7 @@ mod database;
 mod listen;
 mod tls;
 
-use crate::checked::{Config, From, Holds, Limits, Log, Process, SecretSource, Source, Tcp};
+use crate::checked::{Config, Holds, Limits, Log, Origin, Process, Source, Tcp};
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
 use crate::error::{ConfigError, Problem};
@@ -128,7 +128,7 @@ impl Judge<'_, '_> {
     /// A path of the file, from the file's directory, noted as something to read.
     fn file<T>(&self, setting: &Given<T>, path: &Path, holds: Holds) -> PathBuf {
         let path = self.directory.join(path);
-        self.note(setting, holds, From::File(path.clone()));
+        self.note(setting, holds, Origin::File(path.clone()));
         path
     }
 
@@ -137,7 +137,7 @@ impl Judge<'_, '_> {
         Some(self.file(setting, path, holds))
     }
 
-    fn note<T>(&self, setting: &Given<T>, holds: Holds, from: From) {
+    fn note<T>(&self, setting: &Given<T>, holds: Holds, from: Origin) {
         let place = self.report.place(setting.span, setting.key());
         let source = Source { place, holds, from };
         self.sources.borrow_mut().push(source);
@@ -149,7 +149,7 @@ impl Judge<'_, '_> {
         file: &Given<Option<PathBuf>>,
         env: &Given<Option<EnvName>>,
         user: &Given<Option<String>>,
-    ) -> Option<SecretSource> {
+    ) -> Option<Origin> {
         if file.value.is_some() && env.value.is_some() {
             self.conflict(env, Conflict::TwoPasswords);
         }
@@ -160,11 +160,11 @@ impl Judge<'_, '_> {
             _ => {}
         }
         if let Some(EnvName(name)) = &env.value {
-            self.note(env, Holds::Password, From::Env(name.clone()));
-            return Some(SecretSource::Env(name.clone()));
+            self.note(env, Holds::Password, Origin::Env(name.clone()));
+            return Some(Origin::Env(name.clone()));
         }
         let path = self.optional_file(file, Holds::Password)?;
-        Some(SecretSource::File(path))
+        Some(Origin::File(path))
     }
 }
 
