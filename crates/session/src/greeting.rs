@@ -31,8 +31,6 @@ pub enum Preamble {
     SslRequest,
     /// ErrorResponse: this listener requires TLS.
     TlsRequired,
-    /// ErrorResponse: too many clients.
-    TooManyClients,
 }
 
 impl Preamble {
@@ -45,9 +43,6 @@ impl Preamble {
             Preamble::TlsRequired => {
                 b"E\0\0\0\x65SFATAL\0VFATAL\0C28000\0Mthis connection requires TLS; \
                   set sslmode=verify-full or at least require\0\0"
-            }
-            Preamble::TooManyClients => {
-                b"E\0\0\0\x3bSFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
             }
         }
     }
@@ -227,15 +222,10 @@ mod tests {
 
     #[test]
     fn constant_errors_are_whole_messages() {
-        for (preamble, sqlstate) in [
-            (Preamble::TlsRequired, "28000"),
-            (Preamble::TooManyClients, "53300"),
-        ] {
-            let bytes = preamble.bytes();
-            let frame = wire::frame::whole(bytes, |_| 30_000).unwrap().unwrap();
-            assert_eq!(frame.total, bytes.len(), "{preamble:?}");
-            let error = ErrorResponse::decode(frame.body).unwrap();
-            assert_eq!(error.fields.sqlstate().unwrap(), sqlstate);
-        }
+        let bytes = Preamble::TlsRequired.bytes();
+        let frame = wire::frame::whole(bytes, |_| 30_000).unwrap().unwrap();
+        assert_eq!(frame.total, bytes.len());
+        let error = ErrorResponse::decode(frame.body).unwrap();
+        assert_eq!(error.fields.sqlstate().unwrap(), "28000");
     }
 }

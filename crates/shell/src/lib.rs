@@ -1,1 +1,33 @@
-//! Placeholder of the crate's first content.
+//! The shell: everything that touches the world, and as little else as possible.
+//!
+//! Owns sockets, timers, threads, randomness and the order of a session's steps ([`life`]); the
+//! steps themselves are pure machines of the other crates. Takes a [`setup::Setup`], gives a
+//! running [`Proxy`].
+//!
+//! Reading order: [`life`] (one client from accept to close), [`pump`] (the loop that moves bytes),
+//! [`port`] (socket, TLS engine, buffers), then what they use.
+
+mod acceptor;
+mod cancel;
+mod chance;
+mod context;
+mod control;
+mod credentials;
+mod derive;
+pub mod dial;
+mod exchange;
+pub mod leg;
+mod lend;
+mod life;
+mod log;
+pub mod port;
+mod proxy;
+mod pump;
+pub mod setup;
+mod socket;
+mod tcp;
+mod watch;
+mod worker;
+
+pub use derive::Deriver;
+pub use proxy::{Proxy, StartFault};

@@ -74,6 +74,11 @@ impl Port {
         }
     }
 
+    /// Whose port it is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
     /// The engine, for its facts.
     pub fn engine(&self) -> &Engine {
         &self.engine

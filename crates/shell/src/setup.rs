@@ -1,7 +1,8 @@
 //! Owns what the shell has to be told: plain values, checked and built by the caller, never changed
 //! while the proxy runs. The binary makes them from the configuration file; tests make them by hand.
 
-use auth::{AnswerRules, GateRules, Method, MockSecret, Verifier};
+use auth::users::Users;
+use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -153,7 +154,7 @@ pub enum Login {
 /// How clients prove who they are.
 pub struct Authentication {
     /// Verifiers by user.
-    pub users: HashMap<String, Verifier>,
+    pub users: Users,
     /// Other methods for some users.
     pub methods: HashMap<String, Method>,
     /// Where to ask for users that the file doesn't have.

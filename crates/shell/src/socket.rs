@@ -12,6 +12,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+/// The peer has shut its sending half down (poll(2), Linux).
+const POLLRDHUP: i16 = 0x2000;
+
 /// A connected socket.
 pub enum Socket {
     /// TCP.
@@ -71,10 +74,11 @@ impl Socket {
     /// True if the peer has hung up, whether or not what it sent before has been read. For a
     /// socket that isn't being read because the other side is slow.
     pub fn hung_up(&self) -> bool {
-        let flags = PollFlags::POLLRDHUP | PollFlags::POLLHUP | PollFlags::POLLERR;
-        let mut fds = [PollFd::new(self.as_fd(), flags)];
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+        let mut fds = [PollFd::new(self.as_fd(), PollFlags::from_bits_retain(POLLRDHUP))];
         match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
-            Ok(_) => fds[0].revents().is_some_and(|seen| seen.intersects(flags)),
+            // `nix` has no name for POLLRDHUP and gives `None` when it is set.
+            Ok(_) => fds[0].revents().is_none_or(|seen| seen.intersects(gone)),
             Err(_) => false,
         }
     }

@@ -1,0 +1,255 @@
+//! Owns the listening sockets: binds them, accepts, counts, and hands each client to the worker
+//! with the fewest. When descriptors run out it waits and says so once a second.
+
+use crate::context::Context;
+use crate::setup::{Address, TcpOptions};
+use crate::socket::Socket;
+use crate::tcp;
+use crate::worker::Worker;
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, umask};
+use socket2::{Domain, Protocol, SockAddr, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
+
+/// How long to wait when the system is out of descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Clients beyond `max_client_conn` that are told so; more are closed without a word.
+const TOLD_MAX: usize = 64;
+
+/// Whether a client is within `max_client_conn`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is.
+    Admitted,
+    /// It isn't, and will be told after the handshake.
+    OverLimit,
+}
+
+/// A socket on its way to a worker.
+pub struct Accepted {
+    socket: Bare,
+    listener: usize,
+    peer: String,
+    admission: Admission,
+}
+
+enum Bare {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A socket at its worker.
+pub struct Incoming {
+    /// The socket, registered with the worker's runtime.
+    pub socket: Socket,
+    /// Number of the listener it came through.
+    pub listener: usize,
+    /// The client's address, for the log.
+    pub peer: String,
+    /// Within the limit or not.
+    pub admission: Admission,
+}
+
+impl Incoming {
+    /// Registers an accepted socket with this thread's runtime.
+    pub fn from_accepted(accepted: Accepted, options: &TcpOptions) -> io::Result<Incoming> {
+        let socket = match accepted.socket {
+            Bare::Tcp(socket) => {
+                let socket = TcpStream::from_std(socket)?;
+                tcp::configure(&socket, options)?;
+                Socket::Tcp(socket)
+            }
+            Bare::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
+        };
+        Ok(Incoming {
+            socket,
+            listener: accepted.listener,
+            peer: accepted.peer,
+            admission: accepted.admission,
+        })
+    }
+}
+
+/// A bound socket.
+pub enum Bound {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// Unix domain; the file is removed at the end.
+    Unix(std::os::unix::net::UnixListener, PathBuf),
+}
+
+/// Binds an address. Ports are not shared with other processes.
+pub fn bind(address: &Address, options: &TcpOptions) -> io::Result<Bound> {
+    let backlog = i32::try_from(options.backlog.max(1)).unwrap_or(i32::MAX);
+    match address {
+        Address::Tcp(address) => bind_tcp(*address, backlog).map(Bound::Tcp),
+        Address::Unix { path, mode } => {
+            let listener = bind_unix(path, *mode, backlog)?;
+            Ok(Bound::Unix(listener, path.clone()))
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// The socket's mode is right before anybody can connect: the file is created under a umask that
+/// gives nobody else access, then gets its mode, and only then listens.
+fn bind_unix(
+    path: &Path,
+    mode: u32,
+    backlog: i32,
+) -> io::Result<std::os::unix::net::UnixListener> {
+    if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let bound = socket.bind(&SockAddr::unix(path)?);
+    umask(before);
+    bound?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Accepts on one listener until told to stop.
+pub async fn accept(
+    bound: Bound,
+    listener: usize,
+    context: Arc<Context>,
+    workers: Arc<Vec<Worker>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let listening = match Listening::new(bound) {
+        Ok(listening) => listening,
+        Err(error) => {
+            tracing::error!(%error, "a listening socket could not be registered");
+            return;
+        }
+    };
+    let mut complained: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listening.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok((socket, peer)) => place(socket, peer, listener, &context, &workers),
+            Err(error) if is_shortage(&error) => {
+                if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
+                    complained = Some(Instant::now());
+                    tracing::error!(%error, "cannot accept clients; raise the limit of open files or lower max_client_conn");
+                }
+                tokio::time::sleep(BACK_OFF).await;
+            }
+            // The client went away before it was accepted.
+            Err(error) => tracing::debug!(%error, "accept failed"),
+        }
+    }
+}
+
+fn place(
+    socket: Bare,
+    peer: String,
+    listener: usize,
+    context: &Context,
+    workers: &[Worker],
+) {
+    let max = context.setup.limits.max_client_conn;
+    let before = context.clients.fetch_add(1, Ordering::Relaxed);
+    let admission = match before {
+        count if count < max => Admission::Admitted,
+        count if count < max.saturating_add(TOLD_MAX) => Admission::OverLimit,
+        _ => {
+            context.clients.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
+    };
+    let least = workers
+        .iter()
+        .min_by_key(|worker| worker.control.sessions.load(Ordering::Relaxed));
+    let accepted = Accepted {
+        socket,
+        listener,
+        peer,
+        admission,
+    };
+    if !least.is_some_and(|worker| worker.hand_over(accepted)) {
+        context.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| shortages.contains(&Errno::from_raw(code)))
+}
+
+enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener, RemovedAtEnd),
+}
+
+struct RemovedAtEnd(PathBuf);
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listening {
+    fn new(bound: Bound) -> io::Result<Listening> {
+        Ok(match bound {
+            Bound::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
+            Bound::Unix(listener, path) => {
+                listener.set_nonblocking(true)?;
+                Listening::Unix(UnixListener::from_std(listener)?, RemovedAtEnd(path))
+            }
+        })
+    }
+
+    /// Accepts one client, as a socket that isn't registered with this thread's runtime.
+    async fn accept(&self) -> io::Result<(Bare, String)> {
+        match self {
+            Listening::Tcp(listener) => {
+                let (socket, peer) = listener.accept().await?;
+                Ok((Bare::Tcp(socket.into_std()?), peer.to_string()))
+            }
+            Listening::Unix(listener, _) => {
+                let (socket, _) = listener.accept().await?;
+                let pid = socket.peer_cred().ok().and_then(|cred| cred.pid());
+                let peer = match pid {
+                    Some(pid) => format!("unix socket (pid {pid})"),
+                    None => "unix socket".to_owned(),
+                };
+                Ok((Bare::Unix(socket.into_std()?), peer))
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Owns carrying a cancel request to the server it is meant for: over a connection of its own, with
+//! the same TLS as the session's (manual, "Canceling Requests in Progress").
+//!
+//! Neither a hit nor a miss is answered. A miss holds its connection for as long as the last hit
+//! took, so that guessing keys shows no difference in time.
+
+use crate::dial::reach;
+use crate::setup::{Host, TcpOptions};
+use crate::port::Arrived;
+use session::cancel::Keys;
+use session::fault::{Fault, FaultKind, Side};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use wire::from_server::BackendKeyData;
+use wire::startup::CancelRequest;
+
+/// What a first miss waits, before any hit has been measured.
+const FIRST_MISS: Duration = Duration::from_millis(2);
+
+/// Where a session's server is and how to cancel what it does.
+#[derive(Clone)]
+pub struct Target {
+    host: Arc<Host>,
+    key: BackendKeyData,
+}
+
+/// The keys handed out, and the bound of cancels at once.
+pub struct Cancels {
+    keys: Mutex<Keys<Target>>,
+    permits: Semaphore,
+    last_hit_us: AtomicU64,
+}
+
+/// A key in a client's hands; it is forgotten when this is dropped.
+pub struct Issued<'a> {
+    cancels: &'a Cancels,
+    key: BackendKeyData,
+}
+
+impl Cancels {
+    /// At most `max` cancels are carried out at once; more are dropped.
+    pub fn new(max: usize) -> Cancels {
+        Cancels {
+            keys: Mutex::default(),
+            permits: Semaphore::new(max),
+            last_hit_us: AtomicU64::new(FIRST_MISS.as_micros() as u64),
+        }
+    }
+
+    /// Hands a key out for the server at `host` whose own key is `server`.
+    pub fn issue(&self, issued: BackendKeyData, host: Host, server: BackendKeyData) -> Issued<'_> {
+        let target = Target {
+            host: Arc::new(host),
+            key: server,
+        };
+        self.lock().insert(&issued, target);
+        Issued {
+            cancels: self,
+            key: issued,
+        }
+    }
+
+    /// Carries a request out, or waits as long as that would have taken.
+    pub async fn carry_out(
+        &self,
+        request: &CancelRequest,
+        tcp: &TcpOptions,
+        deadline: Duration,
+    ) -> Result<Carried, Fault> {
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Ok(Carried::Dropped);
+        };
+        let target = self.lock().find(request);
+        let Some(target) = target else {
+            let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
+            tokio::time::sleep(wait.min(deadline)).await;
+            return Ok(Carried::Unknown);
+        };
+        let start = Instant::now();
+        let done = tokio::time::timeout(deadline, send(&target, tcp)).await;
+        let took = start.elapsed().as_micros().min(1_000_000) as u64;
+        self.last_hit_us.store(took, Ordering::Relaxed);
+        match done {
+            Ok(result) => result.map(|()| Carried::Out),
+            Err(_) => Err(Fault::new(
+                Side::Server,
+                FaultKind::Timeout {
+                    setting: "cancel_wait_timeout",
+                    phase: "the server acted on a cancel request",
+                },
+            )),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys<Target>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a cancel request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// The server has it.
+    Out,
+    /// No session has this key.
+    Unknown,
+    /// Too many at once.
+    Dropped,
+}
+
+/// Sends the request and waits for the server to close: only then has the signal been sent.
+async fn send(target: &Target, tcp: &TcpOptions) -> Result<(), Fault> {
+    let mut port = reach(&target.host, tcp).await?;
+    let request = CancelRequest {
+        pid: target.key.pid,
+        key: target.key.key.clone(),
+    };
+    crate::dial::full(request.encode(port.room()))?;
+    port.send().await?;
+    while let Ok(Arrived::Bytes) = port.receive().await {
+        port.plain_in.clear();
+    }
+    Ok(())
+}
+
+impl Issued<'_> {
+    /// What the client is told.
+    pub fn key(&self) -> &BackendKeyData {
+        &self.key
+    }
+}
+
+impl Drop for Issued<'_> {
+    fn drop(&mut self) {
+        self.cancels.lock().remove(&self.key);
+    }
+}

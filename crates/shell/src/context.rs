@@ -1,0 +1,44 @@
+//! Owns what all workers share: the setup, the pools, the cancel keys, the bounds.
+
+use crate::cancel::Cancels;
+use crate::derive::Deriver;
+use crate::exchange::Exchange;
+use crate::setup::{Database, Setup};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+/// Shared by all workers; nothing in it is locked across I/O.
+pub struct Context {
+    /// What the operator configured.
+    pub setup: Setup,
+    /// The pools.
+    pub exchange: Arc<Exchange>,
+    /// PBKDF2.
+    pub deriver: Deriver,
+    /// Cancel keys handed out.
+    pub cancels: Cancels,
+    /// Clients connected now, from accept to close.
+    pub clients: AtomicUsize,
+}
+
+impl Context {
+    /// The shared state of a proxy with this setup.
+    pub fn new(setup: Setup) -> Context {
+        let bounds = setup.databases.iter().map(|d| d.connections_max);
+        Context {
+            exchange: Arc::new(Exchange::new(bounds, setup.timeouts.query_wait)),
+            deriver: Deriver::new(setup.limits.derivations_max),
+            cancels: Cancels::new(setup.limits.cancels_max),
+            clients: AtomicUsize::new(0),
+            setup,
+        }
+    }
+
+    /// The entry for a database name, with its number: its own, else the one for all names.
+    pub fn database(&self, name: &str) -> Option<(usize, &Database)> {
+        let entries = || self.setup.databases.iter().enumerate();
+        entries()
+            .find(|(_, entry)| entry.name.as_deref() == Some(name))
+            .or_else(|| entries().find(|(_, entry)| entry.name.is_none()))
+    }
+}

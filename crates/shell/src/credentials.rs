@@ -1,0 +1,108 @@
+//! Owns finding a user's verifier: the users file, then `auth_query`. The query runs as a role of
+//! its own, over a connection that carries nothing of the client's but the name, which is bound.
+
+use crate::context::Context;
+use crate::dial::{Dialled, ServerLogin, converse, dial, full};
+use crate::setup::AuthQuery;
+use auth::{Credential, Method, ServerUser, Stored, Verifier};
+use session::fault::{Fault, FaultKind, Side};
+use session::lookup::Lookup;
+use wire::ProtocolVersion;
+use wire::startup::StartupMessage;
+
+/// What is stored for `user`, who wants `database`.
+pub async fn stored(
+    context: &Context,
+    method: Method,
+    user: &str,
+    database: &str,
+) -> Result<Stored, Fault> {
+    match method {
+        Method::Certificate | Method::Trust | Method::Peer => return Ok(Stored::Unknown),
+        Method::ScramSha256 | Method::Md5 | Method::Password => {}
+    }
+    if let Some(verifier) = context.setup.auth.users.verifier(user) {
+        return Ok(Stored::Known(verifier.clone()));
+    }
+    match (&context.setup.auth.query, method) {
+        (Some(query), _) => ask(context, query, user, database).await,
+        (None, Method::Password) => Ok(Stored::AskServer),
+        (None, _) => Ok(Stored::Unknown),
+    }
+}
+
+/// What the users file has to log in to a server with, where the client's own login showed nothing
+/// (certificate, peer, trust).
+pub fn from_users_file(context: &Context, user: &str) -> Credential {
+    match context.setup.auth.users.verifier(user) {
+        Some(Verifier::Password(password)) => Credential::Password(password.clone()),
+        Some(Verifier::Md5(hash)) => Credential::Md5Hash(hash.clone()),
+        Some(Verifier::Scram(_)) | None => Credential::None,
+    }
+}
+
+async fn ask(
+    context: &Context,
+    query: &AuthQuery,
+    user: &str,
+    database: &str,
+) -> Result<Stored, Fault> {
+    let name = query.database.as_deref().unwrap_or(database);
+    // A database that doesn't exist is no reason to tell a stranger so: the login fails later.
+    let Some((_, entry)) = context.database(name) else {
+        return Ok(Stored::Unknown);
+    };
+    let role = ServerUser::for_auth_query(&query.user);
+    let startup = StartupMessage::new(
+        ProtocolVersion::V3_0,
+        [
+            ("user", role.name()),
+            ("database", entry.dbname.as_deref().unwrap_or(name)),
+            ("application_name", "portcullis auth_query"),
+            ("client_encoding", "UTF8"),
+            ("search_path", ""),
+        ]
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+    )
+    .map_err(|fault| unavailable(&fault))?;
+    let login = ServerLogin {
+        user: &role,
+        credential: match &query.password {
+            Some(password) => Credential::Password(password.clone()),
+            None => Credential::None,
+        },
+        startup: &startup,
+    };
+    let asking = async {
+        let Dialled { mut port, .. } =
+            dial(&entry.hosts, &context.setup.tcp, &context.deriver, login).await?;
+        let mut lookup = {
+            let mut asked = None;
+            full(Lookup::ask(&query.text, &[user], port.room()).map(|ask| asked = Some(ask)))?;
+            asked.unwrap_or_default()
+        };
+        let rows = converse(&mut port, |input, _| lookup.step(input)).await?;
+        full(port.room().push(session::farewell::TERMINATE))?;
+        let _ = tokio::time::timeout(context.setup.timeouts.close, port.close()).await;
+        Ok::<_, Fault>(rows)
+    };
+    let rows = tokio::time::timeout(context.setup.timeouts.server_connect, asking)
+        .await
+        .map_err(|_| unavailable(&"server_connect_timeout passed"))?
+        .map_err(|fault| unavailable(&fault))?;
+    let mut found = auth::auth_query::Lookup::new(user);
+    for row in &rows {
+        let columns: Vec<_> = row.iter().map(|v| v.as_ref().map(|v| v.expose())).collect();
+        found = found.on_row(&columns).map_err(|fault| unavailable(&fault))?;
+    }
+    Ok(found.finish())
+}
+
+fn unavailable(why: &dyn std::fmt::Display) -> Fault {
+    Fault::new(
+        Side::Proxy,
+        FaultKind::Unavailable {
+            what: format!("auth_query failed: {why}"),
+        },
+    )
+}

@@ -1,0 +1,278 @@
+//! Owns the way to a server: name look-up, TCP, the beginning of TLS by either negotiation, and the
+//! login. Every step has its fault; the whole has one deadline, which the caller holds.
+
+use crate::chance;
+use crate::derive::Deriver;
+use crate::leg;
+use crate::lend;
+use crate::port::{Arrived, Port};
+use crate::setup::{Host, Negotiation, ServerTls, TcpOptions};
+use crate::socket::Socket;
+use crate::tcp;
+use auth::{Accepted, Answer, AnswerStep, Credential, LegFacts, ServerUser};
+use buf::{Cipher, Plain, Secret};
+use session::Server;
+use session::fault::{Fault, FaultKind, Side};
+use session::greeting::Preamble;
+use session::login::{Dialogue, LoginEvent, Welcome};
+use session::welcome::put_response;
+use std::future::poll_fn;
+use tls::{Engine, ServerName};
+use wire::startup::StartupMessage;
+
+/// A server connection whose login is complete.
+pub struct Dialled {
+    /// Our end.
+    pub port: Port,
+    /// Its state.
+    pub server: Server,
+    /// What the client is to see of the login.
+    pub welcome: Welcome,
+    /// What the server asked for.
+    pub accepted: Accepted,
+    /// The leg's facts.
+    pub leg: LegFacts,
+    /// Where it is.
+    pub host: Host,
+}
+
+/// Who logs in, and as what.
+pub struct ServerLogin<'a> {
+    /// The role.
+    pub user: &'a ServerUser,
+    /// What proves it.
+    pub credential: Credential,
+    /// The startup packet.
+    pub startup: &'a StartupMessage,
+}
+
+/// Connects and logs in to the first host that can be reached.
+pub async fn dial(
+    hosts: &[Host],
+    options: &TcpOptions,
+    deriver: &Deriver,
+    login: ServerLogin<'_>,
+) -> Result<Dialled, Fault> {
+    let mut last = None;
+    for host in hosts {
+        match reach(host, options).await {
+            Ok(port) => return log_in(port, host, deriver, login).await,
+            Err(fault) => last = Some(fault),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        Fault::new(
+            Side::Server,
+            FaultKind::Io {
+                phase: "connecting",
+                cause: "no host is configured".to_owned(),
+            },
+        )
+    }))
+}
+
+/// Connects, up to the end of the TLS handshake.
+pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
+    let socket = Socket::Tcp(tcp::connect(&host.host, host.port, options).await?);
+    match &host.tls {
+        ServerTls::UnencryptedByConfiguration => Ok(unencrypted(socket)),
+        ServerTls::Required {
+            context,
+            name,
+            negotiation: Negotiation::Direct,
+            ..
+        } => {
+            let mut port = encrypted(socket, context, name)?;
+            port.handshake().await?;
+            match port.engine().alpn() {
+                Some(b"postgresql") => Ok(port),
+                _ => Err(Fault::new(Side::Server, FaultKind::AlpnMissing)),
+            }
+        }
+        ServerTls::Required { context, name, .. } => match ask_for_tls(socket).await? {
+            Asked::Granted(socket) => {
+                let mut port = encrypted(socket, context, name)?;
+                port.handshake().await?;
+                Ok(port)
+            }
+            Asked::Refused(_) => Err(Fault::new(Side::Server, FaultKind::ServerRefusesTls)),
+        },
+        ServerTls::Preferred { context, name } => match ask_for_tls(socket).await? {
+            Asked::Granted(socket) => {
+                let mut port = encrypted(socket, context, name)?;
+                port.handshake().await?;
+                Ok(port)
+            }
+            Asked::Refused(socket) => Ok(unencrypted(socket)),
+        },
+    }
+}
+
+enum Asked {
+    Granted(Socket),
+    Refused(Socket),
+}
+
+/// Sends SSLRequest and reads exactly one byte. Whatever else comes before TLS is an attack or an
+/// error of a server that proved nothing yet: neither is shown (CVE-2021-23222, CVE-2024-10977).
+async fn ask_for_tls(mut socket: Socket) -> Result<Asked, Fault> {
+    let io = |phase, error: std::io::Error| {
+        let cause = error.to_string();
+        Fault::new(Side::Server, FaultKind::Io { phase, cause })
+    };
+    let mut raw = Cipher::with_capacity(16);
+    let request = Preamble::SslRequest.bytes();
+    raw.push(request).map_err(|full| io("writing", std::io::Error::other(full)))?;
+    poll_fn(|cx| socket.poll_write(cx, &mut raw))
+        .await
+        .map_err(|error| io("writing", error))?;
+    let count = poll_fn(|cx| socket.poll_read(cx, &mut raw, 16))
+        .await
+        .map_err(|error| io("reading", error))?;
+    match (count, raw.bytes()) {
+        (0, _) => Err(Fault::new(Side::Server, FaultKind::Lost { truncated: false })),
+        (1, b"S") => Ok(Asked::Granted(socket)),
+        (1, b"N") => Ok(Asked::Refused(socket)),
+        (_, [b'S' | b'N', ..]) => Err(Fault::new(
+            Side::Server,
+            FaultKind::PlaintextBehindTlsAnswer,
+        )),
+        _ => Err(Fault::new(Side::Server, FaultKind::ServerRefusesTls)),
+    }
+}
+
+fn encrypted(
+    socket: Socket,
+    context: &tls::ServerContext,
+    name: &ServerName,
+) -> Result<Port, Fault> {
+    let engine = Engine::connect(context, name).map_err(|fault| {
+        let cause = fault.to_string();
+        Fault::new(Side::Server, FaultKind::Tls { cause })
+    })?;
+    Ok(Port::new(Side::Server, socket, engine, Cipher::none()))
+}
+
+fn unencrypted(socket: Socket) -> Port {
+    let engine = Engine::unencrypted_by_configuration();
+    Port::new(Side::Server, socket, engine, Cipher::none())
+}
+
+/// True if the mode checks the server's certificate.
+pub fn verifies(tls: &ServerTls) -> bool {
+    matches!(tls, ServerTls::Required { verified: true, .. })
+}
+
+async fn log_in(
+    mut port: Port,
+    host: &Host,
+    deriver: &Deriver,
+    login: ServerLogin<'_>,
+) -> Result<Dialled, Fault> {
+    let leg = leg::facts(&port, verifies(&host.tls));
+    let mut answer = Answer::start(auth::ServerLogin {
+        user: login.user,
+        credential: login.credential,
+        leg: &leg,
+        rules: &host.rules,
+        nonce: chance::bytes()?,
+    })
+    .map_err(refuse)?;
+    full(login.startup.encode(port.room()))?;
+    let mut dialogue = Dialogue::new(login.startup.clone());
+    loop {
+        match converse(&mut port, |input, _| dialogue.step(input)).await? {
+            LoginEvent::Request(body) => match answer_request(answer, body, deriver).await? {
+                Answered::Send(body, next) => {
+                    full(put_response(body.expose(), port.room()))?;
+                    answer = next;
+                }
+                Answered::Await(next) => answer = next,
+                Answered::Accepted(accepted) => {
+                    dialogue.accepted();
+                    return settle(port, dialogue, accepted, leg, host).await;
+                }
+            },
+            LoginEvent::Ready(..) => {
+                return Err(refuse(auth::AuthFault::OutOfTurn));
+            }
+        }
+    }
+}
+
+enum Answered {
+    Send(Secret, Answer),
+    Await(Answer),
+    Accepted(Accepted),
+}
+
+async fn answer_request(
+    answer: Answer,
+    body: Secret,
+    deriver: &Deriver,
+) -> Result<Answered, Fault> {
+    let mut step = answer.on_request(body.expose());
+    loop {
+        step = match step {
+            AnswerStep::Send(response, next) => return Ok(Answered::Send(response.body, next)),
+            AnswerStep::Expect(next) => return Ok(Answered::Await(next)),
+            AnswerStep::Done(accepted) => return Ok(Answered::Accepted(accepted)),
+            AnswerStep::Fault(fault) => return Err(refuse(fault)),
+            AnswerStep::Derive(question, next) => next.on_derived(deriver.keys(question).await),
+        }
+    }
+}
+
+async fn settle(
+    mut port: Port,
+    mut dialogue: Dialogue,
+    accepted: Accepted,
+    leg: LegFacts,
+    host: &Host,
+) -> Result<Dialled, Fault> {
+    match converse(&mut port, |input, _| dialogue.step(input)).await? {
+        LoginEvent::Ready(server, welcome) => Ok(Dialled {
+            port,
+            server: *server,
+            welcome,
+            accepted,
+            leg,
+            host: host.clone(),
+        }),
+        LoginEvent::Request(_) => Err(refuse(auth::AuthFault::OutOfTurn)),
+    }
+}
+
+/// Sends what waits, then reads until `step` has something; also sends what it put into the output.
+pub async fn converse<T>(
+    port: &mut Port,
+    mut step: impl FnMut(&mut Plain, &mut Plain) -> Result<Option<T>, Fault>,
+) -> Result<T, Fault> {
+    loop {
+        lend::borrow_plain(&mut port.plain_in);
+        lend::borrow_plain(&mut port.plain_out);
+        let found = step(&mut port.plain_in, &mut port.plain_out);
+        port.rest();
+        if let Some(found) = found? {
+            return Ok(found);
+        }
+        port.send().await?;
+        if let Arrived::End(end) = port.receive().await? {
+            let truncated = end == tls::EndOfInput::Truncated;
+            return Err(Fault::new(port.side(), FaultKind::Lost { truncated }));
+        }
+    }
+}
+
+/// A message that doesn't fit into an empty 64 KiB buffer.
+pub fn full(result: Result<(), buf::Full>) -> Result<(), Fault> {
+    result.map_err(|full| {
+        let cause = format!("a login message is too long: {full}");
+        Fault::new(Side::Proxy, FaultKind::ServerLogin { cause })
+    })
+}
+
+fn refuse(fault: auth::AuthFault) -> Fault {
+    let cause = fault.to_string();
+    Fault::new(Side::Server, FaultKind::ServerLogin { cause })
+}

@@ -1,0 +1,430 @@
+//! Owns the life of one client, step by step: greeting, TLS, startup packet, proof, lease, login to
+//! the server, relay, farewell. Each step is a pure machine of another crate; this file is their
+//! order, and what is said and logged when one of them ends it.
+
+use crate::acceptor::{Admission, Incoming};
+use crate::cancel::{Carried, Issued};
+use crate::context::Context;
+use crate::control::Control;
+use crate::credentials;
+use crate::dial::{Dialled, ServerLogin, converse, dial, full};
+use crate::exchange::Leased;
+use crate::log::{self, Started};
+use crate::port::Port;
+use crate::pump::{Ending, Pump};
+use crate::setup::{Database, Listener, ListenerTls, Login, PlaintextCancel};
+use crate::socket::Socket;
+use crate::watch::{Deadlines, Watch};
+use crate::{chance, leg, lend};
+use auth::{Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser};
+use buf::Cipher;
+use session::arrival::{self, Arrived, Newcomer, Reached};
+use session::fault::{Fault, FaultKind, Side};
+use session::greeting::{Encryption, Greeted, Greeting, Preamble};
+use session::{ClientStream, farewell, welcome};
+use std::future::poll_fn;
+use std::sync::Arc;
+use tls::Engine;
+use wire::from_server::BackendKeyData;
+use wire::startup::CancelRequest;
+use wire::{CancelKey, ProtocolVersion};
+
+/// Serves one client from accept to close.
+pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incoming, number: u64) {
+    let listener = &context.setup.listeners[incoming.listener];
+    let peer = incoming.peer.clone();
+    let admission = incoming.admission;
+    let life = Life {
+        context: &context,
+        listener,
+        peer: &peer,
+    };
+    let limit = context.setup.timeouts.client_login;
+    let mut client = None;
+    let login = tokio::time::timeout(limit, life.login(incoming.socket, admission, &mut client));
+    let linked = match login.await {
+        Ok(Ok(linked)) => linked,
+        Ok(Err(fault)) => return life.refuse(client, fault).await,
+        Err(_) => {
+            let kind = FaultKind::Timeout {
+                setting: "client_login_timeout",
+                phase: "logging in",
+            };
+            return life.refuse(client, Fault::new(Side::Client, kind)).await;
+        }
+    };
+    let Some(client) = client else { return };
+    let Some(linked) = linked else {
+        return life.part(client).await;
+    };
+    life.relay(client, linked, control, number).await;
+}
+
+/// What stays the same while a client lives.
+struct Life<'a> {
+    context: &'a Context,
+    listener: &'a Listener,
+    peer: &'a str,
+}
+
+/// A client that is in, and the server it got.
+struct Linked<'a> {
+    dialled: Dialled,
+    /// Holds the place in the pool, and the cancel key, until the end.
+    _lease: Leased,
+    _issued: Option<Issued<'a>>,
+    log: Started,
+}
+
+impl<'a> Life<'a> {
+    /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
+    /// left in `slot` as soon as there is one, so that a fault can be told to the client.
+    async fn login(
+        &self,
+        socket: Socket,
+        admission: Admission,
+        slot: &mut Option<Port>,
+    ) -> Result<Option<Linked<'a>>, Fault> {
+        let Some((port, mut reached)) = self.greet(socket).await? else {
+            return Ok(None);
+        };
+        let port = slot.insert(port);
+        let arrived = converse(port, |input, output| {
+            arrival::first_packet(&mut reached, input, output)
+        })
+        .await?;
+        let newcomer = match arrived {
+            Arrived::Newcomer(newcomer) => newcomer,
+            Arrived::Cancel(request) => {
+                self.cancel(&request).await;
+                return Ok(None);
+            }
+        };
+        if admission == Admission::OverLimit {
+            let limit = self.context.setup.limits.max_client_conn as u64;
+            let setting = "max_client_conn";
+            return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
+        }
+        let client_leg = leg::facts(port, self.listener.verifies_clients);
+        let entered = self.admit(port, &newcomer, &client_leg).await?;
+        self.link(port, &newcomer, entered, client_leg).await.map(Some)
+    }
+
+    /// The bytes before TLS, and the handshake; `None` for a cancel request.
+    async fn greet(&self, mut socket: Socket) -> Result<Option<(Port, Reached)>, Fault> {
+        let (encryption, tls) = match &self.listener.tls {
+            ListenerTls::Required(tls) => (Encryption::Required, Some(tls)),
+            ListenerTls::Optional(tls) => (Encryption::Optional, Some(tls)),
+            ListenerTls::UnencryptedByConfiguration => (Encryption::Off, None),
+        };
+        let mut greeting = Greeting::new(encryption);
+        let mut raw = Cipher::none();
+        lend::borrow_cipher(&mut raw);
+        let direct = loop {
+            match greeting.step(&mut raw) {
+                Ok(Greeted::More) => {
+                    lend::borrow_cipher(&mut raw);
+                    let count = poll_fn(|cx| socket.poll_read(cx, &mut raw, 16 * 1024)).await;
+                    match count {
+                        Ok(0) => {
+                            let kind = FaultKind::Lost { truncated: false };
+                            return Err(Fault::new(Side::Client, kind));
+                        }
+                        Ok(_) => {}
+                        Err(error) => return Err(client_io("reading", &error)),
+                    }
+                }
+                Ok(Greeted::Answer(preamble)) => say(&mut socket, preamble).await?,
+                Ok(Greeted::Tls) => {
+                    say(&mut socket, Preamble::Willing).await?;
+                    break Some(Reached::Asked);
+                }
+                Ok(Greeted::DirectTls) => break Some(Reached::DirectTls),
+                Ok(Greeted::Clear) => break None,
+                Ok(Greeted::Cancel(request)) => {
+                    self.plaintext_cancel(&socket, &request).await;
+                    return Ok(None);
+                }
+                Err(fault) => {
+                    if fault.kind == FaultKind::TlsRequired {
+                        say(&mut socket, Preamble::TlsRequired).await?;
+                        let engine = Engine::unencrypted_by_configuration();
+                        let port = Port::new(Side::Client, socket, engine, raw);
+                        self.part(port).await;
+                    }
+                    return Err(fault);
+                }
+            }
+        };
+        let (Some(reached), Some(tls)) = (direct, tls) else {
+            let engine = Engine::unencrypted_by_configuration();
+            let port = Port::new(Side::Client, socket, engine, raw);
+            return Ok(Some((port, Reached::Asked)));
+        };
+        let engine = Engine::accept(tls).map_err(|fault| {
+            let cause = fault.to_string();
+            Fault::new(Side::Client, FaultKind::Tls { cause })
+        })?;
+        let mut port = Port::new(Side::Client, socket, engine, raw);
+        port.handshake().await?;
+        if reached == Reached::DirectTls && port.engine().alpn() != Some(b"postgresql") {
+            return Err(Fault::new(Side::Client, FaultKind::AlpnMissing));
+        }
+        Ok(Some((port, reached)))
+    }
+
+    /// Lets the client prove who it is.
+    async fn admit(
+        &self,
+        port: &mut Port,
+        newcomer: &Newcomer,
+        leg: &LegFacts,
+    ) -> Result<Entered, Fault> {
+        let setup = &self.context.setup;
+        let method = match setup.auth.methods.get(&newcomer.user) {
+            Some(method) => *method,
+            None => self.listener.method,
+        };
+        let (user, database) = (&newcomer.user, &newcomer.database);
+        let stored = credentials::stored(self.context, method, user, database).await?;
+        let mut step = Gate::start(Attempt {
+            method,
+            user,
+            leg,
+            stored,
+            chance: Chance {
+                nonce: chance::bytes()?,
+                md5_salt: chance::bytes()?,
+            },
+            mock: &setup.auth.mock,
+            rules: &self.listener.rules,
+        });
+        loop {
+            step = match step {
+                GateStep::Send(request, gate) => {
+                    full(welcome::put_request(&request.body(), port.room()))?;
+                    let body = converse(port, |input, _| arrival::proof(input)).await?;
+                    gate.on_message(body.expose())
+                }
+                GateStep::Derive(question, gate) => {
+                    gate.on_derived(self.context.deriver.keys(question).await)
+                }
+                GateStep::Proved(proved) => return Ok(Entered::Proved(proved)),
+                GateStep::AskServer(claim) => return Ok(Entered::Claims(claim)),
+                GateStep::Refused(refusal) => return Err(refused(&refusal)),
+            };
+        }
+    }
+
+    /// Leases a server, logs in to it as this client, and welcomes the client.
+    async fn link(
+        &self,
+        port: &mut Port,
+        newcomer: &Newcomer,
+        mut entered: Entered,
+        client_leg: LegFacts,
+    ) -> Result<Linked<'a>, Fault> {
+        let Some((pool, database)) = self.context.database(&newcomer.database) else {
+            let name = newcomer.database.clone();
+            return Err(Fault::new(Side::Client, FaultKind::UnknownDatabase { name }));
+        };
+        let lease = self.context.exchange.lease(pool).await?;
+        let (role, credential) = self.credential(database, &mut entered);
+        let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
+        let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
+        let login = ServerLogin {
+            user: &role,
+            credential,
+            startup: &startup,
+        };
+        let setup = &self.context.setup;
+        let dialled = tokio::time::timeout(
+            setup.timeouts.server_connect,
+            dial(&database.hosts, &setup.tcp, &self.context.deriver, login),
+        )
+        .await
+        .unwrap_or_else(|_| {
+            Err(Fault::new(
+                Side::Server,
+                FaultKind::Timeout {
+                    setting: "server_connect_timeout",
+                    phase: "connecting to the server",
+                },
+            ))
+        })?;
+        let proved = match entered {
+            Entered::Proved(proved) => proved,
+            Entered::Claims(claim) => {
+                let accepted = claim.accepted(&dialled.accepted);
+                accepted.map_err(|refusal| refused(&refusal))?
+            }
+        };
+        let last = proved.last.as_ref().map(auth::AuthRequest::body);
+        let issued = self.issue(&dialled, newcomer.version)?;
+        let key = issued.as_ref().map(|issued| issued.key().clone());
+        full(welcome::put(last.as_deref(), &dialled.welcome, key.as_ref(), port.room()))?;
+        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
+        log::started(&log);
+        Ok(Linked {
+            dialled,
+            _lease: lease,
+            _issued: issued,
+            log,
+        })
+    }
+
+    /// Who Portcullis is towards the server, and what proves it.
+    fn credential(&self, database: &Database, entered: &mut Entered) -> (ServerUser, Credential) {
+        match (&database.login, entered) {
+            (Login::Forced { user, password }, _) => (
+                user.clone(),
+                match password {
+                    Some(password) => Credential::Password(password.clone()),
+                    None => Credential::None,
+                },
+            ),
+            (Login::AsClient, Entered::Claims(claim)) => {
+                (ServerUser::claimed(claim), claim.credential())
+            }
+            (Login::AsClient, Entered::Proved(proved)) => {
+                let role = ServerUser::same_as_client(&proved.user);
+                let credential = match std::mem::replace(&mut proved.proof, Proof::None) {
+                    Proof::None => credentials::from_users_file(self.context, role.name()),
+                    proof => proof.into_credential(),
+                };
+                (role, credential)
+            }
+        }
+    }
+
+    /// The client's own cancel key: the server's process id with a secret of ours.
+    fn issue(&self, dialled: &Dialled, version: ProtocolVersion) -> Result<Option<Issued<'a>>, Fault> {
+        let Some(server) = &dialled.server.key else {
+            return Ok(None);
+        };
+        let secret: [u8; 32] = chance::bytes()?;
+        let len = if version >= ProtocolVersion::V3_2 { 32 } else { 4 };
+        let issued = CancelKey::new(&secret[..len]).map(|key| BackendKeyData {
+            pid: server.pid,
+            key,
+        });
+        let cancels = &self.context.cancels;
+        Ok(issued.map(|issued| cancels.issue(issued, dialled.host.clone(), server.clone())))
+    }
+
+    /// A cancel request outside TLS.
+    async fn plaintext_cancel(&self, socket: &Socket, request: &CancelRequest) {
+        let permitted = socket.is_unix()
+            || matches!(self.listener.tls, ListenerTls::UnencryptedByConfiguration)
+            || self.listener.plaintext_cancel == PlaintextCancel::Accept;
+        match permitted {
+            true => self.cancel(request).await,
+            false => log::plaintext_cancel_refused(self.peer),
+        }
+    }
+
+    async fn cancel(&self, request: &CancelRequest) {
+        let setup = &self.context.setup;
+        let cancels = &self.context.cancels;
+        let carried = cancels.carry_out(request, &setup.tcp, setup.timeouts.cancel);
+        match carried.await {
+            Ok(Carried::Out) => log::cancelled(self.peer),
+            Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
+            Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
+            Err(fault) => log::cancel_failed(self.peer, &fault),
+        }
+    }
+
+    /// Moves bytes until the session ends, then says goodbye to both sides.
+    async fn relay(&self, client: Port, linked: Linked<'a>, control: Arc<Control>, number: u64) {
+        let Linked {
+            dialled,
+            _lease,
+            _issued,
+            log,
+        } = linked;
+        let timeouts = &self.context.setup.timeouts;
+        let deadlines = Deadlines {
+            idle: timeouts.client_idle,
+            idle_transaction: timeouts.idle_transaction,
+            query: timeouts.query,
+        };
+        let mut pump = Box::new(Pump {
+            client,
+            server: dialled.port,
+            stream: ClientStream::default(),
+            link: dialled.server,
+            watch: Watch::new(control, number, deadlines),
+        });
+        drop(dialled.welcome);
+        let ending = poll_fn(|cx| pump.poll(cx)).await;
+        log::ended(&log, &ending, &pump.client, &pump.server);
+        let Pump {
+            mut client,
+            mut server,
+            stream,
+            link,
+            ..
+        } = *pump;
+        if let Ending::Fault(fault) = &ending
+            && link.between_frames()
+        {
+            farewell::put(fault, client.room());
+        }
+        // A server in the middle of a message, or one whose client broke off a copy, is cut: what
+        // it got of the session must not look complete.
+        if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
+        {
+            let _ = server.room().push(farewell::TERMINATE);
+        }
+        let close = timeouts.close;
+        let client = tokio::time::timeout(close, client.close());
+        let server = tokio::time::timeout(close, server.close());
+        let _ = tokio::join!(client, server);
+    }
+
+    /// Tells the client why it can't come in, as far as it may know, and closes.
+    async fn refuse(&self, client: Option<Port>, fault: Fault) {
+        log::refused(self.peer, &fault);
+        if let Some(mut port) = client {
+            farewell::put(&fault, port.room());
+            self.part(port).await;
+        }
+    }
+
+    async fn part(&self, port: Port) {
+        let _ = tokio::time::timeout(self.context.setup.timeouts.close, port.close()).await;
+    }
+}
+
+/// How a client came in.
+enum Entered {
+    /// It proved who it is.
+    Proved(Proved),
+    /// The server is to say.
+    Claims(Claim),
+}
+
+async fn say(socket: &mut Socket, preamble: Preamble) -> Result<(), Fault> {
+    let mut raw = Cipher::with_capacity(128);
+    let pushed = raw.push(preamble.bytes());
+    debug_assert!(pushed.is_ok());
+    let written = poll_fn(|cx| socket.poll_write(cx, &mut raw)).await;
+    written.map_err(|error| client_io("writing", &error))
+}
+
+fn client_io(phase: &'static str, error: &std::io::Error) -> Fault {
+    let cause = error.to_string();
+    Fault::new(Side::Client, FaultKind::Io { phase, cause })
+}
+
+fn refused(refusal: &auth::Refusal) -> Fault {
+    Fault::new(
+        Side::Client,
+        FaultKind::AuthRefused {
+            sqlstate: refusal.sqlstate(),
+            message: refusal.message().to_owned(),
+            reason: refusal.reason().to_string(),
+        },
+    )
+}

@@ -1,0 +1,183 @@
+//! Owns a running proxy: its listening sockets, its workers, and its end. Several may run in one
+//! process; none of them shares anything.
+
+use crate::acceptor::{Bound, accept, bind};
+use crate::context::Context;
+use crate::control::Phase;
+use crate::setup::{Address, Setup};
+use crate::worker::Worker;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// An address can't be listened on.
+    #[error("cannot listen on {address}: {cause}{}", hint(cause))]
+    Listen {
+        /// The address.
+        address: String,
+        /// The operating system's error.
+        cause: io::Error,
+    },
+    /// A thread or its event loop could not be made.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program has it: stop that one, or choose another address in [listen]"
+        }
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need privileges, and a Unix socket a directory that may be written"
+        }
+        _ => "",
+    }
+}
+
+/// A running proxy. Dropping it cuts every session.
+pub struct Proxy {
+    context: Arc<Context>,
+    workers: Arc<Vec<Worker>>,
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Binds all addresses, then starts the threads.
+    pub fn start(setup: Setup) -> Result<Proxy, StartFault> {
+        let bound = bind_all(&setup)?;
+        let addresses = bound
+            .iter()
+            .filter_map(|bound| match bound {
+                Bound::Tcp(listener) => listener.local_addr().ok(),
+                Bound::Unix(..) => None,
+            })
+            .collect();
+        let count = setup.workers.max(1);
+        let context = Arc::new(Context::new(setup));
+        let workers: Result<Vec<_>, _> = (0..count)
+            .map(|index| Worker::start(index, Arc::clone(&context)))
+            .collect();
+        let workers = Arc::new(workers.map_err(StartFault::Thread)?);
+        let (stop, stopped) = watch::channel(false);
+        let acceptor = start_acceptor(bound, &context, &workers, stopped)?;
+        Ok(Proxy {
+            context,
+            workers,
+            addresses,
+            stop,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// The TCP addresses listened on, with the ports the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Clients connected now.
+    pub fn clients(&self) -> usize {
+        self.context.clients.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Stops accepting, and ends each session at its next moment without a transaction.
+    pub fn drain(&self) {
+        let _ = self.stop.send(true);
+        self.advance(Phase::Draining);
+    }
+
+    /// Ends all sessions now.
+    pub fn cut(&self) {
+        let _ = self.stop.send(true);
+        self.advance(Phase::Cut);
+    }
+
+    /// Waits until the last client has gone, at most until `deadline`; true if it has.
+    pub fn wait_for_clients(&self, deadline: Instant) -> bool {
+        while self.clients() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// How long draining may take, by configuration.
+    pub fn drain_timeout(&self) -> Duration {
+        self.context.setup.timeouts.drain
+    }
+
+    fn advance(&self, phase: Phase) {
+        for worker in self.workers.iter() {
+            worker.control.advance(phase);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        if let Some(workers) = Arc::get_mut(&mut self.workers) {
+            for worker in workers.drain(..) {
+                worker.join();
+            }
+        }
+    }
+}
+
+fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
+    setup
+        .listeners
+        .iter()
+        .map(|listener| {
+            bind(&listener.address, &setup.tcp).map_err(|cause| StartFault::Listen {
+                address: match &listener.address {
+                    Address::Tcp(address) => address.to_string(),
+                    Address::Unix { path, .. } => path.display().to_string(),
+                },
+                cause,
+            })
+        })
+        .collect()
+}
+
+/// The acceptor has a thread of its own, so that a busy worker does not keep clients waiting.
+fn start_acceptor(
+    bound: Vec<Bound>,
+    context: &Arc<Context>,
+    workers: &Arc<Vec<Worker>>,
+    stopped: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartFault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(StartFault::Thread)?;
+    let (context, workers) = (Arc::clone(context), Arc::clone(workers));
+    std::thread::Builder::new()
+        .name("acceptor".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let mut tasks = tokio::task::JoinSet::new();
+                for (number, bound) in bound.into_iter().enumerate() {
+                    let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
+                    tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
+                }
+                while tasks.join_next().await.is_some() {}
+            });
+        })
+        .map_err(StartFault::Thread)
+}

@@ -1,0 +1,121 @@
+//! Owns one worker: a thread with a single-threaded runtime on which its sessions live from the
+//! first byte to the last. Takes accepted sockets through its mailbox.
+
+use crate::acceptor::{Accepted, Incoming};
+use crate::context::Context;
+use crate::control::{Control, Phase};
+use crate::life::serve;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How long sessions may take to say goodbye once they were told to end now.
+const CUT_GRACE: Duration = Duration::from_secs(2);
+
+/// A running worker.
+pub struct Worker {
+    /// Steers its sessions and counts them.
+    pub control: Arc<Control>,
+    mailbox: UnboundedSender<Accepted>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts worker `index`.
+    pub fn start(index: usize, context: Arc<Context>) -> io::Result<Worker> {
+        let control = Arc::new(Control::default());
+        let (mailbox, arrivals) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .max_blocking_threads(context.setup.limits.derivations_max.max(1) + 4)
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{index}"))
+            .spawn({
+                let control = Arc::clone(&control);
+                move || runtime.block_on(work(context, control, arrivals))
+            })?;
+        Ok(Worker {
+            control,
+            mailbox,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands a socket over; false if the worker is gone.
+    pub fn hand_over(&self, accepted: Accepted) -> bool {
+        self.control.sessions.fetch_add(1, Ordering::Relaxed);
+        let handed = self.mailbox.send(accepted).is_ok();
+        if !handed {
+            self.control.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+        handed
+    }
+
+    /// Takes no more sockets; ends when the sessions have. Blocks.
+    pub fn join(self) {
+        let Worker { mailbox, thread, .. } = self;
+        drop(mailbox);
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn work(
+    context: Arc<Context>,
+    control: Arc<Control>,
+    mut arrivals: UnboundedReceiver<Accepted>,
+) {
+    let numbers = AtomicU64::new(0);
+    while let Some(accepted) = arrivals.recv().await {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let guard = Counted {
+            context: Arc::clone(&context),
+            control: Arc::clone(&control),
+        };
+        match Incoming::from_accepted(accepted, &context.setup.tcp) {
+            Ok(incoming) => {
+                let (context, control) = (Arc::clone(&context), Arc::clone(&control));
+                tokio::spawn(async move {
+                    serve(context, control, incoming, number).await;
+                    drop(guard);
+                });
+            }
+            Err(error) => tracing::debug!(%error, "an accepted socket was gone already"),
+        }
+    }
+    wait_for_sessions(&control).await;
+}
+
+/// Sessions end by themselves: idle ones when draining begins, all others at the cut.
+async fn wait_for_sessions(control: &Control) {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let mut cut_at = None;
+    while control.sessions.load(Ordering::Relaxed) > 0 {
+        tick.tick().await;
+        if control.phase() == Phase::Cut {
+            let since = cut_at.get_or_insert_with(tokio::time::Instant::now);
+            if since.elapsed() > CUT_GRACE {
+                return;
+            }
+        }
+    }
+}
+
+/// One session in the counts.
+struct Counted {
+    context: Arc<Context>,
+    control: Arc<Control>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.control.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.context.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
