@@ -4,6 +4,8 @@
 //! of the client, `-` its one-byte answer, `>` and `<` frames. `golden/x.trace` is what the trace
 //! says, `golden/x.open.trace` what it says when told to show content.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't unwrap has failed it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use wire::trace::{Detail, Sender, Trace};

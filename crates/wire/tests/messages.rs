@@ -1,5 +1,7 @@
 //! What is encoded decodes to the same message, and no frame depends on how its bytes were chopped.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't unwrap has failed it")]
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::frame;
@@ -70,17 +72,19 @@ proptest! {
     #[test]
     fn extended_messages_of_a_client(
         a in text(), b in text(), codes in vec(any::<i16>(), 0..5), oids in vec(any::<u32>(), 0..5),
-        items in values(), function: u32, result_format: i16,
+        items in values(), results in vec(any::<i16>(), 0..5), function: u32, result_format: i16,
     ) {
-        let (mut one, mut two, mut three) = (Vec::new(), Vec::new(), Vec::new());
-        let types = Int32s::pack(&oids, &mut one).unwrap();
-        let formats = Int16s::pack(&codes, &mut two).unwrap();
-        let values = packed(&items, &mut three);
+        let mut scratch: [Vec<u8>; 4] = Default::default();
+        let [one, two, three, four] = &mut scratch;
+        let result_formats = Int16s::pack(&results, four).unwrap();
+        let types = Int32s::pack(&oids, one).unwrap();
+        let formats = Int16s::pack(&codes, two).unwrap();
+        let values = packed(&items, three);
         prop_assert_eq!(types.iter().collect::<Vec<_>>(), oids.clone());
         prop_assert_eq!(values.iter().map(|v| v.map(<[u8]>::to_vec)).collect::<Vec<_>>(), items.clone());
         same!(client::Parse<'_>, client::Parse { statement: t(&a), sql: t(&b), types });
         same!(client::Bind<'_>, client::Bind {
-            portal: t(&a), statement: t(&b), formats, values, result_formats: formats,
+            portal: t(&a), statement: t(&b), formats, values, result_formats,
         });
         same!(client::FunctionCall<'_>, client::FunctionCall { function, formats, arguments: values, result_format });
     }

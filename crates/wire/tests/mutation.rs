@@ -1,6 +1,8 @@
 //! The fuzz targets, driven by a seeded mutator over valid messages: a small, repeatable share of
 //! what the fuzzer does, run with every other test.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't unwrap has failed it")]
+
 use std::fs;
 use std::path::Path;
 use wire::fuzzing;
