@@ -13,9 +13,10 @@
 //!   the next one. So one `SSL_read` decrypts one record, and when the input is empty there is
 //!   nothing left to ask for: the usual last `SSL_read`, which only says "nothing", is not made.
 //! - SSL_MODE_RELEASE_BUFFERS is off while a connection is active. With SSL_OP_CLEANSE_PLAINTEXT
-//!   it would overwrite the whole 17 KiB read buffer after each record, thousands of instructions,
-//!   where only the record's own plaintext has to be wiped; and that is done either way.
-//!   [`Engine::rest`] gives the memory back when the connection is idle.
+//!   it overwrites the whole 17 KiB read buffer after each record, where only the record's own
+//!   plaintext has to be wiped; and that is done either way. Encrypting and decrypting a record of
+//!   60 bytes takes 13,300 instructions without it and 24,900 with it (OpenSSL 3.0.19), of which
+//!   400 are ours. [`Engine::rest`] gives the memory back when the connection is idle.
 //! - The error queue is looked at before it is cleared.
 //!
 //! # Why a write never fails half-way
@@ -233,7 +234,7 @@ impl Engine {
         }
     }
 
-    /// Gives back memory that only an active connection needs, about 34 KiB. For a connection that
+    /// Gives back memory that only an active connection needs, up to 34 KiB. For a connection that
     /// has been idle for a moment; the next `receive` or `send` takes it again.
     pub fn rest(&mut self) {
         if let Kind::Tls(tls) = &mut self.0 {

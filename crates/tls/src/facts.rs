@@ -134,7 +134,7 @@ fn common_name(certificate: &X509Ref) -> Option<String> {
 fn alternatives<T>(certificate: &X509Ref, read: impl Fn(&GeneralNameRef) -> Option<T>) -> Vec<T> {
     certificate
         .subject_alt_names()
-        .map(|names| names.iter().filter_map(|name| read(name)).collect())
+        .map(|names| names.iter().filter_map(read).collect())
         .unwrap_or_default()
 }
 

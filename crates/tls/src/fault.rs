@@ -93,9 +93,36 @@ impl fmt::Display for VerifyFault {
         if let Some(expected) = &self.expected {
             write!(f, "; connected to \"{expected}\"")?;
         }
-        Ok(())
+        let Some(presented) = &self.presented else {
+            return Ok(());
+        };
+        match self.code {
+            SELF_SIGNED_LEAF | SELF_SIGNED_ROOT | NO_ISSUER | NO_ISSUER_OF_LEAF => write!(
+                f,
+                "; if this is the right peer, trust the authority \"{}\" or pin sha256:{}",
+                presented.issuer,
+                presented.sha256_hex()
+            ),
+            HOSTNAME_MISMATCH | IP_ADDRESS_MISMATCH => {
+                let addresses = presented.ip.iter().map(ToString::to_string);
+                let names: Vec<String> = presented.dns.iter().cloned().chain(addresses).collect();
+                write!(f, "; the certificate is for: {}", names.join(", "))
+            }
+            EXPIRED => write!(f, "; it expired {}", presented.not_after),
+            _ => Ok(()),
+        }
     }
 }
+
+/// X509_V_ERR_* (openssl/x509_vfy.h)
+const EXPIRED: i32 = 10;
+const SELF_SIGNED_LEAF: i32 = 18;
+const SELF_SIGNED_ROOT: i32 = 19;
+const NO_ISSUER: i32 = 20;
+const NO_ISSUER_OF_LEAF: i32 = 21;
+const HOSTNAME_MISMATCH: i32 = 62;
+/// libpq's rule for addresses in the common name has to know this one.
+pub(crate) const IP_ADDRESS_MISMATCH: i32 = 64;
 
 fn hint(alert: u8) -> &'static str {
     match alert {

@@ -5,7 +5,7 @@
 //! stand in the common name of a certificate without iPAddress entries, as for libpq.
 
 use crate::facts::PeerCertificate;
-use crate::fault::VerifyFault;
+use crate::fault::{IP_ADDRESS_MISMATCH, VerifyFault};
 use crate::ffi;
 use crate::name::ServerName;
 use openssl::hash::MessageDigest;
@@ -14,8 +14,6 @@ use openssl::x509::{X509Ref, X509StoreContextRef, X509VerifyResult};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// X509_V_ERR_IP_ADDRESS_MISMATCH (openssl/x509_vfy.h)
-const IP_ADDRESS_MISMATCH: i32 = 64;
 /// X509_V_ERR_APPLICATION_VERIFICATION (openssl/x509_vfy.h)
 const APPLICATION_VERIFICATION: i32 = 50;
 

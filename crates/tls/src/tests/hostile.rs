@@ -113,15 +113,9 @@ fn answers_that_nobody_reads_end_the_connection() {
 
 #[test]
 fn renegotiation_is_refused_on_both_sides() {
-    let mut pair = Pair::ready(true);
-    assert!(
-        ffi::renegotiate(pair.client.engine.ssl()) == false,
-        "our own client never asks"
-    );
-    assert!(
-        ffi::renegotiate(pair.server.engine.ssl()) == false,
-        "our own server never asks"
-    );
+    let pair = Pair::ready(true);
+    let asks = |end: &End| ffi::renegotiate(end.engine.ssl());
+    assert!(!asks(&pair.client) && !asks(&pair.server), "ours never ask");
     // A foreign client does: it gets a warning, and gives up by itself.
     let mut builder =
         openssl::ssl::SslContextBuilder::new(openssl::ssl::SslMethod::tls_client()).unwrap();
@@ -141,15 +135,7 @@ fn renegotiation_is_refused_on_both_sides() {
     pair.carry(usize::MAX);
     assert_eq!(pair.server.receive(), Ok(Received::Open));
     pair.carry(usize::MAX);
-    let name = "no_renegotiation";
-    let told = pair.client.receive();
-    assert!(
-        matches!(
-            told,
-            Err(TlsFault::Protocol { .. } | TlsFault::PeerAlert { .. })
-        ),
-        "{told:?} {name}"
-    );
+    assert!(pair.client.receive().is_err());
 }
 
 #[test]

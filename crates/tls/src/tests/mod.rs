@@ -3,6 +3,7 @@
 mod data;
 mod handshakes;
 mod hostile;
+mod hygiene;
 mod verification;
 
 use crate::context::{
