@@ -49,7 +49,7 @@ impl CertificateName {
 
 impl CertificateMap {
     /// Whether the verified certificate of `leg` may act as `user`.
-    pub(crate) fn admits(&self, leg: &LegFacts, user: &str) -> Result<(), Reason> {
+    pub fn admits(&self, leg: &LegFacts, user: &str) -> Result<(), Reason> {
         let peer = match &leg.peer {
             Some(peer) if leg.encrypted && leg.verified => peer,
             _ => return Err(Reason::NoCertificate),
@@ -92,7 +92,7 @@ pub enum PeerMap {
 
 impl PeerMap {
     /// Whether the process at the other end of `leg` may act as `user`.
-    pub(crate) fn admits(&self, leg: &LegFacts, user: &str) -> Result<(), Reason> {
+    pub fn admits(&self, leg: &LegFacts, user: &str) -> Result<(), Reason> {
         let peer = leg.unix.as_ref().ok_or(Reason::NotUnixSocket)?;
         let admitted = match (self, &peer.os_user) {
             (_, None) => false,

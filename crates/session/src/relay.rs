@@ -26,10 +26,6 @@ pub enum Relayed {
     ServerEnding,
 }
 
-/// How many requests may be unanswered before the client isn't read any further. PostgreSQL
-/// flushes 8 kB of answers at the latest, which is far fewer requests than this.
-pub const PIPELINE_MAX: usize = 16_384;
-
 /// Frames from the client to the server, until input or the pipeline's limit ends.
 pub fn to_server(
     client: &mut ClientStream,
@@ -53,7 +49,7 @@ pub fn to_server(
         let Some(header) = Header::peek(rest) else {
             break Ok(());
         };
-        if server.ledger.len() >= PIPELINE_MAX {
+        if server.ledger.len() >= client.pipeline_max {
             break Ok(());
         }
         if header.tag == from_client::tag::COPY_DATA {

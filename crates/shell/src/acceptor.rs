@@ -212,7 +212,10 @@ fn is_shortage(error: &io::Error) -> bool {
 
 enum Listening {
     Tcp(TcpListener),
-    Unix(UnixListener, RemovedAtEnd),
+    Unix {
+        listener: UnixListener,
+        _file: RemovedAtEnd,
+    },
 }
 
 struct RemovedAtEnd(PathBuf);
@@ -229,7 +232,10 @@ impl Listening {
             Bound::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
             Bound::Unix(listener, path) => {
                 listener.set_nonblocking(true)?;
-                Listening::Unix(UnixListener::from_std(listener)?, RemovedAtEnd(path))
+                Listening::Unix {
+                    listener: UnixListener::from_std(listener)?,
+                    _file: RemovedAtEnd(path),
+                }
             }
         })
     }
@@ -241,7 +247,7 @@ impl Listening {
                 let (socket, peer) = listener.accept().await?;
                 Ok((Bare::Tcp(socket.into_std()?), peer.to_string()))
             }
-            Listening::Unix(listener, _) => {
+            Listening::Unix { listener, .. } => {
                 let (socket, _) = listener.accept().await?;
                 let pid = socket.peer_cred().ok().and_then(|cred| cred.pid());
                 let peer = match pid {

@@ -5,10 +5,11 @@
 //! took, so that guessing keys shows no difference in time.
 
 use crate::dial::reach;
-use crate::setup::{Host, TcpOptions};
 use crate::port::Arrived;
+use crate::setup::{Host, TcpOptions};
 use session::cancel::Keys;
 use session::fault::{Fault, FaultKind, Side};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,13 +24,23 @@ const FIRST_MISS: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub struct Target {
     host: Arc<Host>,
+    tcp: TcpOptions,
     key: BackendKeyData,
+}
+
+impl Target {
+    /// A server with its own key.
+    pub fn new(host: Host, tcp: TcpOptions, key: BackendKeyData) -> Target {
+        let host = Arc::new(host);
+        Target { host, tcp, key }
+    }
 }
 
 /// The keys handed out, and the bound of cancels at once.
 pub struct Cancels {
     keys: Mutex<Keys<Target>>,
     permits: Semaphore,
+    rate: Mutex<Rate>,
     last_hit_us: AtomicU64,
 }
 
@@ -40,21 +51,19 @@ pub struct Issued<'a> {
 }
 
 impl Cancels {
-    /// At most `max` cancels are carried out at once; more are dropped.
-    pub fn new(max: usize) -> Cancels {
+    /// At most `max` cancels are carried out at once, and `per_second` of each client address;
+    /// more are dropped.
+    pub fn new(max: usize, per_second: u32) -> Cancels {
         Cancels {
             keys: Mutex::default(),
             permits: Semaphore::new(max),
+            rate: Mutex::new(Rate::new(per_second)),
             last_hit_us: AtomicU64::new(FIRST_MISS.as_micros() as u64),
         }
     }
 
     /// Hands a key out for the server at `host` whose own key is `server`.
-    pub fn issue(&self, issued: BackendKeyData, host: Host, server: BackendKeyData) -> Issued<'_> {
-        let target = Target {
-            host: Arc::new(host),
-            key: server,
-        };
+    pub fn issue(&self, issued: BackendKeyData, target: Target) -> Issued<'_> {
         self.lock().insert(&issued, target);
         Issued {
             cancels: self,
@@ -66,9 +75,12 @@ impl Cancels {
     pub async fn carry_out(
         &self,
         request: &CancelRequest,
-        tcp: &TcpOptions,
+        from: &str,
         deadline: Duration,
     ) -> Result<Carried, Fault> {
+        if !self.rate().admit(from, Instant::now()) {
+            return Ok(Carried::Dropped);
+        }
         let Ok(_permit) = self.permits.try_acquire() else {
             return Ok(Carried::Dropped);
         };
@@ -79,7 +91,7 @@ impl Cancels {
             return Ok(Carried::Unknown);
         };
         let start = Instant::now();
-        let done = tokio::time::timeout(deadline, send(&target, tcp)).await;
+        let done = tokio::time::timeout(deadline, send(&target)).await;
         let took = start.elapsed().as_micros().min(1_000_000) as u64;
         self.last_hit_us.store(took, Ordering::Relaxed);
         match done {
@@ -94,8 +106,47 @@ impl Cancels {
         }
     }
 
+    fn rate(&self) -> MutexGuard<'_, Rate> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Keys<Target>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Cancel requests of the present second by client address.
+struct Rate {
+    per_second: u32,
+    second: Instant,
+    counts: HashMap<String, u32>,
+}
+
+impl Rate {
+    /// Addresses counted; with more in one second, all are refused.
+    const ADDRESSES_MAX: usize = 10_000;
+
+    fn new(per_second: u32) -> Rate {
+        Rate {
+            per_second,
+            second: Instant::now(),
+            counts: HashMap::new(),
+        }
+    }
+
+    /// Counts one more of `from`; false if it is one too many.
+    fn admit(&mut self, from: &str, now: Instant) -> bool {
+        if now.duration_since(self.second) >= Duration::from_secs(1) {
+            self.second = now;
+            self.counts.clear();
+        }
+        let address = from.rsplit_once(':').map_or(from, |(address, _)| address);
+        if self.counts.len() >= Self::ADDRESSES_MAX && !self.counts.contains_key(address) {
+            return false;
+        }
+        let count = self.counts.entry(address.to_owned()).or_default();
+        *count += 1;
+        *count <= self.per_second
     }
 }
 
@@ -111,8 +162,8 @@ pub enum Carried {
 }
 
 /// Sends the request and waits for the server to close: only then has the signal been sent.
-async fn send(target: &Target, tcp: &TcpOptions) -> Result<(), Fault> {
-    let mut port = reach(&target.host, tcp).await?;
+async fn send(target: &Target) -> Result<(), Fault> {
+    let mut port = reach(&target.host, &target.tcp).await?;
     let request = CancelRequest {
         pid: target.key.pid,
         key: target.key.key.clone(),
@@ -135,5 +186,22 @@ impl Issued<'_> {
 impl Drop for Issued<'_> {
     fn drop(&mut self) {
         self.cancels.lock().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancels_are_limited_per_address_and_second() {
+        let mut rate = Rate::new(2);
+        let now = rate.second;
+        let later = now + Duration::from_millis(999);
+        assert!(rate.admit("10.0.0.1:5000", now));
+        assert!(rate.admit("10.0.0.1:5001", now));
+        assert!(!rate.admit("10.0.0.1:5002", later));
+        assert!(rate.admit("10.0.0.2:5000", later));
+        assert!(rate.admit("10.0.0.1:5003", now + Duration::from_secs(1)));
     }
 }

@@ -28,7 +28,7 @@ impl Context {
         Context {
             exchange: Arc::new(Exchange::new(bounds, setup.timeouts.query_wait)),
             deriver: Deriver::new(setup.limits.derivations_max),
-            cancels: Cancels::new(setup.limits.cancels_max),
+            cancels: Cancels::new(setup.limits.cancels_max, setup.limits.cancels_per_second),
             clients: AtomicUsize::new(0),
             setup,
         }

@@ -75,7 +75,7 @@ async fn ask(
     };
     let asking = async {
         let Dialled { mut port, .. } =
-            dial(&entry.hosts, &context.setup.tcp, &context.deriver, login).await?;
+            dial(&entry.hosts, &entry.tcp, &context.deriver, login).await?;
         let mut lookup = {
             let mut asked = None;
             full(Lookup::ask(&query.text, &[user], port.room()).map(|ask| asked = Some(ask)))?;
@@ -86,7 +86,7 @@ async fn ask(
         let _ = tokio::time::timeout(context.setup.timeouts.close, port.close()).await;
         Ok::<_, Fault>(rows)
     };
-    let rows = tokio::time::timeout(context.setup.timeouts.server_connect, asking)
+    let rows = tokio::time::timeout(entry.connect_timeout, asking)
         .await
         .map_err(|_| unavailable(&"server_connect_timeout passed"))?
         .map_err(|fault| unavailable(&fault))?;

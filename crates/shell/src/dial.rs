@@ -6,7 +6,7 @@ use crate::derive::Deriver;
 use crate::leg;
 use crate::lend;
 use crate::port::{Arrived, Port};
-use crate::setup::{Host, Negotiation, ServerTls, TcpOptions};
+use crate::setup::{Host, HostAddress, Negotiation, ServerTls, TcpOptions};
 use crate::socket::Socket;
 use crate::tcp;
 use auth::{Accepted, Answer, AnswerStep, Credential, LegFacts, ServerUser};
@@ -73,7 +73,17 @@ pub async fn dial(
 
 /// Connects, up to the end of the TLS handshake.
 pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
-    let socket = Socket::Tcp(tcp::connect(&host.host, host.port, options).await?);
+    let socket = match &host.address {
+        HostAddress::Tcp(name, port) => Socket::Tcp(tcp::connect(name, *port, options).await?),
+        HostAddress::Unix(path) => {
+            let connected = tokio::net::UnixStream::connect(path).await;
+            Socket::Unix(connected.map_err(|error| {
+                let cause = error.to_string();
+                let phase = "connecting";
+                Fault::new(Side::Server, FaultKind::Io { phase, cause })
+            })?)
+        }
+    };
     match &host.tls {
         ServerTls::UnencryptedByConfiguration => Ok(unencrypted(socket)),
         ServerTls::Required {

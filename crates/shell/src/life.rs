@@ -3,7 +3,7 @@
 //! order, and what is said and logged when one of them ends it.
 
 use crate::acceptor::{Admission, Incoming};
-use crate::cancel::{Carried, Issued};
+use crate::cancel::{Carried, Issued, Target};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
@@ -12,7 +12,7 @@ use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump};
-use crate::setup::{Database, Listener, ListenerTls, Login, PlaintextCancel};
+use crate::setup::{ClientCertificates, Database, DirectTls, Listener, ListenerTls, Login, PlaintextCancel};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
 use crate::{chance, leg, lend};
@@ -105,7 +105,7 @@ impl<'a> Life<'a> {
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
         }
-        let client_leg = leg::facts(port, self.listener.verifies_clients);
+        let client_leg = leg::facts(port, self.listener.client_certificates != ClientCertificates::NotAsked);
         let entered = self.admit(port, &newcomer, &client_leg).await?;
         self.link(port, &newcomer, entered, client_leg).await.map(Some)
     }
@@ -138,6 +138,9 @@ impl<'a> Life<'a> {
                 Ok(Greeted::Tls) => {
                     say(&mut socket, Preamble::Willing).await?;
                     break Some(Reached::Asked);
+                }
+                Ok(Greeted::DirectTls) if self.listener.direct_tls == DirectTls::Refused => {
+                    return Err(Fault::new(Side::Client, FaultKind::TlsRequired));
                 }
                 Ok(Greeted::DirectTls) => break Some(Reached::DirectTls),
                 Ok(Greeted::Clear) => break None,
@@ -181,9 +184,11 @@ impl<'a> Life<'a> {
         leg: &LegFacts,
     ) -> Result<Entered, Fault> {
         let setup = &self.context.setup;
-        let method = match setup.auth.methods.get(&newcomer.user) {
-            Some(method) => *method,
-            None => self.listener.method,
+        self.certificate_of_user(newcomer, leg)?;
+        let exception = setup.auth.exceptions.get(&newcomer.user);
+        let method = match exception.and_then(|exception| exception.method) {
+            Some(method) if leg.unix.is_none() => method,
+            _ => self.listener.method,
         };
         let (user, database) = (&newcomer.user, &newcomer.database);
         let stored = credentials::stored(self.context, method, user, database).await?;
@@ -216,6 +221,23 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// Where the listener demands it, the certificate has to be the role's, whatever the method.
+    fn certificate_of_user(&self, newcomer: &Newcomer, leg: &LegFacts) -> Result<(), Fault> {
+        if self.listener.client_certificates != ClientCertificates::VerifiedForUser {
+            return Ok(());
+        }
+        let names = &self.listener.rules.certificates;
+        names.admits(leg, &newcomer.user).map_err(|reason| {
+            let user = &newcomer.user;
+            let kind = FaultKind::AuthRefused {
+                sqlstate: "28000",
+                message: format!("certificate authentication failed for user \"{user}\""),
+                reason: reason.to_string(),
+            };
+            Fault::new(Side::Client, kind)
+        })
+    }
+
     /// Leases a server, logs in to it as this client, and welcomes the client.
     async fn link(
         &self,
@@ -229,7 +251,7 @@ impl<'a> Life<'a> {
             return Err(Fault::new(Side::Client, FaultKind::UnknownDatabase { name }));
         };
         let lease = self.context.exchange.lease(pool).await?;
-        let (role, credential) = self.credential(database, &mut entered);
+        let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
         let login = ServerLogin {
@@ -237,10 +259,9 @@ impl<'a> Life<'a> {
             credential,
             startup: &startup,
         };
-        let setup = &self.context.setup;
         let dialled = tokio::time::timeout(
-            setup.timeouts.server_connect,
-            dial(&database.hosts, &setup.tcp, &self.context.deriver, login),
+            database.connect_timeout,
+            dial(&database.hosts, &database.tcp, &self.context.deriver, login),
         )
         .await
         .unwrap_or_else(|_| {
@@ -260,11 +281,13 @@ impl<'a> Life<'a> {
             }
         };
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = self.issue(&dialled, newcomer.version)?;
+        let issued = self.issue(&dialled, database, newcomer.version)?;
         let key = issued.as_ref().map(|issued| issued.key().clone());
         full(welcome::put(last.as_deref(), &dialled.welcome, key.as_ref(), port.room()))?;
         let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
-        log::started(&log);
+        if self.context.setup.log.connections {
+            log::started(&log);
+        }
         Ok(Linked {
             dialled,
             _lease: lease,
@@ -274,8 +297,15 @@ impl<'a> Life<'a> {
     }
 
     /// Who Portcullis is towards the server, and what proves it.
-    fn credential(&self, database: &Database, entered: &mut Entered) -> (ServerUser, Credential) {
-        match (&database.login, entered) {
+    fn credential(
+        &self,
+        database: &Database,
+        user: &str,
+        entered: &mut Entered,
+    ) -> (ServerUser, Credential) {
+        let exception = self.context.setup.auth.exceptions.get(user);
+        let login = exception.and_then(|exception| exception.login.as_ref());
+        match (login.unwrap_or(&database.login), entered) {
             (Login::Forced { user, password }, _) => (
                 user.clone(),
                 match password {
@@ -298,7 +328,12 @@ impl<'a> Life<'a> {
     }
 
     /// The client's own cancel key: the server's process id with a secret of ours.
-    fn issue(&self, dialled: &Dialled, version: ProtocolVersion) -> Result<Option<Issued<'a>>, Fault> {
+    fn issue(
+        &self,
+        dialled: &Dialled,
+        database: &Database,
+        version: ProtocolVersion,
+    ) -> Result<Option<Issued<'a>>, Fault> {
         let Some(server) = &dialled.server.key else {
             return Ok(None);
         };
@@ -308,8 +343,8 @@ impl<'a> Life<'a> {
             pid: server.pid,
             key,
         });
-        let cancels = &self.context.cancels;
-        Ok(issued.map(|issued| cancels.issue(issued, dialled.host.clone(), server.clone())))
+        let target = Target::new(dialled.host.clone(), database.tcp.clone(), server.clone());
+        Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 
     /// A cancel request outside TLS.
@@ -326,7 +361,7 @@ impl<'a> Life<'a> {
     async fn cancel(&self, request: &CancelRequest) {
         let setup = &self.context.setup;
         let cancels = &self.context.cancels;
-        let carried = cancels.carry_out(request, &setup.tcp, setup.timeouts.cancel);
+        let carried = cancels.carry_out(request, self.peer, setup.timeouts.cancel);
         match carried.await {
             Ok(Carried::Out) => log::cancelled(self.peer),
             Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
@@ -352,13 +387,15 @@ impl<'a> Life<'a> {
         let mut pump = Box::new(Pump {
             client,
             server: dialled.port,
-            stream: ClientStream::default(),
+            stream: ClientStream::new(self.context.setup.limits.pipeline_max),
             link: dialled.server,
             watch: Watch::new(control, number, deadlines),
         });
         drop(dialled.welcome);
         let ending = poll_fn(|cx| pump.poll(cx)).await;
-        log::ended(&log, &ending, &pump.client, &pump.server);
+        if self.context.setup.log.disconnections {
+            log::ended(&log, &ending, &pump.client, &pump.server);
+        }
         let Pump {
             mut client,
             mut server,

@@ -42,7 +42,7 @@ impl Started {
             proof: proof(proved.by),
             client_tls: Summary(client_leg).to_string(),
             client_certificate: client_leg.peer.as_ref().map(|peer| peer.subject.clone()),
-            server: format!("{}:{}", dialled.host.host, dialled.host.port),
+            server: dialled.host.address.to_string(),
             server_tls: Summary(&dialled.leg).to_string(),
             server_login: login(dialled.accepted.how()),
             pid: dialled.server.key.as_ref().map_or(0, |key| key.pid),

@@ -5,6 +5,7 @@ use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
 use std::collections::HashMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,8 +23,10 @@ pub struct Setup {
     pub limits: Limits,
     /// How long for everything.
     pub timeouts: Timeouts,
-    /// Options of TCP sockets.
+    /// Options of the clients' sockets.
     pub tcp: TcpOptions,
+    /// Which lines about sessions are logged.
+    pub log: LogLines,
     /// Worker threads; at least one.
     pub workers: usize,
 }
@@ -40,8 +43,10 @@ pub struct Listener {
     pub method: Method,
     /// What decides about a proof: binding, certificate map, whether `trust` is named here.
     pub rules: GateRules,
-    /// The client certificates this listener asks for are verified when they come.
-    pub verifies_clients: bool,
+    /// What client certificates this listener asks for are good for.
+    pub client_certificates: ClientCertificates,
+    /// Whether TLS may begin without SSLRequest.
+    pub direct_tls: DirectTls,
 }
 
 /// An address.
@@ -68,6 +73,26 @@ pub enum ListenerTls {
     UnencryptedByConfiguration,
 }
 
+/// What client certificates are good for; those that come are verified by TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked for.
+    NotAsked,
+    /// One that came was signed by the configured authority.
+    Verified,
+    /// Likewise, and it must belong to the role that logs in, whatever the method.
+    VerifiedForUser,
+}
+
+/// Whether TLS may begin without SSLRequest (manual, "SSL Session Encryption").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectTls {
+    /// With ALPN `postgresql`.
+    Accepted,
+    /// The operator switched it off.
+    Refused,
+}
+
 /// What becomes of a CancelRequest that comes unencrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaintextCancel {
@@ -89,19 +114,40 @@ pub struct Database {
     pub login: Login,
     /// Connections at once; `None` without a limit.
     pub connections_max: Option<usize>,
+    /// Name look-up, TCP, TLS and login to a server in all.
+    pub connect_timeout: Duration,
+    /// Options of its sockets.
+    pub tcp: TcpOptions,
 }
 
 /// One server address and how to get there.
 #[derive(Clone)]
 pub struct Host {
-    /// Name or address, as configured.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// Where it is.
+    pub address: HostAddress,
     /// Encryption.
     pub tls: ServerTls,
     /// What decides about our login to it: channel binding, passwords in clear text.
     pub rules: AnswerRules,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostAddress {
+    /// Host name or IP address, and port.
+    Tcp(String, u16),
+    /// A Unix-domain socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostAddress::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            HostAddress::Tcp(host, port) => write!(f, "{host}:{port}"),
+            HostAddress::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Encryption towards a server.
@@ -139,6 +185,7 @@ pub enum Negotiation {
 }
 
 /// Who Portcullis is towards the server.
+#[derive(Clone)]
 pub enum Login {
     /// The client's role, with what the client's login has shown or the users file holds.
     AsClient,
@@ -155,12 +202,20 @@ pub enum Login {
 pub struct Authentication {
     /// Verifiers by user.
     pub users: Users,
-    /// Other methods for some users.
-    pub methods: HashMap<String, Method>,
+    /// What differs for some users.
+    pub exceptions: HashMap<String, Exception>,
     /// Where to ask for users that the file doesn't have.
     pub query: Option<AuthQuery>,
     /// Secret of the salts that unknown users are shown.
     pub mock: MockSecret,
+}
+
+/// What differs for one user.
+pub struct Exception {
+    /// Another method over TCP.
+    pub method: Option<Method>,
+    /// Another role towards servers.
+    pub login: Option<Login>,
 }
 
 /// Looking a verifier up in a database.
@@ -180,10 +235,23 @@ pub struct AuthQuery {
 pub struct Limits {
     /// Clients at once.
     pub max_client_conn: usize,
-    /// Cancel requests at once.
+    /// Cancel requests carried out at once (`cancel_concurrency`).
     pub cancels_max: usize,
+    /// Cancel requests per second and client address (`cancel_rate`).
+    pub cancels_per_second: u32,
+    /// Requests of a session that wait for an answer (`max_pipeline`).
+    pub pipeline_max: usize,
     /// PBKDF2 derivations at once.
     pub derivations_max: usize,
+}
+
+/// Which lines about sessions are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLines {
+    /// A line at the start of each.
+    pub connections: bool,
+    /// A line at the end of each.
+    pub disconnections: bool,
 }
 
 /// Deadlines. Zero switches off those that say so.
@@ -191,8 +259,6 @@ pub struct Limits {
 pub struct Timeouts {
     /// Greeting, handshake and login of a client in all.
     pub client_login: Duration,
-    /// Name look-up, TCP, TLS and login to a server in all.
-    pub server_connect: Duration,
     /// Waiting for a free connection.
     pub query_wait: Duration,
     /// Client silent outside a transaction; zero: off.
@@ -209,7 +275,7 @@ pub struct Timeouts {
     pub cancel: Duration,
 }
 
-/// Options of TCP sockets, on both legs.
+/// Options of one leg's TCP sockets.
 #[derive(Debug, Clone, Default)]
 pub struct TcpOptions {
     /// Probe silent connections.
