@@ -1,2 +1,39 @@
-//! The binary: command line and wiring.
-fn main() {}
+//! The binary: reads the command line, runs one command, and reports what went wrong.
+//!
+//! Exit codes: 0 all is well, 1 a command failed, 2 the command line was not understood.
+
+mod check;
+mod cli;
+mod fault;
+mod init;
+mod load;
+mod material;
+mod output;
+mod settings;
+
+use cli::Command;
+use fault::Fault;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let done = match cli::parse() {
+        Command::Check(options) => check::run(&options),
+        Command::Init(options) => init::run(&options),
+        Command::Settings(options) => settings::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(faults) => report(&faults),
+    }
+}
+
+/// Every fault in a line of its own, and how many there were.
+fn report(faults: &[Fault]) -> ExitCode {
+    for fault in faults {
+        output::complain(&format!("error: {fault}"));
+    }
+    if faults.len() > 1 {
+        output::complain(&format!("{} errors", faults.len()));
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,75 @@
+//! Owns `portcullis check`: every mistake of a configuration and of the files it names.
+
+use crate::cli::CheckOptions;
+use crate::fault::Fault;
+use crate::load;
+use crate::material::Material;
+use crate::output::{complain, say};
+use config::{Config, DatabaseName, HostAddress, ListenTls, ServerTls};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Checks, and says in a few lines what the configuration comes to.
+pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
+    let config = load::configuration(&options.config)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now_unix_s = now.map_or(0, |since| since.as_secs().cast_signed());
+    let material = Material::read(&config, now_unix_s)?;
+    for warning in material.warnings() {
+        complain(&format!("warning: {warning}"));
+    }
+    say(&format!("{} is right", options.config.display()));
+    for line in summary(&config, &material) {
+        say(&format!("  {line}"));
+    }
+    Ok(())
+}
+
+/// Who may come in, and where it goes.
+fn summary(config: &Config, material: &Material) -> Vec<String> {
+    let towards_clients = match config.listen.tls {
+        ListenTls::Disabled => "without TLS",
+        ListenTls::On(_) => "with TLS",
+    };
+    let addresses = config.listen.addresses.iter();
+    let mut lines: Vec<String> = addresses
+        .map(|address| format!("listens on {address} {towards_clients}"))
+        .collect();
+    if let Some(socket) = &config.listen.unix_socket {
+        lines.push(format!("listens on {}", socket.path.display()));
+    }
+    if config.auth.auth_file.is_some() {
+        lines.push(format!("knows {} users", material.users.len()));
+    }
+    if !material.passwords.is_empty() {
+        lines.push(format!(
+            "has {} passwords for servers",
+            material.passwords.len()
+        ));
+    }
+    lines.extend(config.databases.iter().map(destination));
+    lines
+}
+
+/// One database and its servers.
+fn destination(database: &config::Database) -> String {
+    let name = match &database.name {
+        DatabaseName::Named(name) => name.as_str(),
+        DatabaseName::Any => "*",
+    };
+    let tls = match database.tls {
+        ServerTls::Disabled => "without TLS",
+        ServerTls::On(_) => "with TLS",
+    };
+    let hosts: Vec<String> = database
+        .hosts
+        .iter()
+        .map(|host| match &host.address {
+            HostAddress::Name(name) => format!("{name}:{}", host.port),
+            HostAddress::Ip(address) => {
+                format!("{}", std::net::SocketAddr::new(*address, host.port))
+            }
+            HostAddress::UnixDir(path) => format!("{}:{}", path.display(), host.port),
+        })
+        .collect();
+    format!("database {name:?} is at {} {tls}", hosts.join(", "))
+}

@@ -1,0 +1,94 @@
+//! Owns the command line: its words, and the help that teaches them.
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A TLS proxy for PostgreSQL: clients speak TLS to Portcullis, and Portcullis speaks verified TLS
+/// to PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portcullis",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "A configuration from nothing:\n  \
+    portcullis init                               write portcullis.toml, with every setting explained\n  \
+    portcullis check --config portcullis.toml     find every mistake in it\n  \
+    portcullis settings listen.tls.mode           explain one setting")]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find every mistake in a configuration, with file, line and key.
+    ///
+    /// Reads the configuration and every file it names: certificates, keys, authorities, users,
+    /// passwords. All errors come at once. What weakens a default is warned about. Exits with 0
+    /// only if there is no error.
+    Check(CheckOptions),
+    /// Write a commented configuration to begin with.
+    ///
+    /// Every setting is in it, with its meaning and its default. Only what must be set is set. A
+    /// file that is already there is never overwritten.
+    Init(InitOptions),
+    /// Explain settings: one by name, or all of them.
+    ///
+    /// Without a name this prints the reference of all settings, in Markdown.
+    Settings(SettingsOptions),
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitOptions {
+    /// Where to write it.
+    #[arg(value_name = "FILE", default_value = "portcullis.toml")]
+    pub(crate) file: PathBuf,
+}
+
+/// Options of `settings`.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsOptions {
+    /// Names of settings or sections: `mode`, `listen.tls.mode`, `database`.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+/// The command that was asked for. Ends the process after help, version, or a mistake.
+pub(crate) fn parse() -> Command {
+    let mut matches = command().get_matches();
+    match Line::from_arg_matches_mut(&mut matches) {
+        Ok(line) => line.command,
+        Err(mistake) => mistake.format(&mut command()).exit(),
+    }
+}
+
+/// The parser, with a version that names the OpenSSL that runs: its updates come from the
+/// distribution, so that the program's own version says nothing about them.
+fn command() -> clap::Command {
+    let tls = tls::versions();
+    Line::command().version(format!(
+        "{}\n{} (compiled with {})",
+        env!("CARGO_PKG_VERSION"),
+        tls.running,
+        tls.compiled
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,132 @@
+//! Owns why a command failed: one sentence each, with the place and what to do. Never a secret.
+
+use auth::users::UsersFault;
+use config::{ConfigError, Place};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use tls::ContextFault;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The configuration cannot be read.
+    #[error("cannot read {}: {kind}; `portcullis init` writes a configuration to begin with", path.display())]
+    NoConfiguration {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: ErrorKind,
+    },
+    /// The configuration is not text.
+    #[error("{} is not a configuration: {reason}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// A file that the configuration names cannot be read.
+    #[error("{place}: cannot read {}: {kind}; check the path and that this user may read it", path.display())]
+    Unreadable {
+        /// The setting that names it.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: ErrorKind,
+    },
+    /// A file with secrets that others can read.
+    #[error(
+        "{place}: others can read {} (mode {mode:04o}); use mode 0600, or 0640 if root owns it",
+        path.display()
+    )]
+    NotPrivate {
+        /// The setting that names it.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file that is too big to be what it should be.
+    #[error("{place}: {} has more than {most} bytes; is it the right file?", path.display())]
+    TooBig {
+        /// The setting that names it.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The most it may have.
+        most: u64,
+    },
+    /// A password that cannot be one.
+    #[error("{place}: {problem}")]
+    Password {
+        /// The setting that names its origin.
+        place: Place,
+        /// What is wrong.
+        problem: PasswordProblem,
+    },
+    /// A line of the users file.
+    #[error("{place}: {}, {fault}", path.display())]
+    Users {
+        /// The setting that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong with it.
+        fault: UsersFault,
+    },
+    /// The users file is not text.
+    #[error("{place}: {} is not UTF-8 text", path.display())]
+    UsersNotText {
+        /// The setting that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Certificates, keys or ciphers that OpenSSL does not take.
+    #[error("{place}: {fault}")]
+    Tls {
+        /// The setting, or its section.
+        place: Place,
+        /// What is wrong.
+        fault: ContextFault,
+    },
+    /// `init` never overwrites.
+    #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]
+    AlreadyThere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `init` cannot write.
+    #[error("cannot write {}: {kind}; check the directory and that this user may write there", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        kind: ErrorKind,
+    },
+    /// `settings` was asked about something unknown.
+    #[error("there is no setting or section {name:?}; `portcullis settings` prints all")]
+    NoSuchSetting {
+        /// What was asked for.
+        name: String,
+    },
+}
+
+/// Why a password cannot be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PasswordProblem {
+    /// The variable does not exist.
+    #[error("this variable is not set; set it in the environment of Portcullis")]
+    NotSet,
+    /// Nothing there.
+    #[error("the password is empty; write it into the first line")]
+    Empty,
+    /// A zero byte, which the protocol cannot carry.
+    #[error("the password holds a zero byte, which PostgreSQL cannot take")]
+    ZeroByte,
+}

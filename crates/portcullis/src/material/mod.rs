@@ -1,0 +1,83 @@
+//! Owns everything that a configuration names but does not hold: TLS contexts, users, passwords.
+//! Takes a checked configuration, reads its files and variables, and gives all faults at once.
+
+mod contexts;
+mod secrets;
+
+use crate::fault::Fault;
+use auth::users::Users;
+use buf::Secret;
+use config::{Config, Holds, Origin, Source};
+use std::collections::HashMap;
+use std::fs::File;
+use tls::{ListenerContext, ServerContext};
+
+/// What the files and variables of a configuration hold.
+pub(crate) struct Material {
+    /// TLS towards clients, unless it is off.
+    pub(crate) listener: Option<ListenerContext>,
+    /// TLS towards servers, unless it is off: one for each database, in order.
+    pub(crate) servers: Vec<Option<ServerContext>>,
+    /// Who may log in.
+    pub(crate) users: Users,
+    /// Passwords by where they come from.
+    pub(crate) passwords: HashMap<Origin, Secret>,
+}
+
+impl Material {
+    /// Reads everything. `now_unix_s` is for warnings about certificates only.
+    pub(crate) fn read(config: &Config, now_unix_s: i64) -> Result<Self, Vec<Fault>> {
+        let faults = unreadable(config);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let mut faults = Vec::new();
+        let listener = contexts::listener(config, now_unix_s).map_err(|it| faults.push(it));
+        let servers: Vec<_> = config
+            .databases
+            .iter()
+            .map(|database| contexts::server(config, database, now_unix_s))
+            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .collect();
+        let users = secrets::users(config).map_err(|it| faults.extend(it));
+        let passwords = secrets::passwords(config).map_err(|it| faults.extend(it));
+        match (listener, users, passwords) {
+            (Ok(listener), Ok(users), Ok(passwords)) if faults.is_empty() => Ok(Self {
+                listener,
+                servers,
+                users,
+                passwords,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    /// What the operator should know about certificates that work.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = &tls::Warning> {
+        let listener = self.listener.iter().flat_map(|it| it.warnings());
+        let servers = self.servers.iter().flatten();
+        listener.chain(servers.flat_map(|it| it.warnings()))
+    }
+}
+
+/// The files that cannot be opened, so that a missing one does not hide the next.
+fn unreadable(config: &Config) -> Vec<Fault> {
+    let fault = |source: &Source| {
+        let Origin::File(path) = &source.from else {
+            return None;
+        };
+        let kind = File::open(path).err()?.kind();
+        Some(Fault::Unreadable {
+            place: source.place.clone(),
+            path: path.clone(),
+            kind,
+        })
+    };
+    config.sources.iter().filter_map(fault).collect()
+}
+
+/// The sources of one kind.
+fn holding(config: &Config, holds: Holds) -> impl Iterator<Item = &Source> {
+    let right = move |source: &&Source| source.holds == holds;
+    config.sources.iter().filter(right)
+}

@@ -1,0 +1,105 @@
+//! Owns `portcullis run`: starts the proxy, waits for signals, ends it. The first SIGTERM or SIGINT
+//! drains, a second one cuts, SIGQUIT cuts at once.
+
+use crate::cli::RunOptions;
+use crate::fault::Fault;
+use crate::load;
+use crate::logging;
+use crate::material::Material;
+use crate::process;
+use crate::setup::{Circumstances, setup};
+use config::Config;
+use shell::Proxy;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Serves until told to stop.
+pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
+    let (config, warnings) = load::configuration_with_warnings(&options.config)?;
+    logging::start(&config.log);
+    process::forbid_core_dumps(&config);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let material = Material::read(&config, now.map_or(0, |it| it.as_secs().cast_signed()))?;
+    for warning in material.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let proxy = start(&config, &material)?;
+    drop(material);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| vec![Fault::System(error)])?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
+        tracing::info!(addresses = ?proxy.addresses(), "ready");
+        stop(&proxy, &mut signals).await;
+        Ok(())
+    })
+}
+
+/// The proxy of a configuration whose files were read.
+pub(crate) fn start(config: &Config, material: &Material) -> Result<Proxy, Vec<Fault>> {
+    let mut mock = [0; 32];
+    openssl::rand::rand_bytes(&mut mock)
+        .map_err(|error| vec![Fault::System(std::io::Error::other(error))])?;
+    let circumstances = Circumstances {
+        max_client_conn: process::clients_max(config),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        mock,
+    };
+    let setup = setup(config, material, &circumstances)
+        .map_err(|fault| vec![Fault::ServerName(fault)])?;
+    Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// The next wish to stop; true if at once.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => false,
+            _ = self.quit.recv() => true,
+        }
+    }
+}
+
+async fn stop(proxy: &Proxy, signals: &mut Signals) {
+    let at_once = signals.next().await;
+    if !at_once {
+        let clients = proxy.clients();
+        let timeout = proxy.drain_timeout();
+        tracing::info!(
+            clients,
+            drain_timeout_s = timeout.as_secs(),
+            "draining: no new clients, sessions end with their transactions; a second signal cuts them"
+        );
+        proxy.drain();
+        let deadline = Instant::now() + timeout;
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
+        while proxy.clients() > 0 && Instant::now() < deadline {
+            tokio::select! {
+                _ = signals.next() => break,
+                _ = tick.tick() => {}
+            }
+        }
+    }
+    tracing::info!(clients = proxy.clients(), "stopping");
+    proxy.cut();
+}

@@ -1,0 +1,341 @@
+//! Owns the step from a checked configuration to what the shell is told: two sets of plain values
+//! that know nothing of each other.
+
+use crate::material::Material;
+use auth::{
+    AnswerRules, AuthQueryUser, BindingRule, CertificateMap, CertificateName as Name,
+    CertificateRule, Doomed, GateRules, MockSecret, ServerUser, Trust, Verifier,
+};
+use buf::Secret;
+use config::{
+    CertificateName, ChannelBinding, ClientCertificates, Clients, Config, DatabaseName,
+    DatabaseUser, HostAddress, ListenTls, Method, Origin, ServerTls, ServerTrust, UnixSocketMethod,
+    Workers,
+};
+use shell::setup::{
+    Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
+    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, Setup, TcpOptions, Timeouts,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+use tls::{BadServerName, ServerContext, ServerName};
+
+/// How long saying goodbye to a peer may take.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// What only the running process knows.
+pub(crate) struct Circumstances {
+    /// Most clients at a time, fitted to the limit of open files where the configuration says so.
+    pub(crate) max_client_conn: usize,
+    /// Processor cores.
+    pub(crate) cores: usize,
+    /// Random bytes for the salts of unknown users.
+    pub(crate) mock: [u8; 32],
+}
+
+/// The shell's setup.
+pub(crate) fn setup(
+    config: &Config,
+    material: &Material,
+    circumstances: &Circumstances,
+) -> Result<Setup, BadServerName> {
+    let listen = &config.listen;
+    let databases: Result<Vec<_>, _> = config
+        .databases
+        .iter()
+        .zip(&material.servers)
+        .map(|(entry, context)| database(config, entry, context.as_ref(), material))
+        .collect();
+    Ok(Setup {
+        listeners: listeners(config, material),
+        databases: databases?,
+        auth: Authentication {
+            users: material.users.clone(),
+            exceptions: exceptions(config, material),
+            query: config.auth.auth_query.as_ref().map(|query| AuthQuery {
+                user: AuthQueryUser::configured(&query.user),
+                password: password(query.password.as_ref(), material),
+                text: query.query.clone(),
+                database: query.dbname.clone(),
+            }),
+            mock: MockSecret::new(&circumstances.mock),
+        },
+        limits: Limits {
+            max_client_conn: circumstances.max_client_conn,
+            cancels_max: config.limits.cancel_concurrency as usize,
+            cancels_per_second: config.limits.cancel_rate,
+            derivations_max: circumstances.cores,
+            pipeline_max: config.limits.max_pipeline as usize,
+        },
+        timeouts: Timeouts {
+            client_login: listen.client_login_timeout,
+            query_wait: config.limits.query_wait_timeout,
+            client_idle: listen.client_idle_timeout.unwrap_or_default(),
+            idle_transaction: listen.idle_transaction_timeout.unwrap_or_default(),
+            query: listen.query_timeout.unwrap_or_default(),
+            drain: listen.drain_timeout,
+            close: CLOSE,
+            cancel: config.limits.cancel_wait_timeout,
+        },
+        tcp: tcp(config, listen.tcp_user_timeout),
+        log: LogLines {
+            connections: config.log.connections,
+            disconnections: config.log.disconnections,
+        },
+        workers: match listen.workers {
+            Workers::PerCore => circumstances.cores,
+            Workers::Exactly(count) => count as usize,
+        },
+    })
+}
+
+fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
+    TcpOptions {
+        keepalive: config.tcp.keepalive,
+        keepalive_idle: config.tcp.keepidle,
+        keepalive_interval: config.tcp.keepintvl,
+        keepalive_count: config.tcp.keepcnt,
+        user_timeout,
+        backlog: config.listen.backlog,
+    }
+}
+
+fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
+    let tcp = config.listen.addresses.iter().map(|address| {
+        let (direct_tls, plaintext_cancel, client_certificates) = match &config.listen.tls {
+            ListenTls::Disabled => (
+                DirectTls::Refused,
+                PlaintextCancel::Accept,
+                shell::setup::ClientCertificates::NotAsked,
+            ),
+            ListenTls::On(tls) => (
+                match tls.direct {
+                    true => DirectTls::Accepted,
+                    false => DirectTls::Refused,
+                },
+                match tls.plaintext_cancel {
+                    config::PlaintextCancel::Refuse => PlaintextCancel::Refuse,
+                    config::PlaintextCancel::Accept => PlaintextCancel::Accept,
+                },
+                client_certificates(&tls.client_certificates),
+            ),
+        };
+        Listener {
+            address: Address::Tcp(*address),
+            tls: listener_tls(config, material),
+            plaintext_cancel,
+            method: method(config.auth.method),
+            rules: rules(config, material, config.auth.method == Method::Trust),
+            client_certificates,
+            direct_tls,
+        }
+    });
+    let unix = config.listen.unix_socket.iter().map(|socket| Listener {
+        address: Address::Unix {
+            path: socket.path.clone(),
+            mode: socket.mode,
+        },
+        tls: ListenerTls::UnencryptedByConfiguration,
+        plaintext_cancel: PlaintextCancel::Accept,
+        method: unix_method(config),
+        rules: rules(
+            config,
+            material,
+            config.auth.unix_socket_method == UnixSocketMethod::Trust,
+        ),
+        client_certificates: shell::setup::ClientCertificates::NotAsked,
+        direct_tls: DirectTls::Refused,
+    });
+    tcp.chain(unix).collect()
+}
+
+fn listener_tls(config: &Config, material: &Material) -> ListenerTls {
+    match (&config.listen.tls, &material.listener) {
+        (ListenTls::On(tls), Some(context)) => match tls.clients {
+            Clients::MustEncrypt => ListenerTls::Required(context.clone()),
+            Clients::MayEncrypt => ListenerTls::Optional(context.clone()),
+        },
+        _ => ListenerTls::UnencryptedByConfiguration,
+    }
+}
+
+fn client_certificates(asked: &ClientCertificates) -> shell::setup::ClientCertificates {
+    match asked {
+        ClientCertificates::NotAsked => shell::setup::ClientCertificates::NotAsked,
+        ClientCertificates::Optional(_) | ClientCertificates::Required(_) => {
+            shell::setup::ClientCertificates::Verified
+        }
+        ClientCertificates::RequiredForUser(_) => shell::setup::ClientCertificates::VerifiedForUser,
+    }
+}
+
+fn rules(config: &Config, material: &Material, trust: bool) -> GateRules {
+    let passwords = material
+        .users
+        .iter()
+        .any(|(_, verifier)| matches!(verifier, Verifier::Password(_)));
+    GateRules {
+        binding: match config.auth.channel_binding {
+            ChannelBinding::Disable => BindingRule::Disabled,
+            ChannelBinding::Prefer => BindingRule::Offered,
+            ChannelBinding::Require => BindingRule::Required,
+        },
+        // An unknown user costs what a known one costs.
+        doomed: match (config.auth.method, passwords) {
+            (Method::Md5, _) => Doomed::Md5,
+            (_, true) => Doomed::ScramDerived,
+            (_, false) => Doomed::Scram,
+        },
+        certificates: certificates(config),
+        trust: match trust {
+            true => Trust::NamedForListener,
+            false => Trust::Refused,
+        },
+        ..GateRules::default()
+    }
+}
+
+fn certificates(config: &Config) -> CertificateMap {
+    if config.auth.map.is_empty() {
+        return CertificateMap::CommonName;
+    }
+    let rule = |mapping: &config::CertificateMapping| CertificateRule {
+        name: match mapping.certificate.clone() {
+            CertificateName::CommonName(name) => Name::CommonName(name),
+            CertificateName::Dns(name) => Name::Dns(name),
+            CertificateName::Email(name) => Name::Email(name),
+            CertificateName::Uri(name) => Name::Uri(name),
+        },
+        role: mapping.user.clone(),
+    };
+    CertificateMap::Rules(config.auth.map.iter().map(rule).collect())
+}
+
+fn method(method: Method) -> auth::Method {
+    match method {
+        Method::ScramSha256 => auth::Method::ScramSha256,
+        Method::Md5 => auth::Method::Md5,
+        Method::Password => auth::Method::Password,
+        Method::Cert => auth::Method::Certificate,
+        Method::Trust => auth::Method::Trust,
+    }
+}
+
+fn unix_method(config: &Config) -> auth::Method {
+    match config.auth.unix_socket_method {
+        UnixSocketMethod::Peer => auth::Method::Peer,
+        UnixSocketMethod::Trust => auth::Method::Trust,
+        UnixSocketMethod::ScramSha256 => auth::Method::ScramSha256,
+        UnixSocketMethod::Md5 => auth::Method::Md5,
+        UnixSocketMethod::Password => auth::Method::Password,
+    }
+}
+
+fn exceptions(config: &Config, material: &Material) -> HashMap<String, Exception> {
+    let exception = |user: &config::User| {
+        let exception = Exception {
+            method: user.method.map(method),
+            login: user.server_user.as_ref().map(|user| login(user, material)),
+        };
+        (user.name.clone(), exception)
+    };
+    config.users.iter().map(exception).collect()
+}
+
+fn login(user: &DatabaseUser, material: &Material) -> Login {
+    Login::Forced {
+        user: ServerUser::configured(&user.name),
+        password: password(user.password.as_ref(), material),
+    }
+}
+
+fn password(origin: Option<&Origin>, material: &Material) -> Option<Secret> {
+    origin.and_then(|origin| material.passwords.get(origin)).cloned()
+}
+
+fn database(
+    config: &Config,
+    entry: &config::Database,
+    context: Option<&ServerContext>,
+    material: &Material,
+) -> Result<Database, BadServerName> {
+    let hosts: Result<Vec<_>, _> = entry
+        .hosts
+        .iter()
+        .map(|it| host(entry, it, context))
+        .collect();
+    Ok(Database {
+        name: match &entry.name {
+            DatabaseName::Named(name) => Some(name.clone()),
+            DatabaseName::Any => None,
+        },
+        dbname: entry.dbname.clone(),
+        hosts: hosts?,
+        login: match &entry.user {
+            Some(user) => login(user, material),
+            None => Login::AsClient,
+        },
+        connections_max: entry.max_db_connections.map(|max| max as usize),
+        connect_timeout: entry.server_connect_timeout,
+        tcp: tcp(config, entry.tcp_user_timeout),
+    })
+}
+
+fn host(
+    entry: &config::Database,
+    host: &config::Host,
+    context: Option<&ServerContext>,
+) -> Result<Host, BadServerName> {
+    let address = match &host.address {
+        HostAddress::Name(name) => shell::setup::HostAddress::Tcp(name.clone(), host.port),
+        HostAddress::Ip(ip) => shell::setup::HostAddress::Tcp(ip.to_string(), host.port),
+        HostAddress::UnixDir(dir) => {
+            shell::setup::HostAddress::Unix(dir.join(format!(".s.PGSQL.{}", host.port)))
+        }
+    };
+    let (ServerTls::On(tls), Some(context)) = (&entry.tls, context) else {
+        return Ok(Host {
+            address,
+            tls: shell::setup::ServerTls::UnencryptedByConfiguration,
+            rules: AnswerRules {
+                binding: auth::ChannelBinding::Disable,
+                ..AnswerRules::default()
+            },
+        });
+    };
+    let name = match (&tls.server_name, &host.address) {
+        (Some(name), _) => ServerName::parse(name)?,
+        (None, HostAddress::Name(name)) => ServerName::parse(name)?,
+        (None, HostAddress::Ip(ip)) => ServerName::Ip(*ip),
+        (None, HostAddress::UnixDir(_)) => ServerName::parse("localhost")?,
+    };
+    let verified = !matches!(tls.trust, ServerTrust::AnyOrPlaintext | ServerTrust::Any);
+    let context = context.clone();
+    Ok(Host {
+        address,
+        tls: match tls.trust {
+            ServerTrust::AnyOrPlaintext => shell::setup::ServerTls::Preferred { context, name },
+            _ => shell::setup::ServerTls::Required {
+                context,
+                name,
+                negotiation: match tls.negotiation {
+                    config::Negotiation::Postgres => Negotiation::Postgres,
+                    config::Negotiation::Direct => Negotiation::Direct,
+                },
+                verified,
+            },
+        },
+        rules: AnswerRules {
+            binding: match tls.channel_binding {
+                ChannelBinding::Disable => auth::ChannelBinding::Disable,
+                ChannelBinding::Prefer => auth::ChannelBinding::Prefer,
+                ChannelBinding::Require => auth::ChannelBinding::Require,
+            },
+            clear_password: match verified {
+                true => auth::ClearPassword::InsideVerifiedTls,
+                false => auth::ClearPassword::Never,
+            },
+            ..AnswerRules::default()
+        },
+    })
+}

@@ -1,0 +1,224 @@
+//! The commands as people run them: what they print, what they write, how they exit.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use tls::mint::{Authority, KeyKind, Leaf, Usage, Validity};
+
+fn portcullis(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .current_dir(directory)
+        .env("APP_PASSWORD", "of-no-use")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn private(path: &Path, content: &[u8]) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A directory with all that the example of `init` needs.
+fn ready() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let validity = Validity {
+        not_before_unix_s: 1_700_000_000,
+        not_after_unix_s: 4_000_000_000,
+    };
+    let authority = Authority::create("Test CA", validity, KeyKind::EcdsaP256).unwrap();
+    let leaf = authority
+        .issue(&Leaf {
+            common_name: "localhost",
+            dns: &["localhost"],
+            ip: &[],
+            usage: Usage::Server,
+            validity,
+            key: KeyKind::EcdsaP256,
+        })
+        .unwrap();
+    fs::write(at("ca.crt"), &authority.minted().certificate).unwrap();
+    fs::write(at("server.crt"), &leaf.certificate).unwrap();
+    private(&at("server.key"), leaf.private_key.expose());
+    private(&at("users.txt"), b"\"alice\" \"secret\"\n");
+    private(&at("app.password"), b"secret\n");
+    directory
+}
+
+const GOOD: &str = "[listen.tls]\ncertificate = \"server.crt\"\nprivate_key = \"server.key\"\n\
+    [auth]\nauth_file = \"users.txt\"\n\
+    [[database]]\nname = \"app\"\nhost = \"db.example.com\"\nuser = \"app\"\n\
+    password_file = \"app.password\"\n[database.tls]\nca = \"ca.crt\"\n";
+
+#[test]
+fn init_writes_once_and_never_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = portcullis(directory.path(), &["init"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    assert!(text(&first.stdout).contains("portcullis check --config portcullis.toml"));
+    let written = fs::read_to_string(directory.path().join("portcullis.toml")).unwrap();
+    assert_eq!(written, config::example());
+    fs::write(directory.path().join("portcullis.toml"), "mine").unwrap();
+    let second = portcullis(directory.path(), &["init"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(
+        text(&second.stderr),
+        "error: portcullis.toml is already there and stays as it is; give another name, or move \
+         it away\n"
+    );
+    let kept = fs::read_to_string(directory.path().join("portcullis.toml")).unwrap();
+    assert_eq!(kept, "mine");
+}
+
+#[test]
+fn check_is_content_with_what_is_right() {
+    let directory = ready();
+    fs::write(directory.path().join("p.toml"), GOOD).unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(text(&checked.stderr), "");
+    assert!(checked.status.success());
+    assert_eq!(
+        text(&checked.stdout),
+        "p.toml is right\n  listens on 127.0.0.1:6432 with TLS\n  knows 1 users\n  has 1 passwords \
+         for servers\n  database \"app\" is at db.example.com:5432 with TLS\n"
+    );
+}
+
+#[test]
+fn check_says_all_that_is_wrong_with_the_text() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("p.toml"),
+        "[listen]\nadress = 1\n[tsl]\n",
+    )
+    .unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let said = text(&checked.stderr);
+    assert!(
+        said.contains(
+            "error: p.toml:2:1: listen.adress: there is no such setting; did you mean address?\n"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.contains("error: p.toml:3:2: tsl: there is no such section"),
+        "{said}"
+    );
+    assert!(said.ends_with("5 errors\n"), "{said}");
+}
+
+#[test]
+fn check_says_all_that_is_wrong_with_the_files() {
+    let directory = ready();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("p.toml"), GOOD).unwrap();
+    let check = || text(&portcullis(directory.path(), &["check", "--config", "p.toml"]).stderr);
+
+    fs::set_permissions(at("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(at("users.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+    private(&at("app.password"), b"\n");
+    fs::write(at("ca.crt"), "not a certificate").unwrap();
+    let said = check();
+    for expected in [
+        "error: p.toml:3:15: listen.tls.private_key: the private key server.key is readable by others (mode 0644)",
+        "error: p.toml:5:13: auth.auth_file: others can read users.txt (mode 0644)",
+        "error: p.toml:10:17: database.password_file: the password is empty",
+        "error: p.toml:12:6: database.tls.ca: ca.crt holds no PEM certificate",
+        "4 errors",
+    ] {
+        assert!(said.contains(expected), "{said}\ndoes not say: {expected}");
+    }
+
+    fs::remove_file(at("server.crt")).unwrap();
+    fs::remove_file(at("users.txt")).unwrap();
+    let said = check();
+    for expected in [
+        "error: p.toml:2:15: listen.tls.certificate: cannot read server.crt: entity not found",
+        "error: p.toml:5:13: auth.auth_file: cannot read users.txt: entity not found",
+        "2 errors",
+    ] {
+        assert!(said.contains(expected), "{said}\ndoes not say: {expected}");
+    }
+}
+
+#[test]
+fn a_variable_holds_a_password_if_it_is_set() {
+    let directory = ready();
+    let at = directory.path().join("p.toml");
+    fs::write(
+        &at,
+        GOOD.replace(
+            "password_file = \"app.password\"",
+            "password_env = \"APP_PASSWORD\"",
+        ),
+    )
+    .unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    fs::write(
+        &at,
+        GOOD.replace(
+            "password_file = \"app.password\"",
+            "password_env = \"NO_SUCH_VARIABLE_HERE\"",
+        ),
+    )
+    .unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    let said = text(&checked.stderr);
+    assert!(
+        said.contains("p.toml:10:16: database.password_env: this variable is not set"),
+        "{said}"
+    );
+}
+
+#[test]
+fn weakenings_are_warned_about() {
+    let directory = ready();
+    let weak = GOOD.replace("ca = \"ca.crt\"", "mode = \"disable\"");
+    fs::write(directory.path().join("p.toml"), weak).unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert!(checked.status.success());
+    let said = text(&checked.stderr);
+    assert!(
+        said.starts_with("warning: p.toml:12:8: database.tls.mode: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn settings_are_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = portcullis(directory.path(), &["settings"]);
+    assert_eq!(text(&all.stdout), config::reference());
+    let one = portcullis(directory.path(), &["settings", "listen.tls.mode"]);
+    assert!(text(&one.stdout).contains("verify-full"));
+    let none = portcullis(directory.path(), &["settings", "nonsense"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("there is no setting or section \"nonsense\""));
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&["chekc"][..], &["check"], &[]] {
+        let output = portcullis(directory.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains("Usage:"), "{arguments:?}");
+    }
+    let version = portcullis(directory.path(), &["--version"]);
+    assert!(
+        text(&version.stdout).contains("OpenSSL "),
+        "{}",
+        text(&version.stdout)
+    );
+    let missing = portcullis(directory.path(), &["check", "--config", "none.toml"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("cannot read none.toml: entity not found"));
+}
