@@ -10,6 +10,7 @@
 
 mod binding;
 mod bio;
+mod connection;
 pub mod context;
 mod engine;
 mod facts;

@@ -230,8 +230,10 @@ fn contexts_say_what_is_wrong_with_their_files() {
         Err(ContextFault::EncryptedKey { .. })
     ));
 
-    let mut profile = Profile::default();
-    profile.groups = "X25519:no-such-group".into();
+    let profile = Profile {
+        groups: "X25519:no-such-group".into(),
+        ..Profile::default()
+    };
     let settings = ListenerSettings {
         identity: good,
         clients: ClientCertificates::Off,
