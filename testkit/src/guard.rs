@@ -1,7 +1,7 @@
 //! A child process and its directory that never outlive the test process.
 //!
 //! `Drop` does not run for statics, nor when a test process is killed. So each
-//! child has a guard: a small shell in its own process group that waits on a pipe
+//! directory has a guard: a small shell in its own process group that waits on a pipe
 //! whose other end only the test process holds. When that end closes, however the
 //! process ended, the guard stops the child and removes the directory.
 
@@ -20,44 +20,49 @@ use crate::wait;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// $1 = pid, $2 = signal, $3 = directory. A line on stdin: the child is already gone.
+/// Longest path that leaves room for a socket's name within `sun_path` (108 bytes).
+const PATH_LEN_MAX: usize = 80;
+
+/// $1 = directory. Lines on stdin: "<pid> <signal>" of the child, or "gone" after all is cleared.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
-if read -r _; then exit 0; fi
-kill -s "$2" "$1" 2>/dev/null
-tries=0
+pid=
+while read -r word rest; do
+    if [ "$word" = gone ]; then exit 0; fi
+    pid=$word signal=$rest
+done
 # A zombie is gone enough: some containers never reap the orphans.
-alive() { case $(grep '^State:' "/proc/$1/status" 2>/dev/null) in ''|*Z*) return 1;; esac; }
-while alive "$1" && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-kill -s KILL "$1" 2>/dev/null
-rm -rf "$3"
+alive() { case $(grep '^State:' "/proc/$pid/status" 2>/dev/null) in ''|*Z*) return 1;; esac; }
+if [ -n "$pid" ]; then
+    kill -s "$signal" "$pid" 2>/dev/null
+    tries=0
+    while alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+    kill -s KILL "$pid" 2>/dev/null
+fi
+# Something that the killed test had begun, such as initdb, may still be writing.
+tries=0
+while rm -rf "$1"; sleep 0.2; [ -e "$1" ] && [ "$tries" -lt 50 ]; do tries=$((tries + 1)); done
 "#;
 
-/// A running child with the directory it works in; both gone after drop.
+/// A directory that vanishes with this value, or with the process.
 #[derive(Debug)]
-pub struct Guarded {
-    child: Child,
-    stop: Signal,
+pub struct Workplace {
     guard: Child,
     pipe: Option<ChildStdin>,
-    // Last: removed after the child has stopped.
-    directory: TempDir,
+    directory: Option<TempDir>,
 }
 
-impl Guarded {
-    /// Starts `command` with its output appended to `log`; `stop` is the signal that ends it.
+impl Workplace {
+    /// Makes an empty directory, short enough for Unix-domain sockets.
     #[track_caller]
-    pub fn start(mut command: Command, directory: TempDir, log: &Path, stop: Signal) -> Self {
-        let out = File::options().create(true).append(true).open(log);
-        let out = out.expect("a log file in the child's directory");
-        let err = out.try_clone().expect("a second handle of the log file");
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
+    pub fn new(prefix: &str) -> Self {
+        let directory = TempDir::with_prefix(prefix).expect("a directory");
+        let directory = match directory.path().as_os_str().len() > PATH_LEN_MAX {
+            true => TempDir::with_prefix_in(prefix, "/tmp").expect("a directory in /tmp"),
+            false => directory,
+        };
         let mut guard = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "guard", &child.id().to_string()])
-            .arg(stop.as_str().trim_start_matches("SIG"))
+            .args(["-c", SCRIPT, "guard"])
             .arg(directory.path())
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -68,17 +73,65 @@ impl Guarded {
             .expect("the guard, a /bin/sh");
         let pipe = guard.stdin.take();
         Self {
-            child,
-            stop,
             guard,
             pipe,
-            directory,
+            directory: Some(directory),
         }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory
+            .as_ref()
+            .expect("a directory until drop")
+            .path()
+    }
+
+    /// If the guard is gone, all that is lost is the clearing up after a killed test.
+    fn tell(&mut self, line: &str) {
+        if let Some(pipe) = &mut self.pipe {
+            let _ = pipe.write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        self.directory = None;
+        self.tell("gone\n");
+        self.pipe = None;
+        let _ = self.guard.wait();
+    }
+}
+
+/// A running child with the directory it works in; both gone after drop.
+#[derive(Debug)]
+pub struct Guarded {
+    child: Child,
+    stop: Signal,
+    // Dropped, and so removed, after the child has been stopped.
+    place: Workplace,
+}
+
+impl Guarded {
+    /// Starts `command` with its output appended to `log`; `stop` is the signal that ends it.
+    #[track_caller]
+    pub fn start(mut command: Command, mut place: Workplace, log: &Path, stop: Signal) -> Self {
+        let out = File::options().create(true).append(true).open(log);
+        let out = out.expect("a log file in the child's directory");
+        let err = out.try_clone().expect("a second handle of the log file");
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
+        let signal = stop.as_str().trim_start_matches("SIG");
+        place.tell(&format!("{} {signal}\n", child.id()));
+        Self { child, stop, place }
     }
 
     /// The directory that vanishes with the child.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.place.path()
     }
 
     /// Process id of the child.
@@ -94,28 +147,19 @@ impl Guarded {
     /// Sends a signal; a child that is gone already is left alone.
     pub fn signal(&mut self, signal: Signal) {
         if self.ended().is_none() {
-            let pid = as_pid(self.child.id());
             // Losing the race with the child's own end is no failure.
-            let _ = kill(pid, signal);
-        }
-    }
-
-    fn stop(&mut self) {
-        self.signal(self.stop);
-        if wait::within(PATIENCE, || self.ended()).is_none() {
-            self.signal(Signal::SIGKILL);
-            let _ = self.child.wait();
+            let _ = kill(as_pid(self.child.id()), signal);
         }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        self.stop();
-        if let Some(mut pipe) = self.pipe.take() {
-            let _ = pipe.write_all(b"gone\n");
+        self.signal(self.stop);
+        if wait::within(PATIENCE, || self.ended()).is_none() {
+            self.signal(Signal::SIGKILL);
+            let _ = self.child.wait();
         }
-        let _ = self.guard.wait();
     }
 }
 
@@ -128,11 +172,11 @@ mod tests {
     use super::*;
 
     fn sleeper(script: &str) -> Guarded {
-        let directory = TempDir::new().expect("a directory");
-        let log = directory.path().join("log");
+        let place = Workplace::new("portcullis-guard-");
+        let log = place.path().join("log");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        Guarded::start(command, directory, &log, Signal::SIGTERM)
+        Guarded::start(command, place, &log, Signal::SIGTERM)
     }
 
     #[test]
@@ -148,8 +192,10 @@ mod tests {
     fn a_closed_pipe_alone_ends_the_child() {
         let mut guarded = sleeper("exec sleep 600");
         let directory = guarded.directory().to_owned();
-        guarded.pipe = None; // what the kernel does when the test process dies
-        wait::until("the child's end", wait::LONG, || guarded.ended().is_some());
+        guarded.place.pipe = None; // what the kernel does when the test process dies
+        // Sooner than the guard's patience: by the signal, not by SIGKILL.
+        let soon = Duration::from_secs(3);
+        wait::until("the child's end", soon, || guarded.ended().is_some());
         wait::until("the directory's end", wait::LONG, || !directory.exists());
     }
 

@@ -1,17 +1,17 @@
 //! The proxy as users run it: the built binary as a child process.
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
-use crate::guard::Guarded;
+use crate::guard::{Guarded, Workplace};
 use crate::ports::{self, Reserved};
 use crate::wait;
 
@@ -31,6 +31,17 @@ pub struct Site<'a> {
     pub directory: &'a Path,
 }
 
+impl Site<'_> {
+    /// Writes a file with this mode into the directory and gives its path.
+    #[track_caller]
+    pub fn write(&self, name: &str, content: &str, mode: u32) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::write(&path, content).expect("a file of the configuration");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("file mode");
+        path
+    }
+}
+
 impl Portcullis {
     /// Starts the proxy with the configuration that `config` writes, and waits until it listens.
     #[track_caller]
@@ -43,7 +54,7 @@ impl Portcullis {
     /// Starts the proxy without waiting: for configurations that it must refuse.
     #[track_caller]
     pub fn launch(config: impl FnOnce(&Site<'_>) -> String) -> Self {
-        let directory = TempDir::with_prefix("portcullis-").expect("a directory");
+        let directory = Workplace::new("portcullis-");
         let port = ports::reserve();
         let address = port.address();
         let text = config(&Site {

@@ -1,3 +1,6 @@
 //! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
 
 pub mod drivers;
+mod stage;
+
+pub use stage::{Stage, StagePlan};

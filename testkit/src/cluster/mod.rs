@@ -10,11 +10,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
 
 use crate::account::Account;
 use crate::certificates::{Authority, Certificate, Identity};
-use crate::guard::Guarded;
+use crate::guard::{Guarded, Workplace};
 use crate::ports::{self, Reserved};
 use crate::wait;
 
@@ -26,9 +25,6 @@ pub const SUPERUSER: &str = "postgres";
 
 /// TLS only, SCRAM only: what a careful operator would run.
 const HBA: &str = "hostssl all all all scram-sha-256\nhostssl replication all all scram-sha-256\n";
-
-/// Longest path that leaves room for the socket's name within `sun_path` (108 bytes).
-const SOCKET_DIRECTORY_LEN_MAX: usize = 80;
 
 /// How a cluster is to be.
 #[derive(Clone)]
@@ -84,25 +80,21 @@ impl ClusterPlan {
     /// Makes the cluster and starts it.
     #[track_caller]
     pub fn start(self) -> Cluster {
-        let directory = TempDir::with_prefix("portcullis-pg-").expect("a directory");
-        let directory = match directory.path().as_os_str().len() > SOCKET_DIRECTORY_LEN_MAX {
-            true => TempDir::with_prefix_in("portcullis-pg-", "/tmp").expect("a directory"),
-            false => directory,
-        };
+        let place = Workplace::new("portcullis-pg-");
         let account = Account::for_server();
-        account.own(directory.path()).expect("the cluster's owner");
-        self.initdb(&account, directory.path());
+        account.own(place.path()).expect("the cluster's owner");
+        self.initdb(&account, place.path());
         let port = ports::reserve();
-        let ca_file = self.configure(&account, directory.path(), port.number);
-        let log = directory.path().join("log");
+        let ca_file = self.configure(&account, place.path(), port.number);
+        let log = place.path().join("log");
         let mut command = account.command(&self.binaries.program("postgres"));
         command
             .arg("-D")
-            .arg(directory.path().join("data"))
+            .arg(place.path().join("data"))
             .current_dir("/")
             .env("LC_ALL", "C");
         // SIGQUIT: nothing in the cluster is worth a checkpoint.
-        let server = Guarded::start(command, directory, &log, Signal::SIGQUIT);
+        let server = Guarded::start(command, place, &log, Signal::SIGQUIT);
         let mut cluster = Cluster {
             server,
             port,
