@@ -244,6 +244,8 @@ pub struct Database {
     pub dbname: Option<String>,
     /// Whom to log in as, whoever the client is; `None` = as the client.
     pub user: Option<DatabaseUser>,
+    /// Most connections at a time; `None` without a limit.
+    pub max_db_connections: Option<u32>,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
     /// TCP_USER_TIMEOUT of server connections.
@@ -368,6 +370,8 @@ pub struct Limits {
     pub cancel_concurrency: u32,
     /// How long one cancel may take.
     pub cancel_wait_timeout: Duration,
+    /// How long a client may wait for a server connection.
+    pub query_wait_timeout: Duration,
 }
 
 /// What is written about sessions.

@@ -2,8 +2,8 @@
 //!
 //! Takes the text of the file and gives a checked, immutable [`Config`] with [`Warning`]s about
 //! what was weakened, or *all* [`ConfigError`]s at once, each with file, line and key. The same
-//! table of settings ([`SECTIONS`]) gives the help of a setting ([`help`]), the annotated example
-//! ([`example`]) and the reference page ([`reference`]).
+//! table of settings ([`SECTIONS`]) gives the help of a setting ([`help()`]), the annotated example
+//! ([`example()`]) and the reference page ([`reference()`]).
 //!
 //! It never opens a file or looks at the environment: [`Config::sources`] lists what the caller
 //! has to read, each with the place that names it.

@@ -149,13 +149,15 @@ fn joined(text: &str) -> String {
 
 /// Writes a text in lines of at most [`WIDTH`], each with a prefix.
 fn wrapped(page: &mut String, prefix: &str, text: &str) {
-    let mut line = String::from(prefix.trim_end());
+    let mut line = String::from(prefix);
     for word in text.split(' ') {
-        if line.len() + 1 + word.len() > WIDTH {
+        let empty = line.len() == prefix.len();
+        if !empty && line.len() + 1 + word.len() > WIDTH {
             let _ = writeln!(page, "{line}");
-            line = String::from(prefix.trim_end());
+            line = String::from(prefix);
+        } else if !empty {
+            line.push(' ');
         }
-        line.push(' ');
         line.push_str(word);
     }
     let _ = writeln!(page, "{line}");

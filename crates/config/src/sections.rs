@@ -244,6 +244,9 @@ section! {
             fallback: Unset("no password, unless password_file is set"),
             sample: "\"APP_PASSWORD\"",
         }
+        /// Most connections to the servers of this database at a time; 0 means no limit. Who comes
+        /// later waits.
+        max_db_connections: u32 { fallback: Value("0"), bounds: Bounds::new(0, 1_000_000) }
         /// How long connecting, TLS handshake and login at a server may take together.
         server_connect_timeout: Duration {
             fallback: Value("10"),
@@ -334,7 +337,7 @@ section! {
     Limits = "limits", Once {
         /// Requests that a session may have sent before the server has answered them; then its
         /// socket is not read until answers come.
-        max_pipeline: u32 { fallback: Value("10000"), bounds: Bounds::new(16, 1_000_000) }
+        max_pipeline: u32 { fallback: Value("10000"), bounds: Bounds::new(4096, 1_000_000) }
         /// Cancel requests a second from one address.
         cancel_rate: u32 { fallback: Value("20"), bounds: Bounds::new(1, 100_000) }
         /// Cancel connections to servers at a time.
@@ -343,6 +346,11 @@ section! {
         cancel_wait_timeout: Duration {
             fallback: Value("10"),
             bounds: Bounds::new(SECOND, HOUR),
+        }
+        /// How long a client may wait for a server connection where max_db_connections is reached.
+        query_wait_timeout: Duration {
+            fallback: Value("120"),
+            bounds: Bounds::new(SECOND, DAY),
         }
     }
 }

@@ -12,7 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
     let config = load::configuration(&options.config)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_unix_s = now.map_or(0, |since| since.as_secs().cast_signed());
+    let now_unix_s = now.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    });
     let material = Material::read(&config, now_unix_s)?;
     for warning in material.warnings() {
         complain(&format!("warning: {warning}"));

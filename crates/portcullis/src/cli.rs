@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[command(after_help = "A configuration from nothing:\n  \
     portcullis init                               write portcullis.toml, with every setting explained\n  \
     portcullis check --config portcullis.toml     find every mistake in it\n  \
+    portcullis run --config portcullis.toml       serve\n  \
     portcullis settings listen.tls.mode           explain one setting")]
 struct Line {
     #[command(subcommand)]
@@ -23,6 +24,12 @@ struct Line {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Serve: clients speak TLS to Portcullis, and Portcullis speaks TLS to PostgreSQL.
+    ///
+    /// Log lines go to standard error. SIGTERM or SIGINT (Ctrl-C) drains: no new clients, and each
+    /// session ends with its transaction, at most drain_timeout later; a second one, or SIGQUIT,
+    /// ends all sessions at once.
+    Run(RunOptions),
     /// Find every mistake in a configuration, with file, line and key.
     ///
     /// Reads the configuration and every file it names: certificates, keys, authorities, users,
@@ -38,6 +45,14 @@ pub(crate) enum Command {
     ///
     /// Without a name this prints the reference of all settings, in Markdown.
     Settings(SettingsOptions),
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: PathBuf,
 }
 
 /// Options of `check`.

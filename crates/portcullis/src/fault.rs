@@ -109,6 +109,15 @@ pub(crate) enum Fault {
         /// Why.
         kind: ErrorKind,
     },
+    /// A host name that can't be one.
+    #[error("database.host: {0}")]
+    ServerName(tls::BadServerName),
+    /// The proxy did not start.
+    #[error(transparent)]
+    Start(#[from] shell::StartFault),
+    /// The operating system refused something that should always work.
+    #[error("the operating system failed: {0}")]
+    System(#[source] std::io::Error),
     /// `settings` was asked about something unknown.
     #[error("there is no setting or section {name:?}; `portcullis settings` prints all")]
     NoSuchSetting {

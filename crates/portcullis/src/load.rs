@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::output::complain;
-use config::Config;
+use config::{Config, Warning};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -12,6 +12,17 @@ const FILE_MAX: u64 = 4 << 20;
 
 /// Reads and checks a configuration; its warnings are printed.
 pub(crate) fn configuration(path: &Path) -> Result<Config, Vec<Fault>> {
+    let (config, warnings) = configuration_with_warnings(path)?;
+    for warning in warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(config)
+}
+
+/// Reads and checks a configuration.
+pub(crate) fn configuration_with_warnings(
+    path: &Path,
+) -> Result<(Config, Vec<Warning>), Vec<Fault>> {
     let unreadable = |fault: std::io::Error| Fault::NoConfiguration {
         path: path.to_owned(),
         kind: fault.kind(),
@@ -29,10 +40,5 @@ pub(crate) fn configuration(path: &Path) -> Result<Config, Vec<Fault>> {
     }
     let text = String::from_utf8(bytes).map_err(|_| vec![not_text("it is not UTF-8 text")])?;
     let checked = Config::from_text(&text, &path.to_string_lossy());
-    let (config, warnings) =
-        checked.map_err(|errors| errors.into_iter().map(Fault::from).collect::<Vec<_>>())?;
-    for warning in warnings {
-        complain(&format!("warning: {warning}"));
-    }
-    Ok(config)
+    checked.map_err(|errors| errors.into_iter().map(Fault::from).collect())
 }

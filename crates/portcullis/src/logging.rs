@@ -12,6 +12,7 @@ pub(crate) fn start(log: &Log) {
         LogLevel::Warn => "warn",
         LogLevel::Info => "info",
         LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = fmt().with_writer(std::io::stderr).with_env_filter(filter);

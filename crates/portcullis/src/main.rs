@@ -7,9 +7,13 @@ mod cli;
 mod fault;
 mod init;
 mod load;
+mod logging;
 mod material;
 mod output;
+mod process;
+mod run;
 mod settings;
+mod setup;
 
 use cli::Command;
 use fault::Fault;
@@ -17,6 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let done = match cli::parse() {
+        Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Settings(options) => settings::run(&options),

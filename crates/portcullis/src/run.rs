@@ -26,8 +26,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     for warning in material.warnings() {
         tracing::warn!("{warning}");
     }
-    let proxy = start(&config, &material)?;
-    drop(material);
+    let proxy = start(&config, material)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -41,7 +40,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
 }
 
 /// The proxy of a configuration whose files were read.
-pub(crate) fn start(config: &Config, material: &Material) -> Result<Proxy, Vec<Fault>> {
+pub(crate) fn start(config: &Config, material: Material) -> Result<Proxy, Vec<Fault>> {
     let mut mock = [0; 32];
     openssl::rand::rand_bytes(&mut mock)
         .map_err(|error| vec![Fault::System(std::io::Error::other(error))])?;
@@ -50,8 +49,8 @@ pub(crate) fn start(config: &Config, material: &Material) -> Result<Proxy, Vec<F
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         mock,
     };
-    let setup = setup(config, material, &circumstances)
-        .map_err(|fault| vec![Fault::ServerName(fault)])?;
+    let setup =
+        setup(config, material, &circumstances).map_err(|fault| vec![Fault::ServerName(fault)])?;
     Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Circumstances {
 /// The shell's setup.
 pub(crate) fn setup(
     config: &Config,
-    material: &Material,
+    mut material: Material,
     circumstances: &Circumstances,
 ) -> Result<Setup, BadServerName> {
     let listen = &config.listen;
@@ -44,21 +44,21 @@ pub(crate) fn setup(
         .databases
         .iter()
         .zip(&material.servers)
-        .map(|(entry, context)| database(config, entry, context.as_ref(), material))
+        .map(|(entry, context)| database(config, entry, context.as_ref(), &material))
         .collect();
     Ok(Setup {
-        listeners: listeners(config, material),
+        listeners: listeners(config, &material),
         databases: databases?,
         auth: Authentication {
-            users: material.users.clone(),
-            exceptions: exceptions(config, material),
+            exceptions: exceptions(config, &material),
             query: config.auth.auth_query.as_ref().map(|query| AuthQuery {
                 user: AuthQueryUser::configured(&query.user),
-                password: password(query.password.as_ref(), material),
+                password: password(query.password.as_ref(), &material),
                 text: query.query.clone(),
                 database: query.dbname.clone(),
             }),
             mock: MockSecret::new(&circumstances.mock),
+            users: std::mem::take(&mut material.users),
         },
         limits: Limits {
             max_client_conn: circumstances.max_client_conn,
@@ -227,7 +227,6 @@ fn unix_method(config: &Config) -> auth::Method {
         UnixSocketMethod::Trust => auth::Method::Trust,
         UnixSocketMethod::ScramSha256 => auth::Method::ScramSha256,
         UnixSocketMethod::Md5 => auth::Method::Md5,
-        UnixSocketMethod::Password => auth::Method::Password,
     }
 }
 
@@ -250,7 +249,9 @@ fn login(user: &DatabaseUser, material: &Material) -> Login {
 }
 
 fn password(origin: Option<&Origin>, material: &Material) -> Option<Secret> {
-    origin.and_then(|origin| material.passwords.get(origin)).cloned()
+    origin
+        .and_then(|origin| material.passwords.get(origin))
+        .cloned()
 }
 
 fn database(

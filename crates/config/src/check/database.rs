@@ -53,6 +53,7 @@ impl Judge<'_, '_> {
             hosts: hosts?,
             dbname: database.dbname.value.clone(),
             user: user.map(|name| DatabaseUser { name, password }),
+            max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
             server_connect_timeout: database.server_connect_timeout.value,
             tcp_user_timeout: database.tcp_user_timeout.value.0,
             tls: tls?,
