@@ -182,7 +182,7 @@ section! {
             fallback: Unset("no password, unless auth_password_file is set"),
             sample: "\"AUTH_PASSWORD\"",
         }
-        /// Which [[database]] users are looked up in.
+        /// Which database, by its name here, users are looked up in.
         auth_dbname: Option<String> {
             fallback: Unset("the one that the client asks for"),
             bounds: NAME,
@@ -263,7 +263,7 @@ section! {
 }
 
 section! {
-    /// Encryption towards the servers of the [[database]] above it.
+    /// Encryption towards the servers of the database section above it.
     DatabaseTls = "database.tls", Once {
         /// What a server must prove.
         mode: ServerMode { fallback: Value("\"verify-full\"") }

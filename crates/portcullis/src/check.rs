@@ -3,19 +3,14 @@
 use crate::cli::CheckOptions;
 use crate::fault::Fault;
 use crate::load;
-use crate::material::Material;
+use crate::material::{Material, now_unix_s};
 use crate::output::{complain, say};
 use config::{Config, DatabaseName, HostAddress, ListenTls, ServerTls};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Checks, and says in a few lines what the configuration comes to.
 pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
     let config = load::configuration(&options.config)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_unix_s = now.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    });
-    let material = Material::read(&config, now_unix_s)?;
+    let material = Material::read(&config, now_unix_s())?;
     for warning in material.warnings() {
         complain(&format!("warning: {warning}"));
     }

@@ -5,12 +5,12 @@ use crate::cli::RunOptions;
 use crate::fault::Fault;
 use crate::load;
 use crate::logging;
-use crate::material::Material;
+use crate::material::{Material, now_unix_s};
 use crate::process;
 use crate::setup::{Circumstances, setup};
 use config::Config;
 use shell::Proxy;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until told to stop.
@@ -21,8 +21,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let material = Material::read(&config, now.map_or(0, |it| it.as_secs().cast_signed()))?;
+    let material = Material::read(&config, now_unix_s())?;
     for warning in material.warnings() {
         tracing::warn!("{warning}");
     }

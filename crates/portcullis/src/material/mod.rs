@@ -10,6 +10,7 @@ use buf::Secret;
 use config::{Config, Holds, Origin, Source};
 use std::collections::HashMap;
 use std::fs::File;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tls::{ListenerContext, ServerContext};
 
 /// What the files and variables of a configuration hold.
@@ -58,6 +59,14 @@ impl Material {
         let servers = self.servers.iter().flatten();
         listener.chain(servers.flat_map(|it| it.warnings()))
     }
+}
+
+/// The system's clock, for [`Material::read`].
+pub(crate) fn now_unix_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 /// The files that cannot be opened, so that a missing one does not hide the next.
