@@ -161,6 +161,10 @@ macro_rules! section {
         }
     ) => {
         $(#[doc = $text])+
+        #[allow(
+            rustdoc::broken_intra_doc_links,
+            reason = "these texts are for people: brackets in them are sections and addresses"
+        )]
         pub(crate) struct $name {
             $( $(#[doc = $about])+ pub(crate) $setting: $crate::read::Given<$type>, )+
         }
