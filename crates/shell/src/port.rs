@@ -157,6 +157,12 @@ impl Port {
         lend::give_back_plain(&mut self.plain_out);
     }
 
+    /// Hands back what only an active connection needs.
+    pub fn hibernate(&mut self) {
+        self.rest();
+        self.engine.rest();
+    }
+
     /// [`poll_send`](Self::poll_send), awaited.
     pub async fn send(&mut self) -> Result<(), Fault> {
         poll_fn(|cx| self.poll_send(cx)).await

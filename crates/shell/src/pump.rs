@@ -7,7 +7,7 @@
 
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
-use crate::watch::Watch;
+use crate::watch::{Watch, Watched};
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
 use session::{ClientStream, Server};
@@ -176,8 +176,19 @@ impl Pump {
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let unread = self.server.has_output() || !may_receive(&self.client);
-        self.watch
-            .poll(cx, unread, &self.client.socket, &self.link)
+        loop {
+            match self
+                .watch
+                .poll(cx, unread, &self.client.socket, &self.link)
+            {
+                Watched::Sleep => return Poll::Pending,
+                Watched::End(ending) => return Poll::Ready(ending),
+                Watched::Rest => {
+                    self.client.hibernate();
+                    self.server.hibernate();
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Owns what ends a linked session while nothing moves: the configured deadlines, an instruction to
 //! stop, and a client that hung up while its socket isn't being read.
 //!
-//! Costs nothing per message but a flag: times are looked at when the session goes to sleep, and no
-//! timer exists unless something is configured or the client is being held back.
+//! Also tells a session that has been silent for a moment to hand back its memory. Costs nothing per
+//! message but a flag: times are looked at when the session goes to sleep, and its one timer rings
+//! about once a second while it is active, not at all while it rests and nothing is configured.
 
 use crate::control::{Control, Phase};
 use crate::pump::Ending;
@@ -13,12 +14,36 @@ use session::ledger::Status;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How often a client that is held back is asked whether it is still there.
 const HANG_UP_CHECK: Duration = Duration::from_secs(1);
+
+/// A session that was silent for about this long hands back what only an active one needs.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// What a session does that has nothing to move.
+pub enum Watched {
+    /// It sleeps.
+    Sleep,
+    /// It sleeps, and hands back memory first.
+    Rest,
+    /// It ends.
+    End(Ending),
+}
+
+/// Whether the session has handed back its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Bytes moved since it last slept.
+    Active,
+    /// It is silent; the timer tells for how long.
+    Due,
+    /// It has.
+    Done,
+}
 
 /// Deadlines of a linked session; zero switches one off.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +78,7 @@ pub struct Watch {
     doing: Doing,
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    rest: Rest,
     entered: bool,
 }
 
@@ -66,6 +92,7 @@ impl Watch {
             doing: Doing::Idle,
             since: Instant::now(),
             timer: None,
+            rest: Rest::Active,
             entered: false,
         }
     }
@@ -78,7 +105,7 @@ impl Watch {
         unread: bool,
         client: &Socket,
         link: &Server,
-    ) -> Poll<Ending> {
+    ) -> Watched {
         if !self.entered {
             self.entered = true;
             self.control.enter(self.number, cx.waker());
@@ -86,51 +113,85 @@ impl Watch {
         match self.control.phase() {
             Phase::Running => {}
             Phase::Draining if !link.is_idle() => {}
-            Phase::Draining | Phase::Cut => return Poll::Ready(shutting_down()),
+            Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
         if unread || !self.deadlines.none() {
-            return self.poll_timer(cx, unread, client, link);
+            return self.poll_deadlines(cx, unread, client, link);
         }
-        self.timer = None;
-        Poll::Pending
+        self.poll_rest(cx)
     }
 
-    fn poll_timer(
+    /// Without deadlines: the timer is left alone while the session is active, and looked at when
+    /// it wakes a silent one.
+    #[inline]
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Watched {
+        match (self.rest, &mut self.timer) {
+            (Rest::Done, timer) => *timer = None,
+            (Rest::Active, Some(timer)) if !timer.is_elapsed() => self.rest = Rest::Due,
+            (Rest::Due, Some(timer)) => {
+                if timer.as_mut().poll(cx).is_ready() {
+                    self.rest = Rest::Done;
+                    self.timer = None;
+                    return Watched::Rest;
+                }
+            }
+            (Rest::Active | Rest::Due, _) => {
+                self.rest = Rest::Due;
+                let at = Instant::now() + REST_AFTER;
+                let _ = self.arm(at).poll(cx);
+            }
+        }
+        Watched::Sleep
+    }
+
+    fn poll_deadlines(
         &mut self,
         cx: &mut Context<'_>,
         unread: bool,
         client: &Socket,
         link: &Server,
-    ) -> Poll<Ending> {
+    ) -> Watched {
         loop {
             let now = Instant::now();
             let deadline = self.deadline(now, link);
             if let Some((at, setting)) = deadline
                 && at <= now
             {
-                return Poll::Ready(self.passed(setting));
+                return Watched::End(self.passed(setting));
+            }
+            if self.timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
+                self.timer = None;
+                if unread && client.hung_up() {
+                    return Watched::End(Ending::ClientGone { truncated: true });
+                }
+                if self.rest == Rest::Due && !unread {
+                    self.rest = Rest::Done;
+                    return Watched::Rest;
+                }
+            }
+            if self.rest == Rest::Active {
+                self.rest = Rest::Due;
             }
             let check = unread.then(|| now + HANG_UP_CHECK);
-            let Some(next) = [deadline.map(|(at, _)| at), check].into_iter().flatten().min() else {
+            let rest = (self.rest == Rest::Due && !unread).then(|| now + REST_AFTER);
+            let next = [deadline.map(|(at, _)| at), check, rest];
+            let Some(next) = next.into_iter().flatten().min() else {
                 self.timer = None;
-                return Poll::Pending;
+                return Watched::Sleep;
             };
-            let timer = match &mut self.timer {
-                // An earlier alarm may ring: it is looked at then.
-                Some(timer) if timer.deadline() <= next && !timer.is_elapsed() => timer,
-                Some(timer) => {
-                    timer.as_mut().reset(next);
-                    timer
-                }
-                none => none.insert(Box::pin(sleep_until(next))),
-            };
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if unread && client.hung_up() {
-                return Poll::Ready(Ending::ClientGone { truncated: true });
+            if self.arm(next).poll(cx).is_pending() {
+                return Watched::Sleep;
             }
         }
+    }
+
+    /// The timer, ringing at `at` or before: an earlier alarm may ring, it is looked at then.
+    fn arm(&mut self, at: Instant) -> Pin<&mut Sleep> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() > at || timer.is_elapsed() {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut()
     }
 
     /// The next deadline by what the session is doing, which may just have changed.
@@ -157,6 +218,7 @@ impl Watch {
     /// Something passed: silence starts anew.
     #[inline]
     pub fn moved(&mut self) {
+        self.rest = Rest::Active;
         if !self.deadlines.none() && self.doing != Doing::Query {
             self.since = Instant::now();
         }
