@@ -15,9 +15,6 @@ use wire::{Message, ProtocolVersion};
 /// Messages that a login may take; PostgreSQL needs about 20.
 const MESSAGES_MAX: usize = 1000;
 
-/// Bytes of ParameterStatus and notices kept for the client.
-const WELCOME_BYTES_MAX: usize = 48 * 1024;
-
 /// A login under way.
 #[derive(Debug)]
 pub struct Dialogue {
@@ -52,15 +49,16 @@ pub enum LoginEvent {
 pub struct Welcome(pub Plain);
 
 impl Dialogue {
-    /// A login that begins with this packet.
-    pub fn new(sent: StartupMessage) -> Dialogue {
+    /// A login that begins with this packet. What the client is to see of it is collected in
+    /// `welcome`, whose capacity bounds it.
+    pub fn new(sent: StartupMessage, welcome: Plain) -> Dialogue {
         Dialogue {
             phase: Phase::Authenticating,
             version: sent.version(),
             sent,
             reported: Reported::default(),
             key: None,
-            welcome: Plain::with_capacity(WELCOME_BYTES_MAX),
+            welcome,
             messages: 0,
         }
     }

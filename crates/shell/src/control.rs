@@ -23,6 +23,8 @@ pub struct Control {
     phase: AtomicU8,
     /// Sessions of this worker.
     pub sessions: AtomicUsize,
+    /// How often sessions have gone to rest or ended since free memory was last given back.
+    pub freed: AtomicUsize,
     asleep: Mutex<HashMap<u64, Waker>>,
 }
 

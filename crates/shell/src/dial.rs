@@ -189,7 +189,9 @@ async fn log_in(
     })
     .map_err(refuse)?;
     full(login.startup.encode(port.room()))?;
-    let mut dialogue = Dialogue::new(login.startup.clone());
+    let mut welcome = Plain::none();
+    lend::borrow_plain(&mut welcome);
+    let mut dialogue = Dialogue::new(login.startup.clone(), welcome);
     loop {
         match converse(&mut port, |input, _| dialogue.step(input)).await? {
             LoginEvent::Request(body) => match answer_request(answer, body, deriver).await? {

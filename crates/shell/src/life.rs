@@ -41,7 +41,9 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
     };
     let limit = context.setup.timeouts.client_login;
     let mut client = None;
-    let login = tokio::time::timeout(limit, life.login(incoming.socket, admission, &mut client));
+    // The login's state is large and short-lived: a session keeps none of it.
+    let login = Box::pin(life.login(incoming.socket, admission, &mut client));
+    let login = tokio::time::timeout(limit, login);
     let linked = match login.await {
         Ok(Ok(linked)) => linked,
         Ok(Err(fault)) => return life.refuse(client, fault).await,
@@ -259,7 +261,7 @@ impl<'a> Life<'a> {
             credential,
             startup: &startup,
         };
-        let dialled = tokio::time::timeout(
+        let mut dialled = tokio::time::timeout(
             database.connect_timeout,
             dial(&database.hosts, &database.tcp, &self.context.deriver, login),
         )
@@ -283,7 +285,13 @@ impl<'a> Life<'a> {
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
         let issued = self.issue(&dialled, database, newcomer.version)?;
         let key = issued.as_ref().map(|issued| issued.key().clone());
+        // The welcome lies in a lent buffer of the same size as the output; what the server sent
+        // must leave room for our own messages around it.
         full(welcome::put(last.as_deref(), &dialled.welcome, key.as_ref(), port.room()))?;
+        dialled.welcome.0.clear();
+        lend::give_back_plain(&mut dialled.welcome.0);
+        port.hibernate();
+        dialled.port.hibernate();
         let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
         if self.context.setup.log.connections {
             log::started(&log);
@@ -391,7 +399,6 @@ impl<'a> Life<'a> {
             link: dialled.server,
             watch: Watch::new(control, number, deadlines),
         });
-        drop(dialled.welcome);
         let ending = poll_fn(|cx| pump.poll(cx)).await;
         if self.context.setup.log.disconnections {
             log::ended(&log, &ending, &pump.client, &pump.server);
@@ -415,8 +422,8 @@ impl<'a> Life<'a> {
             let _ = server.room().push(farewell::TERMINATE);
         }
         let close = timeouts.close;
-        let client = tokio::time::timeout(close, client.close());
-        let server = tokio::time::timeout(close, server.close());
+        let client = Box::pin(tokio::time::timeout(close, client.close()));
+        let server = Box::pin(tokio::time::timeout(close, server.close()));
         let _ = tokio::join!(client, server);
     }
 

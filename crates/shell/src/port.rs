@@ -9,6 +9,7 @@ use crate::socket::Socket;
 use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, ready};
 use tls::{EndOfInput, Engine, Handshake, Received, TlsFault};
 
@@ -97,18 +98,13 @@ impl Port {
             return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
         }
         if self.input == Input::Open {
-            lend::borrow_cipher(&mut self.cipher_in);
-            match self.socket.poll_read(cx, &mut self.cipher_in, READ_MAX) {
-                Poll::Pending => {
-                    lend::give_back_cipher(&mut self.cipher_in);
-                    return Poll::Pending;
-                }
-                Poll::Ready(Ok(0)) => {
+            match ready!(self.poll_fill(cx)) {
+                Ok(0) => {
                     self.input = Input::Ended;
                     return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
                 }
-                Poll::Ready(Ok(count)) => self.bytes_in += count as u64,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.io("reading", &error))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(self.io("reading", &error))),
             }
         }
         lend::borrow_plain(&mut self.plain_in);
@@ -182,7 +178,6 @@ impl Port {
     /// Carries the TLS handshake through.
     pub async fn handshake(&mut self) -> Result<(), Fault> {
         loop {
-            lend::borrow_cipher(&mut self.cipher_in);
             lend::borrow_cipher(&mut self.cipher_out);
             let step = self
                 .engine
@@ -203,16 +198,25 @@ impl Port {
                 }
                 Ok(Handshake::Reading) => sent?,
             }
-            let read = {
-                let (socket, cipher_in) = (&mut self.socket, &mut self.cipher_in);
-                poll_fn(|cx| socket.poll_read(cx, cipher_in, READ_MAX)).await
-            };
+            let read = poll_fn(|cx| self.poll_fill(cx)).await;
             match read {
                 Ok(0) => return Err(Fault::new(self.side, FaultKind::Lost { truncated: true })),
-                Ok(count) => self.bytes_in += count as u64,
+                Ok(_) => {}
                 Err(error) => return Err(self.io("reading", &error)),
             }
         }
+    }
+
+    /// One read from the socket; without bytes no buffer is held.
+    #[inline]
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        lend::borrow_cipher(&mut self.cipher_in);
+        let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_MAX);
+        match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => self.bytes_in += *count as u64,
+            _ => lend::give_back_cipher(&mut self.cipher_in),
+        }
+        read
     }
 
     /// Sends what waits, says goodbye in TLS and TCP, and takes in what still comes, so that the
@@ -231,24 +235,17 @@ impl Port {
         }
         self.plain_in.clear();
         let end = self.bytes_in + DISCARD_MAX;
-        lend::borrow_cipher(&mut self.cipher_in);
         self.cipher_in.clear();
         while self.bytes_in < end {
-            let read = {
-                let (socket, cipher_in) = (&mut self.socket, &mut self.cipher_in);
-                poll_fn(|cx| socket.poll_read(cx, cipher_in, READ_MAX)).await
-            };
+            let read = poll_fn(|cx| self.poll_fill(cx)).await;
             match read {
                 Ok(0) | Err(_) => break,
-                Ok(count) => {
-                    self.bytes_in += count as u64;
-                    self.cipher_in.clear();
-                }
+                Ok(_) => self.cipher_in.clear(),
             }
         }
     }
 
-    fn io(&self, phase: &'static str, error: &std::io::Error) -> Fault {
+    fn io(&self, phase: &'static str, error: &io::Error) -> Fault {
         Fault::new(
             self.side,
             FaultKind::Io {

@@ -9,6 +9,7 @@ use crate::worker::Worker;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -86,7 +87,7 @@ impl Proxy {
 
     /// Clients connected now.
     pub fn clients(&self) -> usize {
-        self.context.clients.load(std::sync::atomic::Ordering::Relaxed)
+        self.context.clients.load(Ordering::Relaxed)
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -154,6 +155,22 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
+/// Gives freed memory back to the system, on the acceptor's thread, when enough sessions have gone
+/// to rest or ended for it to be worth a look.
+async fn give_memory_back(workers: Arc<Vec<Worker>>) {
+    const EVERY: Duration = Duration::from_secs(2);
+    const WORTH_IT: usize = 32;
+    let mut tick = tokio::time::interval(EVERY);
+    loop {
+        tick.tick().await;
+        let counts = || workers.iter().map(|worker| &worker.control.freed);
+        if counts().map(|freed| freed.load(Ordering::Relaxed)).sum::<usize>() >= WORTH_IT {
+            counts().for_each(|freed| freed.store(0, Ordering::Relaxed));
+            tls::give_memory_back();
+        }
+    }
+}
+
 /// The acceptor has a thread of its own, so that a busy worker does not keep clients waiting.
 fn start_acceptor(
     bound: Vec<Bound>,
@@ -176,7 +193,9 @@ fn start_acceptor(
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
                     tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
                 }
+                let janitor = tokio::spawn(give_memory_back(Arc::clone(&workers)));
                 while tasks.join_next().await.is_some() {}
+                janitor.abort();
             });
         })
         .map_err(StartFault::Thread)

@@ -14,6 +14,7 @@ use session::ledger::Status;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -130,9 +131,8 @@ impl Watch {
             (Rest::Active, Some(timer)) if !timer.is_elapsed() => self.rest = Rest::Due,
             (Rest::Due, Some(timer)) => {
                 if timer.as_mut().poll(cx).is_ready() {
-                    self.rest = Rest::Done;
                     self.timer = None;
-                    return Watched::Rest;
+                    return self.rest();
                 }
             }
             (Rest::Active | Rest::Due, _) => {
@@ -165,8 +165,7 @@ impl Watch {
                     return Watched::End(Ending::ClientGone { truncated: true });
                 }
                 if self.rest == Rest::Due && !unread {
-                    self.rest = Rest::Done;
-                    return Watched::Rest;
+                    return self.rest();
                 }
             }
             if self.rest == Rest::Active {
@@ -183,6 +182,12 @@ impl Watch {
                 return Watched::Sleep;
             }
         }
+    }
+
+    fn rest(&mut self) -> Watched {
+        self.rest = Rest::Done;
+        self.control.freed.fetch_add(1, Ordering::Relaxed);
+        Watched::Rest
     }
 
     /// The timer, ringing at `at` or before: an earlier alarm may ring, it is looked at then.

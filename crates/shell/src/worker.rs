@@ -117,5 +117,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.control.sessions.fetch_sub(1, Ordering::Relaxed);
         self.context.clients.fetch_sub(1, Ordering::Relaxed);
+        self.control.freed.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -210,6 +210,19 @@ unsafe fn text(pointer: *const c_char) -> Option<String> {
     Some(text.to_string_lossy().into_owned())
 }
 
+/// Gives free memory of the C heap back to the system, holes between live blocks included.
+#[cfg(target_env = "gnu")]
+pub(crate) fn trim_heap() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> c_int;
+    }
+    // SAFETY: malloc_trim(3) takes a number, may be called from any thread, and touches only memory
+    // that nobody has.
+    unsafe {
+        malloc_trim(0);
+    }
+}
+
 /// Starts a renegotiation (TLS 1.2), as a misbehaving peer would.
 #[cfg(test)]
 pub(crate) fn renegotiate(ssl: &SslRef) -> bool {
