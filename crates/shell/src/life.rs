@@ -11,7 +11,7 @@ use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::pump::{Ending, Pump};
+use crate::pump::{Ending, Pump, Upstream};
 use crate::setup::{ClientCertificates, Database, DirectTls, Listener, ListenerTls, Login, PlaintextCancel};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
@@ -398,6 +398,7 @@ impl<'a> Life<'a> {
             stream: ClientStream::new(self.context.setup.limits.pipeline_max),
             link: dialled.server,
             watch: Watch::new(control, number, deadlines),
+            upstream: Upstream::Open,
         });
         let ending = poll_fn(|cx| pump.poll(cx)).await;
         if self.context.setup.log.disconnections {

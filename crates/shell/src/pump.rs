@@ -8,6 +8,7 @@
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
 use crate::watch::{Watch, Watched};
+use session::farewell::TERMINATE;
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
 use session::{ClientStream, Server};
@@ -29,6 +30,18 @@ pub struct Pump {
     pub link: Server,
     /// Deadlines and the client's hang-up.
     pub watch: Watch,
+    /// Whether more may come from the client.
+    pub upstream: Upstream,
+}
+
+/// Whether more may come from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// It may.
+    Open,
+    /// Its Terminate went to the server behind requests that are still to be answered: what they
+    /// give is delivered, then the server closes.
+    Terminated,
 }
 
 /// How a session ended.
@@ -92,6 +105,9 @@ impl Pump {
         if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
+        if self.upstream == Upstream::Terminated {
+            return Ok(Turn::Still);
+        }
         let mut turn = Turn::Still;
         let mut end = None;
         if may_receive(&self.client) {
@@ -115,7 +131,13 @@ impl Pump {
             }
             let _ = self.server.poll_send(cx)?;
             if relayed? == Relayed::Terminated {
-                return Ok(Turn::End(Ending::Terminated));
+                if self.link.ledger.is_settled() {
+                    return Ok(Turn::End(Ending::Terminated));
+                }
+                self.upstream = Upstream::Terminated;
+                let _ = self.server.room().push(TERMINATE);
+                let _ = self.server.poll_send(cx)?;
+                return Ok(Turn::Moved);
             }
         }
         match end {
@@ -162,6 +184,7 @@ impl Pump {
             }
         }
         match end {
+            Some(_) if self.upstream == Upstream::Terminated => Ok(Turn::End(Ending::Terminated)),
             Some(_) if self.link.ending => Ok(Turn::End(Ending::ServerEnded)),
             Some(kind) => Err(Fault::new(
                 Side::Server,
@@ -175,7 +198,9 @@ impl Pump {
 
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let unread = self.server.has_output() || !may_receive(&self.client);
+        let unread = self.server.has_output()
+            || !may_receive(&self.client)
+            || self.upstream == Upstream::Terminated;
         loop {
             match self
                 .watch
