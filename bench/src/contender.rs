@@ -1,0 +1,259 @@
+//! A proxy under measurement: Portcullis or PgBouncer as a child process, with the same
+//! certificate, the same users file and the same cluster behind it. Can run under an instrument
+//! that counts.
+
+use crate::process;
+use crate::scene::{ROLE, Scene};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use testkit::account::Account;
+use testkit::certificates::Files;
+use testkit::guard::{Guarded, Workplace};
+use testkit::ports::{self, Reserved};
+use testkit::wait;
+
+/// Which proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Portcullis.
+    Portcullis,
+    /// PgBouncer in session mode.
+    PgBouncer,
+    /// PgBouncer that dials the server anew for each client, as Portcullis does in session mode.
+    PgBouncerDialling,
+}
+
+/// The two that all tables compare.
+pub const BOTH: [Kind; 2] = [Kind::Portcullis, Kind::PgBouncer];
+
+impl Kind {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portcullis => "Portcullis",
+            Self::PgBouncer => "PgBouncer",
+            Self::PgBouncerDialling => "PgBouncer, dialling",
+        }
+    }
+}
+
+/// What watches the proxy's every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instrument {
+    /// Nothing: for times.
+    None,
+    /// Counts the instructions of user space.
+    Callgrind,
+    /// Counts system calls.
+    Strace,
+}
+
+/// Where an instrument writes, in the contender's directory.
+const COUNTED: &str = "counted";
+
+/// A running proxy.
+pub struct Contender {
+    /// Which it is.
+    pub kind: Kind,
+    process: Guarded,
+    port: Reserved,
+    pid: u32,
+    log: PathBuf,
+}
+
+impl Contender {
+    /// Starts a proxy and waits until it listens.
+    #[track_caller]
+    pub fn start(kind: Kind, scene: &Scene) -> Self {
+        Self::start_under(Instrument::None, kind, scene)
+    }
+
+    /// Starts a proxy under an instrument.
+    #[track_caller]
+    pub fn start_under(instrument: Instrument, kind: Kind, scene: &Scene) -> Self {
+        let place = Workplace::new("bench-proxy-");
+        let port = ports::reserve();
+        let (program, arguments) = match kind {
+            Kind::Portcullis => portcullis(scene, place.path(), &port),
+            Kind::PgBouncer | Kind::PgBouncerDialling => {
+                pgbouncer(kind, scene, place.path(), &port)
+            }
+        };
+        // Both under the account that PgBouncer accepts: it refuses to run as root.
+        let account = Account::for_server();
+        account.own(place.path()).expect("the proxy's owner");
+        let mut command = under(instrument, &program, place.path(), &account);
+        command.args(arguments).current_dir(place.path());
+        command.env_remove("RUST_LOG");
+        let log = place.path().join("log");
+        let process = Guarded::start(command, place, &log, Signal::SIGTERM);
+        let mut contender = Self {
+            kind,
+            pid: process.pid(),
+            process,
+            port,
+            log,
+        };
+        contender.await_listening();
+        if instrument == Instrument::Strace {
+            contender.pid = process::child(contender.pid).expect("strace's child");
+        }
+        contender
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port.number
+    }
+
+    /// Its process id; under strace the proxy's own.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The authority that clients trust.
+    pub fn ca_file(&self) -> PathBuf {
+        self.process.directory().join("ca.crt")
+    }
+
+    /// Ends the proxy, and gives the file that the instrument has written to `read`.
+    #[track_caller]
+    pub fn finish<T>(mut self, read: impl FnOnce(&Path) -> T) -> T {
+        let pid = i32::try_from(self.pid).expect("a process id of the kernel");
+        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("the proxy to get its signal");
+        wait::until_some("the proxy's end", wait::LONG, || self.process.ended());
+        read(&self.process.directory().join(COUNTED))
+    }
+
+    fn await_listening(&mut self) {
+        let address = ("127.0.0.1", self.port.number);
+        let listening = wait::within(wait::LONG, || {
+            if let Some(ended) = self.process.ended() {
+                panic!("{} ended ({ended}):\n{}", self.kind.name(), self.log());
+            }
+            TcpStream::connect(address).ok()
+        });
+        let name = self.kind.name();
+        assert!(listening.is_some(), "{name} is deaf:\n{}", self.log());
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+fn under(instrument: Instrument, program: &Path, directory: &Path, account: &Account) -> Command {
+    let counted = directory.join(COUNTED);
+    match instrument {
+        Instrument::None => account.command(program),
+        Instrument::Callgrind => {
+            let mut command = account.command("/usr/bin/valgrind".as_ref());
+            let mut file = OsString::from("--callgrind-out-file=");
+            file.push(&counted);
+            command.arg("--tool=callgrind").arg(file).arg(program);
+            command
+        }
+        Instrument::Strace => {
+            let mut command = account.command("/usr/bin/strace".as_ref());
+            command.args(["-f", "-c", "-o"]).arg(&counted).arg(program);
+            command
+        }
+    }
+}
+
+fn portcullis(scene: &Scene, directory: &Path, port: &Reserved) -> (PathBuf, Vec<OsString>) {
+    let (files, users) = material(scene, directory);
+    let text = format!(
+        "[listen]\n\
+         address = '{address}'\n\
+         workers = {workers}\n\
+         [listen.tls]\n\
+         certificate = '{certificate}'\n\
+         private_key = '{private_key}'\n\
+         min_version = 'TLSv1.3'\n\
+         [auth]\n\
+         auth_file = '{users}'\n\
+         [[database]]\n\
+         name = '*'\n\
+         host = 'localhost'\n\
+         port = {server_port}\n\
+         [database.tls]\n\
+         ca = '{ca}'\n\
+         min_version = 'TLSv1.3'\n",
+        address = port.address(),
+        workers = scene.workers,
+        certificate = files.certificate.display(),
+        private_key = files.private_key.display(),
+        users = users.display(),
+        server_port = scene.cluster.port(),
+        ca = directory.join("server-ca.crt").display(),
+    );
+    let file = write(directory, "portcullis.toml", &text);
+    let arguments = vec!["run".into(), "--config".into(), file.into()];
+    (scene.portcullis.clone(), arguments)
+}
+
+fn pgbouncer(
+    kind: Kind,
+    scene: &Scene,
+    directory: &Path,
+    port: &Reserved,
+) -> (PathBuf, Vec<OsString>) {
+    let (files, users) = material(scene, directory);
+    // 0: a server connection serves one client, then it is closed.
+    let lifetime_s = match kind {
+        Kind::PgBouncerDialling => 0,
+        Kind::Portcullis | Kind::PgBouncer => 3600,
+    };
+    let text = format!(
+        "[databases]\n\
+         * = host=localhost port={server_port}\n\
+         [pgbouncer]\n\
+         listen_addr = 127.0.0.1\n\
+         listen_port = {port}\n\
+         unix_socket_dir =\n\
+         auth_type = scram-sha-256\n\
+         auth_file = {users}\n\
+         pool_mode = session\n\
+         server_lifetime = {lifetime_s}\n\
+         max_client_conn = 2000\n\
+         default_pool_size = 1100\n\
+         client_tls_sslmode = require\n\
+         client_tls_cert_file = {certificate}\n\
+         client_tls_key_file = {private_key}\n\
+         client_tls_protocols = tlsv1.3\n\
+         server_tls_sslmode = verify-full\n\
+         server_tls_ca_file = {ca}\n\
+         server_tls_protocols = tlsv1.3\n",
+        server_port = scene.cluster.port(),
+        port = port.number,
+        users = users.display(),
+        certificate = files.certificate.display(),
+        private_key = files.private_key.display(),
+        ca = directory.join("server-ca.crt").display(),
+    );
+    let file = write(directory, "pgbouncer.ini", &text);
+    (scene.pgbouncer.clone(), vec![file.into()])
+}
+
+/// Certificates, and the users file, which both read in the same form.
+fn material(scene: &Scene, directory: &Path) -> (Files, PathBuf) {
+    scene.authority.write(directory, "ca");
+    scene.cluster.authority().write(directory, "server-ca");
+    let files = scene.certificate.write(directory, "proxy");
+    let users = format!("\"{ROLE}\" \"{}\"\n", scene.verifier);
+    (files, write(directory, "users.txt", &users))
+}
+
+fn write(directory: &Path, name: &str, content: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, content).expect("a file of the configuration");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("file mode");
+    path
+}

@@ -1,0 +1,65 @@
+//! The measurements, one file each.
+
+mod connect;
+mod copy;
+mod counted;
+mod idle;
+mod transactions;
+
+use crate::options::Options;
+use crate::report::Report;
+use crate::scene::Scene;
+
+/// One of them.
+pub struct Measure {
+    /// Its name for `--only`.
+    pub name: &'static str,
+    /// What it finds out.
+    pub what: &'static str,
+    /// Measures, and adds its tables to the report.
+    pub run: fn(&Scene, &Options, &mut Report),
+}
+
+/// What is exact comes first.
+pub const ALL: [Measure; 6] = [
+    Measure {
+        name: "instructions",
+        what: "user instructions under callgrind",
+        run: counted::instructions,
+    },
+    Measure {
+        name: "calls",
+        what: "system calls under strace",
+        run: counted::calls,
+    },
+    Measure {
+        name: "transactions",
+        what: "pgbench select-only: CPU, transactions, latency",
+        run: transactions::run,
+    },
+    Measure {
+        name: "copy",
+        what: "CPU per GB of COPY",
+        run: copy::run,
+    },
+    Measure {
+        name: "connect",
+        what: "CPU per connection",
+        run: connect::run,
+    },
+    Measure {
+        name: "idle",
+        what: "memory of idle clients",
+        run: idle::run,
+    },
+];
+
+/// The order of contenders in a round: every second one backwards, so that neither is always first.
+fn order(contenders: usize, round: usize) -> Vec<usize> {
+    let forwards = 0..contenders;
+    if round % 2 == 0 {
+        forwards.collect()
+    } else {
+        forwards.rev().collect()
+    }
+}

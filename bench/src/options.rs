@@ -1,0 +1,63 @@
+//! What the operator of the benchmarks may choose.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Compares Portcullis with PgBouncer: TLS on both legs, session mode, interleaved rounds.
+#[derive(Parser, Debug)]
+#[command(name = "bench")]
+pub struct Options {
+    /// Short rounds: a first impression within a few minutes
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Measure only this; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "copy", "connect", "idle"])]
+    pub only: Vec<String>,
+
+    /// Interleaved rounds of what is timed
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+
+    /// Worker threads of Portcullis; 0 is one per core, its default. PgBouncer has one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub workers: u32,
+
+    /// Keep callgrind's profiles in this directory
+    #[arg(long, value_name = "DIR")]
+    pub profiles: Option<PathBuf>,
+
+    /// Program of PgBouncer
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PGBOUNCER",
+        default_value = "/usr/sbin/pgbouncer"
+    )]
+    pub pgbouncer: PathBuf,
+
+    /// Program of Portcullis; by default the one beside this program
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_BINARY")]
+    pub portcullis: Option<PathBuf>,
+
+    /// Directory for results-<date>.json
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR")))]
+    pub results: PathBuf,
+}
+
+impl Options {
+    /// True if this measurement is to run.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// Rounds of what is timed.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 3 } else { 7 }).max(1)
+    }
+
+    /// One of two sizes, by the length of rounds.
+    pub fn size<T>(&self, quick: T, full: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
