@@ -21,6 +21,7 @@ mod lend;
 mod life;
 mod log;
 pub mod port;
+pub mod probe;
 mod proxy;
 mod pump;
 pub mod setup;
