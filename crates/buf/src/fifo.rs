@@ -290,7 +290,13 @@ mod tests {
     fn push_is_all_or_nothing() {
         let mut plain = Plain::with_capacity(4);
         plain.push(b"abc").unwrap();
-        assert_eq!(plain.push(b"de"), Err(Full { offered: 2, room: 1 }));
+        assert_eq!(
+            plain.push(b"de"),
+            Err(Full {
+                offered: 2,
+                room: 1
+            })
+        );
         assert_eq!(plain.bytes(), b"abc");
         plain.consume(2);
         plain.push(b"def").unwrap();

@@ -75,7 +75,8 @@ impl Pool {
         } else {
             self.next += 1;
             let ticket = Ticket(self.next);
-            self.waiting.push_back((ticket, now.saturating_add(self.wait_max)));
+            self.waiting
+                .push_back((ticket, now.saturating_add(self.wait_max)));
             Asked::Wait(ticket)
         }
     }

@@ -357,17 +357,51 @@ mod tests {
     #[test]
     fn farewells() {
         let table: &[(Side, FaultKind, Option<&str>)] = &[
-            (Side::Client, FaultKind::BadLength { tag: b'Q', len: 3 }, None),
+            (
+                Side::Client,
+                FaultKind::BadLength { tag: b'Q', len: 3 },
+                None,
+            ),
             (Side::Client, FaultKind::Lost { truncated: true }, None),
-            (Side::Client, FaultKind::UnknownMessage { tag: 1 }, Some("08P01")),
+            (
+                Side::Client,
+                FaultKind::UnknownMessage { tag: 1 },
+                Some("08P01"),
+            ),
             (Side::Client, FaultKind::NoUser, Some("28000")),
             (Side::Client, FaultKind::TlsRequired, Some("28000")),
-            (Side::Server, FaultKind::Lost { truncated: false }, Some("08006")),
-            (Side::Server, FaultKind::BadLength { tag: b'C', len: 3 }, Some("08P01")),
-            (Side::Server, FaultKind::Io { phase: "connecting", cause: "refused".into() }, Some("57P03")),
-            (Side::Proxy, FaultKind::Limit { setting: "max_client_conn", limit: 3 }, Some("53300")),
+            (
+                Side::Server,
+                FaultKind::Lost { truncated: false },
+                Some("08006"),
+            ),
+            (
+                Side::Server,
+                FaultKind::BadLength { tag: b'C', len: 3 },
+                Some("08P01"),
+            ),
+            (
+                Side::Server,
+                FaultKind::Io {
+                    phase: "connecting",
+                    cause: "refused".into(),
+                },
+                Some("57P03"),
+            ),
+            (
+                Side::Proxy,
+                FaultKind::Limit {
+                    setting: "max_client_conn",
+                    limit: 3,
+                },
+                Some("53300"),
+            ),
             (Side::Proxy, FaultKind::ShuttingDown, Some("57P01")),
-            (Side::Proxy, FaultKind::UnknownDatabase { name: "x".into() }, Some("3D000")),
+            (
+                Side::Proxy,
+                FaultKind::UnknownDatabase { name: "x".into() },
+                Some("3D000"),
+            ),
         ];
         for (side, kind, expected) in table {
             let got = match Fault::new(*side, kind.clone()).farewell() {

@@ -216,8 +216,14 @@ mod tests {
     #[test]
     fn bytes_behind_ssl_request_stay_for_the_tls_engine() {
         let merged = [SSL, START].concat();
-        assert_eq!(greet(Encryption::Required, &[&merged]), ("tls".into(), START.len()));
-        assert_eq!(greet(Encryption::Off, &[START]), ("clear".into(), START.len()));
+        assert_eq!(
+            greet(Encryption::Required, &[&merged]),
+            ("tls".into(), START.len())
+        );
+        assert_eq!(
+            greet(Encryption::Off, &[START]),
+            ("clear".into(), START.len())
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@
 pub mod arrival;
 pub mod cancel;
 mod client;
-pub mod fault;
 pub mod farewell;
+pub mod fault;
 pub mod greeting;
 pub mod ledger;
 pub mod login;

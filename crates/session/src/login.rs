@@ -106,9 +106,7 @@ impl Dialogue {
     fn message(&mut self, frame: Frame<'_>) -> Result<Option<LoginEvent>, Fault> {
         match (self.phase, frame.tag) {
             (_, b'E') => Err(refused(frame.body)),
-            (Phase::Authenticating, b'R') => {
-                Ok(Some(LoginEvent::Request(Secret::new(frame.body))))
-            }
+            (Phase::Authenticating, b'R') => Ok(Some(LoginEvent::Request(Secret::new(frame.body)))),
             (Phase::Authenticating, b'v') => self.negotiated(frame.body).map(|()| None),
             (Phase::Settling, b'S') => {
                 self.reported.note(frame.body)?;

@@ -89,7 +89,10 @@ impl Lookup {
                 b'1' | b'2' | b'C' | b'N' | b'S' | b'A' => {}
                 tag => {
                     let phase = "the answer to a question of Portcullis's own";
-                    return Err(Fault::new(Side::Server, FaultKind::OutOfPhase { tag, phase }));
+                    return Err(Fault::new(
+                        Side::Server,
+                        FaultKind::OutOfPhase { tag, phase },
+                    ));
                 }
             }
             let total = frame.total;

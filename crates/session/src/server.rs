@@ -28,7 +28,11 @@ pub struct Server {
 
 impl Server {
     /// A connection whose login has just ended with ReadyForQuery.
-    pub fn new(version: ProtocolVersion, key: Option<BackendKeyData>, reported: Reported) -> Server {
+    pub fn new(
+        version: ProtocolVersion,
+        key: Option<BackendKeyData>,
+        reported: Reported,
+    ) -> Server {
         Server {
             ledger: Ledger::new(),
             passing: 0,

@@ -3,8 +3,8 @@
 
 use crate::login::Welcome;
 use buf::{Full, Plain};
-use wire::from_server::{Authentication, BackendKeyData};
 use wire::Message;
+use wire::from_server::{Authentication, BackendKeyData};
 
 /// Appends everything from the last word of the authentication to ReadyForQuery, so that it goes
 /// out as one record.

@@ -9,6 +9,8 @@ use session::relay::{Relayed, to_client, to_server};
 use session::{ClientStream, Reported, Server};
 use wire::ProtocolVersion;
 
+type Verdict = Result<Relayed, FaultKind>;
+
 /// Exchanges that a correct server and client have, with extended and simple protocol, pipelines,
 /// errors, copies of all kinds, and asynchronous messages in between.
 const EXCHANGES: &[&str] = &[
@@ -81,7 +83,7 @@ impl Pair {
     }
 
     fn client_sends(&mut self, bytes: &[u8], got: &mut Vec<u8>) -> Result<Relayed, Fault> {
-        self.from_client.push(bytes).unwrap();
+        self.from_client.push(bytes).expect("room for a piece");
         let relayed = to_server(
             &mut self.stream,
             &mut self.link,
@@ -94,7 +96,7 @@ impl Pair {
     }
 
     fn server_sends(&mut self, bytes: &[u8], got: &mut Vec<u8>) -> Result<Relayed, Fault> {
-        self.from_server.push(bytes).unwrap();
+        self.from_server.push(bytes).expect("room for a piece");
         let relayed = to_client(&mut self.link, &mut self.from_server, &mut self.at_client);
         got.extend_from_slice(self.at_client.bytes());
         self.at_client.clear();
@@ -113,7 +115,7 @@ fn play(script: &str, size: usize, pieces: &[usize]) -> (Pair, [Vec<u8>; 2], [Ve
         sent[side].extend_from_slice(&whole);
         let mut rest = &whole[..];
         while !rest.is_empty() {
-            let count = (*pieces.next().unwrap()).clamp(1, rest.len());
+            let count = (*pieces.next().expect("an endless cycle")).clamp(1, rest.len());
             let (piece, after) = rest.split_at(count);
             let relayed = match side {
                 0 => pair.client_sends(piece, &mut got[0]),
@@ -163,7 +165,7 @@ proptest! {
 }
 
 /// What the relay says to frames of one side alone.
-fn verdict(words: &[&[u8]]) -> Result<Relayed, FaultKind> {
+fn verdict(words: &[&[u8]]) -> Verdict {
     let mut pair = Pair::new();
     let mut got = vec![];
     let mut last = Ok(Relayed::Open);
@@ -183,34 +185,114 @@ fn verdict(words: &[&[u8]]) -> Result<Relayed, FaultKind> {
 fn frames_that_may_not_pass() {
     let query = frame(b'Q', b"x\0");
     let bad_length = |tag, len: u32| [&[tag][..], &len.to_be_bytes()].concat();
-    let table: &[(&[&[u8]], Result<Relayed, FaultKind>)] = &[
-        (&[b"p\0\0\0\x04"], Err(FaultKind::UnknownMessage { tag: b'p' })),
-        (&[b"\0\0\0\0\x04"], Err(FaultKind::UnknownMessage { tag: 0 })),
-        (&[&bad_length(b'Q', 0)], Err(FaultKind::BadLength { tag: b'Q', len: 0 })),
-        (&[&bad_length(b'Q', 3)], Err(FaultKind::BadLength { tag: b'Q', len: 3 })),
-        (&[&bad_length(b'Q', u32::MAX)], Err(FaultKind::BadLength { tag: b'Q', len: u32::MAX })),
-        (&[&bad_length(b'E', 10_001)], Err(FaultKind::BadLength { tag: b'E', len: 10_001 })),
-        (&[&bad_length(b'd', 3)], Err(FaultKind::BadLength { tag: b'd', len: 3 })),
+    let table: &[(&[&[u8]], Verdict)] = &[
+        (
+            &[b"p\0\0\0\x04"],
+            Err(FaultKind::UnknownMessage { tag: b'p' }),
+        ),
+        (
+            &[b"\0\0\0\0\x04"],
+            Err(FaultKind::UnknownMessage { tag: 0 }),
+        ),
+        (
+            &[&bad_length(b'Q', 0)],
+            Err(FaultKind::BadLength { tag: b'Q', len: 0 }),
+        ),
+        (
+            &[&bad_length(b'Q', 3)],
+            Err(FaultKind::BadLength { tag: b'Q', len: 3 }),
+        ),
+        (
+            &[&bad_length(b'Q', u32::MAX)],
+            Err(FaultKind::BadLength {
+                tag: b'Q',
+                len: u32::MAX,
+            }),
+        ),
+        (
+            &[&bad_length(b'E', 10_001)],
+            Err(FaultKind::BadLength {
+                tag: b'E',
+                len: 10_001,
+            }),
+        ),
+        (
+            &[&bad_length(b'd', 3)],
+            Err(FaultKind::BadLength { tag: b'd', len: 3 }),
+        ),
         (&[b"X\0\0\0\x04"], Ok(Relayed::Terminated)),
-        (&[b"", &frame(b'R', &[0; 4])], Err(FaultKind::LoginMessageLater { tag: b'R' })),
-        (&[b"", &frame(b'K', &[0; 8])], Err(FaultKind::LoginMessageLater { tag: b'K' })),
-        (&[b"", b"?\0\0\0\x04"], Err(FaultKind::UnknownMessage { tag: b'?' })),
-        (&[b"", &bad_length(b'C', 30_001)], Err(FaultKind::BadLength { tag: b'C', len: 30_001 })),
-        (&[b"", &bad_length(b'D', u32::MAX)], Err(FaultKind::BadLength { tag: b'D', len: u32::MAX })),
-        (&[b"", &frame(b'E', b"SFATAL\0VFATAL\0C57P01\0Mbye\0\0")], Ok(Relayed::ServerEnding)),
-        (&[b"", &frame(b'E', b"S\xC3\x89\0VPANIC\0\0")], Ok(Relayed::ServerEnding)),
+        (
+            &[b"", &frame(b'R', &[0; 4])],
+            Err(FaultKind::LoginMessageLater { tag: b'R' }),
+        ),
+        (
+            &[b"", &frame(b'K', &[0; 8])],
+            Err(FaultKind::LoginMessageLater { tag: b'K' }),
+        ),
+        (
+            &[b"", b"?\0\0\0\x04"],
+            Err(FaultKind::UnknownMessage { tag: b'?' }),
+        ),
+        (
+            &[b"", &bad_length(b'C', 30_001)],
+            Err(FaultKind::BadLength {
+                tag: b'C',
+                len: 30_001,
+            }),
+        ),
+        (
+            &[b"", &bad_length(b'D', u32::MAX)],
+            Err(FaultKind::BadLength {
+                tag: b'D',
+                len: u32::MAX,
+            }),
+        ),
+        (
+            &[b"", &frame(b'E', b"SFATAL\0VFATAL\0C57P01\0Mbye\0\0")],
+            Ok(Relayed::ServerEnding),
+        ),
+        (
+            &[b"", &frame(b'E', b"S\xC3\x89\0VPANIC\0\0")],
+            Ok(Relayed::ServerEnding),
+        ),
         (&[&query, &frame(b'E', b"")], Ok(Relayed::Open)),
         (&[&query, &frame(b'E', b"Cxxxxx\0\0")], Ok(Relayed::Open)),
-        (&[b"", &frame(b'S', b"\0x\0")], Err(FaultKind::Malformed { tag: b'S', what: "length of the name" })),
-        (&[b"", &frame(b'S', b"a\0x")], Err(FaultKind::Malformed { tag: b'S', what: "two strings" })),
-        (&[&query, &frame(b'Z', b"X")], Err(FaultKind::Malformed { tag: b'Z', what: "transaction status" })),
+        (
+            &[b"", &frame(b'S', b"\0x\0")],
+            Err(FaultKind::Malformed {
+                tag: b'S',
+                what: "length of the name",
+            }),
+        ),
+        (
+            &[b"", &frame(b'S', b"a\0x")],
+            Err(FaultKind::Malformed {
+                tag: b'S',
+                what: "two strings",
+            }),
+        ),
+        (
+            &[&query, &frame(b'Z', b"X")],
+            Err(FaultKind::Malformed {
+                tag: b'Z',
+                what: "transaction status",
+            }),
+        ),
     ];
     for (words, expected) in table {
         assert_eq!(verdict(words), *expected, "{words:?}");
     }
-    for unasked in [&b"D\0\0\0\x06\0\0"[..], b"Z\0\0\0\x05I", b"C\0\0\0\x05\0", b"d\0\0\0\x04"] {
+    for unasked in [
+        &b"D\0\0\0\x06\0\0"[..],
+        b"Z\0\0\0\x05I",
+        b"C\0\0\0\x05\0",
+        b"d\0\0\0\x04",
+    ] {
         let verdict = verdict(&[b"", unasked]);
-        assert!(matches!(verdict, Err(FaultKind::OutOfTurn(_))), "{unasked:?}: {verdict:?}");
+        assert!(
+            matches!(verdict, Err(FaultKind::OutOfTurn(_))),
+            "{unasked:?}: {verdict:?}"
+        );
     }
 }
 
@@ -219,14 +301,17 @@ fn a_big_body_passes_in_pieces_through_a_small_buffer() {
     const BODY: usize = 10 << 20;
     let mut pair = Pair::new();
     let (mut to_server, mut to_client) = (vec![], vec![]);
-    pair.client_sends(&frame(b'Q', b"x\0"), &mut to_server).unwrap();
-    pair.server_sends(&frame(b'T', b"\0\0"), &mut to_client).unwrap();
+    pair.client_sends(&frame(b'Q', b"x\0"), &mut to_server)
+        .unwrap();
+    pair.server_sends(&frame(b'T', b"\0\0"), &mut to_client)
+        .unwrap();
     let row = [&[b'D'][..], &(BODY as u32 + 4).to_be_bytes()].concat();
     pair.server_sends(&row, &mut to_client).unwrap();
     let mut passed = 0;
     while passed < BODY {
         to_client.clear();
-        pair.server_sends(&[7; 4096][..4096.min(BODY - passed)], &mut to_client).unwrap();
+        pair.server_sends(&[7; 4096][..4096.min(BODY - passed)], &mut to_client)
+            .unwrap();
         passed += to_client.len();
         assert_eq!(pair.link.between_frames(), passed == BODY);
     }

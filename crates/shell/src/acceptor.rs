@@ -114,12 +114,11 @@ fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListen
 
 /// The socket's mode is right before anybody can connect: the file is created under a umask that
 /// gives nobody else access, then gets its mode, and only then listens.
-fn bind_unix(
-    path: &Path,
-    mode: u32,
-    backlog: i32,
-) -> io::Result<std::os::unix::net::UnixListener> {
-    if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
+fn bind_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<std::os::unix::net::UnixListener> {
+    if path
+        .symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket())
+    {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
@@ -172,13 +171,7 @@ pub async fn accept(
     }
 }
 
-fn place(
-    socket: Bare,
-    peer: String,
-    listener: usize,
-    context: &Context,
-    workers: &[Worker],
-) {
+fn place(socket: Bare, peer: String, listener: usize, context: &Context, workers: &[Worker]) {
     let max = context.setup.limits.max_client_conn;
     let before = context.clients.fetch_add(1, Ordering::Relaxed);
     let admission = match before {

@@ -93,7 +93,9 @@ async fn ask(
     let mut found = auth::auth_query::Lookup::new(user);
     for row in &rows {
         let columns: Vec<_> = row.iter().map(|v| v.as_ref().map(|v| v.expose())).collect();
-        found = found.on_row(&columns).map_err(|fault| unavailable(&fault))?;
+        found = found
+            .on_row(&columns)
+            .map_err(|fault| unavailable(&fault))?;
     }
     Ok(found.finish())
 }

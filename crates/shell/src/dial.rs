@@ -132,7 +132,8 @@ async fn ask_for_tls(mut socket: Socket) -> Result<Asked, Fault> {
     };
     let mut raw = Cipher::with_capacity(16);
     let request = Preamble::SslRequest.bytes();
-    raw.push(request).map_err(|full| io("writing", std::io::Error::other(full)))?;
+    raw.push(request)
+        .map_err(|full| io("writing", std::io::Error::other(full)))?;
     poll_fn(|cx| socket.poll_write(cx, &mut raw))
         .await
         .map_err(|error| io("writing", error))?;
@@ -140,7 +141,10 @@ async fn ask_for_tls(mut socket: Socket) -> Result<Asked, Fault> {
         .await
         .map_err(|error| io("reading", error))?;
     match (count, raw.bytes()) {
-        (0, _) => Err(Fault::new(Side::Server, FaultKind::Lost { truncated: false })),
+        (0, _) => Err(Fault::new(
+            Side::Server,
+            FaultKind::Lost { truncated: false },
+        )),
         (1, b"S") => Ok(Asked::Granted(socket)),
         (1, b"N") => Ok(Asked::Refused(socket)),
         (_, [b'S' | b'N', ..]) => Err(Fault::new(

@@ -50,7 +50,13 @@ macro_rules! lend {
 }
 
 lend!(borrow_plain, give_back_plain, Plain, PLAIN, PLAIN_BYTES);
-lend!(borrow_cipher, give_back_cipher, Cipher, CIPHER, CIPHER_BYTES);
+lend!(
+    borrow_cipher,
+    give_back_cipher,
+    Cipher,
+    CIPHER,
+    CIPHER_BYTES
+);
 
 #[cfg(test)]
 mod tests {

@@ -12,11 +12,15 @@ use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
-use crate::setup::{ClientCertificates, Database, DirectTls, Listener, ListenerTls, Login, PlaintextCancel};
+use crate::setup::{
+    ClientCertificates, Database, DirectTls, Listener, ListenerTls, Login, PlaintextCancel,
+};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
 use crate::{chance, leg, lend};
-use auth::{Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser};
+use auth::{
+    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser,
+};
 use buf::Cipher;
 use session::arrival::{self, Arrived, Newcomer, Reached};
 use session::fault::{Fault, FaultKind, Side};
@@ -107,9 +111,14 @@ impl<'a> Life<'a> {
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
         }
-        let client_leg = leg::facts(port, self.listener.client_certificates != ClientCertificates::NotAsked);
+        let client_leg = leg::facts(
+            port,
+            self.listener.client_certificates != ClientCertificates::NotAsked,
+        );
         let entered = self.admit(port, &newcomer, &client_leg).await?;
-        self.link(port, &newcomer, entered, client_leg).await.map(Some)
+        self.link(port, &newcomer, entered, client_leg)
+            .await
+            .map(Some)
     }
 
     /// The bytes before TLS, and the handshake; `None` for a cancel request.
@@ -250,7 +259,10 @@ impl<'a> Life<'a> {
     ) -> Result<Linked<'a>, Fault> {
         let Some((pool, database)) = self.context.database(&newcomer.database) else {
             let name = newcomer.database.clone();
-            return Err(Fault::new(Side::Client, FaultKind::UnknownDatabase { name }));
+            return Err(Fault::new(
+                Side::Client,
+                FaultKind::UnknownDatabase { name },
+            ));
         };
         let lease = self.context.exchange.lease(pool).await?;
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
@@ -287,7 +299,12 @@ impl<'a> Life<'a> {
         let key = issued.as_ref().map(|issued| issued.key().clone());
         // The welcome lies in a lent buffer of the same size as the output; what the server sent
         // must leave room for our own messages around it.
-        full(welcome::put(last.as_deref(), &dialled.welcome, key.as_ref(), port.room()))?;
+        full(welcome::put(
+            last.as_deref(),
+            &dialled.welcome,
+            key.as_ref(),
+            port.room(),
+        ))?;
         dialled.welcome.0.clear();
         lend::give_back_plain(&mut dialled.welcome.0);
         port.hibernate();
@@ -346,7 +363,11 @@ impl<'a> Life<'a> {
             return Ok(None);
         };
         let secret: [u8; 32] = chance::bytes()?;
-        let len = if version >= ProtocolVersion::V3_2 { 32 } else { 4 };
+        let len = if version >= ProtocolVersion::V3_2 {
+            32
+        } else {
+            4
+        };
         let issued = CancelKey::new(&secret[..len]).map(|key| BackendKeyData {
             pid: server.pid,
             key,

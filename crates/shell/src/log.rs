@@ -78,7 +78,8 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
         Ending::ServerEnded => "server ended the session".to_owned(),
         Ending::Fault(fault) => fault.to_string(),
     };
-    let fault = matches!(ending, Ending::Fault(Fault { kind, .. }) if *kind != FaultKind::ShuttingDown);
+    let fault =
+        matches!(ending, Ending::Fault(Fault { kind, .. }) if *kind != FaultKind::ShuttingDown);
     macro_rules! line {
         ($level:ident) => {
             $level!(

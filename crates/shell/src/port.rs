@@ -109,9 +109,11 @@ impl Port {
         }
         lend::borrow_plain(&mut self.plain_in);
         lend::borrow_cipher(&mut self.cipher_out);
-        let received =
-            self.engine
-                .receive(&mut self.cipher_in, &mut self.plain_in, &mut self.cipher_out);
+        let received = self.engine.receive(
+            &mut self.cipher_in,
+            &mut self.plain_in,
+            &mut self.cipher_out,
+        );
         lend::give_back_cipher(&mut self.cipher_in);
         lend::give_back_cipher(&mut self.cipher_out);
         self.input = match received {

@@ -164,7 +164,11 @@ async fn give_memory_back(workers: Arc<Vec<Worker>>) {
     loop {
         tick.tick().await;
         let counts = || workers.iter().map(|worker| &worker.control.freed);
-        if counts().map(|freed| freed.load(Ordering::Relaxed)).sum::<usize>() >= WORTH_IT {
+        if counts()
+            .map(|freed| freed.load(Ordering::Relaxed))
+            .sum::<usize>()
+            >= WORTH_IT
+        {
             counts().for_each(|freed| freed.store(0, Ordering::Relaxed));
             tls::give_memory_back();
         }

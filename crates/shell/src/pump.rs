@@ -202,10 +202,7 @@ impl Pump {
             || !may_receive(&self.client)
             || self.upstream == Upstream::Terminated;
         loop {
-            match self
-                .watch
-                .poll(cx, unread, &self.client.socket, &self.link)
-            {
+            match self.watch.poll(cx, unread, &self.client.socket, &self.link) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),
                 Watched::Rest => {

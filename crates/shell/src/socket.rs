@@ -75,7 +75,10 @@ impl Socket {
     /// socket that isn't being read because the other side is slow.
     pub fn hung_up(&self) -> bool {
         let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
-        let mut fds = [PollFd::new(self.as_fd(), PollFlags::from_bits_retain(POLLRDHUP))];
+        let mut fds = [PollFd::new(
+            self.as_fd(),
+            PollFlags::from_bits_retain(POLLRDHUP),
+        )];
         match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
             // `nix` has no name for POLLRDHUP and gives `None` when it is set.
             Ok(_) => fds[0].revents().is_none_or(|seen| seen.intersects(gone)),

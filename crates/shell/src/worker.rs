@@ -58,7 +58,9 @@ impl Worker {
 
     /// Takes no more sockets; ends when the sessions have. Blocks.
     pub fn join(self) {
-        let Worker { mailbox, thread, .. } = self;
+        let Worker {
+            mailbox, thread, ..
+        } = self;
         drop(mailbox);
         if let Some(thread) = thread {
             let _ = thread.join();

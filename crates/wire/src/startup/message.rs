@@ -195,6 +195,13 @@ fn boolean(value: &[u8]) -> Option<bool> {
 }
 
 /// Values can hold anything, even a password in `options`.
+impl Drop for StartupMessage {
+    fn drop(&mut self) {
+        buf::wipe(&mut self.pairs);
+    }
+}
+
+/// For the same reason.
 impl fmt::Debug for StartupMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
