@@ -29,6 +29,8 @@ pub struct Dialogue {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Nothing has come: a version may be negotiated, once.
+    Opening,
     /// Until AuthenticationOk.
     Authenticating,
     /// Until ReadyForQuery.
@@ -53,7 +55,7 @@ impl Dialogue {
     /// `welcome`, whose capacity bounds it.
     pub fn new(sent: StartupMessage, welcome: Plain) -> Dialogue {
         Dialogue {
-            phase: Phase::Authenticating,
+            phase: Phase::Opening,
             version: sent.version(),
             sent,
             reported: Reported::default(),
@@ -73,7 +75,9 @@ impl Dialogue {
         loop {
             let phase = self.phase;
             let limit = |tag| match phase {
-                Phase::Authenticating => from_server::limit_before_auth(tag).unwrap_or(0),
+                Phase::Opening | Phase::Authenticating => {
+                    from_server::limit_before_auth(tag).unwrap_or(0)
+                }
                 Phase::Settling => from_server::limit(tag).unwrap_or(0).min(from_server::SHORT),
             };
             let frame = match whole(input.bytes(), limit) {
@@ -106,8 +110,11 @@ impl Dialogue {
     fn message(&mut self, frame: Frame<'_>) -> Result<Option<LoginEvent>, Fault> {
         match (self.phase, frame.tag) {
             (_, b'E') => Err(refused(frame.body)),
-            (Phase::Authenticating, b'R') => Ok(Some(LoginEvent::Request(Secret::new(frame.body)))),
-            (Phase::Authenticating, b'v') => self.negotiated(frame.body).map(|()| None),
+            (Phase::Opening | Phase::Authenticating, b'R') => {
+                self.phase = Phase::Authenticating;
+                Ok(Some(LoginEvent::Request(Secret::new(frame.body))))
+            }
+            (Phase::Opening, b'v') => self.negotiated(frame.body).map(|()| None),
             (Phase::Settling, b'S') => {
                 self.reported.note(frame.body)?;
                 self.keep(&frame).map(|()| None)
@@ -139,6 +146,7 @@ impl Dialogue {
             .map_err(|_| malformed(b'v', "version and options"))?;
         self.version = accept_answer(&answer, &self.sent, ProtocolVersion::V3_0)
             .map_err(|_| malformed(b'v', "a version that was not asked for"))?;
+        self.phase = Phase::Authenticating;
         Ok(())
     }
 
@@ -185,7 +193,7 @@ fn out_of_phase(tag: u8, phase: Phase) -> Fault {
         FaultKind::OutOfPhase {
             tag,
             phase: match phase {
-                Phase::Authenticating => "the server's authentication",
+                Phase::Opening | Phase::Authenticating => "the server's authentication",
                 Phase::Settling => "the server's start",
             },
         },
