@@ -8,7 +8,8 @@ use crate::logging;
 use crate::material::{Material, now_unix_s};
 use crate::process;
 use crate::setup::{Circumstances, setup};
-use config::Config;
+use buf::Secret;
+use config::{Config, ListenTls};
 use shell::Proxy;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,17 +41,34 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
 
 /// The proxy of a configuration whose files were read.
 pub(crate) fn start(config: &Config, material: Material) -> Result<Proxy, Vec<Fault>> {
-    let mut mock = [0; 32];
-    openssl::rand::rand_bytes(&mut mock)
-        .map_err(|error| vec![Fault::System(std::io::Error::other(error))])?;
     let circumstances = Circumstances {
         max_client_conn: process::clients_max(config),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        mock,
+        mock: mock_secret(config).map_err(|error| vec![Fault::System(error)])?,
     };
     let setup =
         setup(config, material, &circumstances).map_err(|fault| vec![Fault::ServerName(fault)])?;
     Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])
+}
+
+/// The secret of the salts that unknown users are shown. It comes from the private key, so that a
+/// restart doesn't change them: a salt that changes tells that there is no such user.
+fn mock_secret(config: &Config) -> std::io::Result<[u8; 32]> {
+    const DOMAIN: &[u8] = b"portcullis: salts of unknown users";
+    let mut secret = [0; 32];
+    match &config.listen.tls {
+        ListenTls::On(tls) => {
+            let key = Secret::from_vec(std::fs::read(&tls.identity.private_key)?);
+            let mut hash = openssl::sha::Sha256::new();
+            hash.update(DOMAIN);
+            hash.update(key.expose());
+            secret = hash.finish();
+        }
+        ListenTls::Disabled => {
+            openssl::rand::rand_bytes(&mut secret).map_err(std::io::Error::other)?;
+        }
+    }
+    Ok(secret)
 }
 
 struct Signals {
