@@ -34,13 +34,13 @@ macro_rules! lend {
             }
         }
 
-        /// Takes the buffer of `slot` back if it is empty.
+        /// Takes the buffer of `slot` back if it is empty; one of another size is dropped.
         #[inline]
         pub fn $give_back(slot: &mut $kind) {
             if slot.capacity() > 0 && slot.is_empty() {
                 let buffer = std::mem::replace(slot, $kind::none());
                 $pool.with_borrow_mut(|kept| {
-                    if kept.len() < KEPT_MAX {
+                    if kept.len() < KEPT_MAX && buffer.capacity() == $bytes {
                         kept.push(buffer);
                     }
                 });
@@ -61,6 +61,14 @@ lend!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_of_another_size_is_never_lent_out() {
+        give_back_cipher(&mut Cipher::with_capacity(16));
+        let mut slot = Cipher::none();
+        borrow_cipher(&mut slot);
+        assert_eq!(slot.capacity(), CIPHER_BYTES);
+    }
 
     #[test]
     fn only_empty_buffers_go_back() {

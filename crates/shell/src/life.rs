@@ -33,6 +33,12 @@ use wire::from_server::BackendKeyData;
 use wire::startup::CancelRequest;
 use wire::{CancelKey, ProtocolVersion};
 
+/// Bytes kept of a client that has to ask for TLS first: room for a cancel request and more.
+const GREETING_BYTES: usize = 512;
+
+/// Bytes kept of a client that may start without TLS: the longest startup packet.
+const STARTUP_BYTES: usize = wire::startup::PACKET_MAX as usize + 4;
+
 /// Serves one client from accept to close.
 pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incoming, number: u64) {
     let listener = &context.setup.listeners[incoming.listener];
@@ -129,13 +135,19 @@ impl<'a> Life<'a> {
             ListenerTls::UnencryptedByConfiguration => (Encryption::Off, None),
         };
         let mut greeting = Greeting::new(encryption);
-        let mut raw = Cipher::none();
-        lend::borrow_cipher(&mut raw);
+        // Whoever has said nothing yet costs a few bytes, not a worker's buffer.
+        let mut raw = Cipher::with_capacity(match encryption {
+            Encryption::Required => GREETING_BYTES,
+            Encryption::Optional | Encryption::Off => STARTUP_BYTES,
+        });
         let direct = loop {
             match greeting.step(&mut raw) {
+                // A startup packet, and not even a short one.
+                Ok(Greeted::More) if raw.room() == 0 => {
+                    return self.no_tls(socket, raw).await;
+                }
                 Ok(Greeted::More) => {
-                    lend::borrow_cipher(&mut raw);
-                    let count = poll_fn(|cx| socket.poll_read(cx, &mut raw, 16 * 1024)).await;
+                    let count = poll_fn(|cx| socket.poll_read(cx, &mut raw, usize::MAX)).await;
                     match count {
                         Ok(0) => {
                             let kind = FaultKind::Lost { truncated: false };
@@ -159,15 +171,10 @@ impl<'a> Life<'a> {
                     self.plaintext_cancel(&socket, &request).await;
                     return Ok(None);
                 }
-                Err(fault) => {
-                    if fault.kind == FaultKind::TlsRequired {
-                        say(&mut socket, Preamble::TlsRequired).await?;
-                        let engine = Engine::unencrypted_by_configuration();
-                        let port = Port::new(Side::Client, socket, engine, raw);
-                        self.part(port).await;
-                    }
-                    return Err(fault);
+                Err(fault) if fault.kind == FaultKind::TlsRequired => {
+                    return self.no_tls(socket, raw).await;
                 }
+                Err(fault) => return Err(fault),
             }
         };
         let (Some(reached), Some(tls)) = (direct, tls) else {
@@ -185,6 +192,15 @@ impl<'a> Life<'a> {
             return Err(Fault::new(Side::Client, FaultKind::AlpnMissing));
         }
         Ok(Some((port, reached)))
+    }
+
+    /// Says in one of the few constants that leave unencrypted that TLS is due, and closes.
+    async fn no_tls<T>(&self, mut socket: Socket, raw: Cipher) -> Result<T, Fault> {
+        say(&mut socket, Preamble::TlsRequired).await?;
+        let engine = Engine::unencrypted_by_configuration();
+        self.part(Port::new(Side::Client, socket, engine, raw))
+            .await;
+        Err(Fault::new(Side::Client, FaultKind::TlsRequired))
     }
 
     /// Lets the client prove who it is.
