@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test check format lint docs deny build-tests
+.PHONY: help demo bench test check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -13,6 +13,11 @@ demo: ## build, then show one verified session through a throw-away PostgreSQL (
 	@scripts/install build
 	cargo build --release --package portcullis
 	$(TARGET)/release/portcullis demo $(DEMO_ARGS)
+
+bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, --help for more)
+	@scripts/install bench
+	cargo build --release --package portcullis --package bench
+	$(TARGET)/release/bench $(BENCH_ARGS)
 
 test: build-tests ## run every test
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) cargo test --workspace --no-fail-fast

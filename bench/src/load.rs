@@ -150,7 +150,7 @@ impl Idle {
     #[track_caller]
     pub fn start(scene: &Scene, contender: &Contender, clients: u32) -> Self {
         let script = scene.directory().join("idle.sql");
-        fs::write(&script, "SELECT 'idle';\n\\sleep 3600 s\n").expect("a script for pgbench");
+        fs::write(&script, "SELECT 'idle';\n\\sleep 1800 s\n").expect("a script for pgbench");
         let mut command = client(contender, "pgbench");
         command.args([
             "--no-vacuum",
@@ -160,12 +160,14 @@ impl Idle {
         ]);
         command.arg("--file").arg(&script);
         command.arg(format!("--client={clients}"));
-        let idle = Self(spawn(command));
+        let mut idle = Self(spawn(command));
         let wanted = clients.to_string();
         let limit = Duration::from_secs(300);
         wait::until("all clients' first transaction", limit, || {
             let count = "SELECT count(*) FROM pg_stat_activity \
                 WHERE query LIKE 'SELECT ''idle''%' AND state = 'idle'";
+            let ended = idle.0.try_wait().expect("pgbench's state");
+            assert!(ended.is_none(), "pgbench ended: {ended:?}");
             let rows = scene.cluster.sql(count);
             rows[0][0].as_deref() == Some(wanted.as_str())
         });

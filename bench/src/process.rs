@@ -44,7 +44,7 @@ impl Usage {
     /// Share of CPU time in the kernel, 0 to 1; `None` if too little was used to tell.
     pub fn system_share(&self) -> Option<f64> {
         let all = self.user_ticks + self.system_ticks;
-        (all >= 20).then(|| self.system_ticks as f64 / all as f64)
+        (all >= 10).then(|| self.system_ticks as f64 / all as f64)
     }
 }
 

@@ -117,6 +117,7 @@ fn cell(samples: &[f64]) -> String {
     match samples.len() {
         0 => "-".to_owned(),
         1 => middle,
+        _ if middle == "-" => middle,
         _ => format!("{middle} ({}-{})", number(low), number(high)),
     }
 }
