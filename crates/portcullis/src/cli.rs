@@ -24,6 +24,15 @@ struct Line {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show one session, encrypted and verified on both legs, through a throw-away PostgreSQL.
+    ///
+    /// Finds PostgreSQL's programs, makes a cluster, an authority and certificates in a temporary
+    /// directory, starts the proxy before it (clients must use TLS; the server must prove its name;
+    /// both logins are bound to their TLS channel), holds one session, and shows each leg as the
+    /// client's handshake and the server's pg_stat_ssl report it. Then it prints a psql line to
+    /// paste, and stays until Ctrl-C. Nothing outside that directory is touched, and it is removed
+    /// at the end.
+    Demo(DemoOptions),
     /// Serve: clients speak TLS to Portcullis, and Portcullis speaks TLS to PostgreSQL.
     ///
     /// Log lines go to standard error. SIGTERM or SIGINT (Ctrl-C) drains: no new clients, and each
@@ -45,6 +54,17 @@ pub(crate) enum Command {
     ///
     /// Without a name this prints the reference of all settings, in Markdown.
     Settings(SettingsOptions),
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// End after the session: 0 if both legs are what they claim to be, 1 with the reason if not.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Port of 127.0.0.1 for the proxy; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
 }
 
 /// Options of `run`.

@@ -112,6 +112,9 @@ pub(crate) enum Fault {
     /// A host name that can't be one.
     #[error("database.host: {0}")]
     ServerName(tls::BadServerName),
+    /// The demonstration.
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoFault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),

@@ -4,16 +4,22 @@
 
 mod check;
 mod cli;
+mod demo;
+mod draft;
 mod fault;
 mod init;
+mod interrupt;
+mod leg;
 mod load;
 mod logging;
 mod material;
+mod mint;
 mod output;
 mod process;
 mod run;
 mod settings;
 mod setup;
+mod witness;
 
 use cli::Command;
 use fault::Fault;
@@ -21,6 +27,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let done = match cli::parse() {
+        Command::Demo(options) => demo::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),

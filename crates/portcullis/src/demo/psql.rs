@@ -1,0 +1,72 @@
+//! Owns the real `psql`: the line that people paste, and the same connection made once by the demo.
+
+use super::cluster::{DATABASE, ROLE};
+use super::place::Place;
+use super::scene::{HOST, Scene};
+use super::{DemoFault, child};
+use crate::interrupt::Interrupt;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The connection, verified in full, as libpq takes it (manual, "Connection Strings").
+fn conninfo(scene: &Scene) -> String {
+    format!(
+        "host={HOST} port={} dbname={DATABASE} user={ROLE} sslmode=verify-full sslrootcert={} \
+         channel_binding=require passfile={}",
+        scene.address.port(),
+        quoted(&scene.authority.display().to_string()),
+        quoted(&scene.passfile.display().to_string()),
+    )
+}
+
+/// A value of a connection string: quoted where it must be.
+fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    match value.bytes().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
+    }
+}
+
+/// The line to paste.
+pub(crate) fn line(scene: &Scene) -> String {
+    format!("psql \"{}\"", conninfo(scene))
+}
+
+/// Connects with psql, and gives its version and what it says about the connection.
+pub(crate) fn run(
+    program: &Path,
+    scene: &Scene,
+    place: &Place,
+    interrupt: &Interrupt,
+) -> Result<String, DemoFault> {
+    let mut command = Command::new(program);
+    command
+        .args(["--no-psqlrc", "--no-password", "--set", "ON_ERROR_STOP=1", "--tuples-only"])
+        .args(["--command", "\\conninfo"])
+        .args(["--command", "SELECT 'psql ' || 'has a row'"])
+        .arg(conninfo(scene))
+        .process_group(0);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
+    }
+    let log = place.proxy().join("psql.log");
+    child::finish("psql", command, &log, LIMIT, interrupt)?;
+    let said = std::fs::read_to_string(&log).map_err(DemoFault::file("read", &log))?;
+    if !said.contains("psql has a row") {
+        let said = child::said(&log);
+        return Err(DemoFault::Failed {
+            program: "psql",
+            said,
+        });
+    }
+    // Up to version 17 this is one line; later ones print a table.
+    let about = said.lines().find(|line| line.starts_with("SSL connection"));
+    Ok(about.map_or_else(|| "connected and got a row".to_owned(), str::to_owned))
+}
