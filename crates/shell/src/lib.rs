@@ -16,6 +16,7 @@ mod credentials;
 mod derive;
 pub mod dial;
 mod exchange;
+mod greet;
 pub mod leg;
 mod lend;
 mod life;

@@ -12,32 +12,21 @@ use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
-use crate::setup::{
-    ClientCertificates, Database, DirectTls, Listener, ListenerTls, Login, PlaintextCancel,
-};
+use crate::setup::{ClientCertificates, Database, Listener, Login};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
 use crate::{chance, leg, lend};
 use auth::{
     Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser,
 };
-use buf::Cipher;
-use session::arrival::{self, Arrived, Newcomer, Reached};
+use session::arrival::{self, Arrived, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
-use session::greeting::{Encryption, Greeted, Greeting, Preamble};
 use session::{ClientStream, farewell, welcome};
 use std::future::poll_fn;
 use std::sync::Arc;
-use tls::Engine;
 use wire::from_server::BackendKeyData;
 use wire::startup::CancelRequest;
 use wire::{CancelKey, ProtocolVersion};
-
-/// Bytes kept of a client that has to ask for TLS first: room for a cancel request and more.
-const GREETING_BYTES: usize = 512;
-
-/// Bytes kept of a client that may start without TLS: the longest startup packet.
-const STARTUP_BYTES: usize = wire::startup::PACKET_MAX as usize + 4;
 
 /// Serves one client from accept to close.
 pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incoming, number: u64) {
@@ -50,22 +39,22 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
         peer: &peer,
     };
     let limit = context.setup.timeouts.client_login;
-    let mut client = None;
+    let mut progress = Progress::default();
     // The login's state is large and short-lived: a session keeps none of it.
-    let login = Box::pin(life.login(incoming.socket, admission, &mut client));
+    let login = Box::pin(life.login(incoming.socket, admission, &mut progress));
     let login = tokio::time::timeout(limit, login);
     let linked = match login.await {
         Ok(Ok(linked)) => linked,
-        Ok(Err(fault)) => return life.refuse(client, fault).await,
+        Ok(Err(fault)) => return life.refuse(progress, fault).await,
         Err(_) => {
             let kind = FaultKind::Timeout {
                 setting: "client_login_timeout",
                 phase: "logging in",
             };
-            return life.refuse(client, Fault::new(Side::Client, kind)).await;
+            return life.refuse(progress, Fault::new(Side::Client, kind)).await;
         }
     };
-    let Some(client) = client else { return };
+    let Some(client) = progress.port else { return };
     let Some(linked) = linked else {
         return life.part(client).await;
     };
@@ -73,10 +62,19 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
 }
 
 /// What stays the same while a client lives.
-struct Life<'a> {
-    context: &'a Context,
-    listener: &'a Listener,
-    peer: &'a str,
+pub(crate) struct Life<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) listener: &'a Listener,
+    /// The client's address, for the log.
+    pub(crate) peer: &'a str,
+}
+
+/// What is known of a client that is on its way in, so that a fault can be told and logged.
+#[derive(Default)]
+struct Progress {
+    port: Option<Port>,
+    /// Claimed role and wanted database.
+    claim: Option<(String, String)>,
 }
 
 /// A client that is in, and the server it got.
@@ -90,17 +88,17 @@ struct Linked<'a> {
 
 impl<'a> Life<'a> {
     /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
-    /// left in `slot` as soon as there is one, so that a fault can be told to the client.
+    /// left in `progress` as soon as there is one.
     async fn login(
         &self,
         socket: Socket,
         admission: Admission,
-        slot: &mut Option<Port>,
+        progress: &mut Progress,
     ) -> Result<Option<Linked<'a>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket).await? else {
             return Ok(None);
         };
-        let port = slot.insert(port);
+        let port = progress.port.insert(port);
         let arrived = converse(port, |input, output| {
             arrival::first_packet(&mut reached, input, output)
         })
@@ -112,6 +110,7 @@ impl<'a> Life<'a> {
                 return Ok(None);
             }
         };
+        progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
         if admission == Admission::OverLimit {
             let limit = self.context.setup.limits.max_client_conn as u64;
             let setting = "max_client_conn";
@@ -125,82 +124,6 @@ impl<'a> Life<'a> {
         self.link(port, &newcomer, entered, client_leg)
             .await
             .map(Some)
-    }
-
-    /// The bytes before TLS, and the handshake; `None` for a cancel request.
-    async fn greet(&self, mut socket: Socket) -> Result<Option<(Port, Reached)>, Fault> {
-        let (encryption, tls) = match &self.listener.tls {
-            ListenerTls::Required(tls) => (Encryption::Required, Some(tls)),
-            ListenerTls::Optional(tls) => (Encryption::Optional, Some(tls)),
-            ListenerTls::UnencryptedByConfiguration => (Encryption::Off, None),
-        };
-        let mut greeting = Greeting::new(encryption);
-        // Whoever has said nothing yet costs a few bytes, not a worker's buffer.
-        let mut raw = Cipher::with_capacity(match encryption {
-            Encryption::Required => GREETING_BYTES,
-            Encryption::Optional | Encryption::Off => STARTUP_BYTES,
-        });
-        let direct = loop {
-            match greeting.step(&mut raw) {
-                // A startup packet, and not even a short one.
-                Ok(Greeted::More) if raw.room() == 0 => {
-                    return self.no_tls(socket, raw).await;
-                }
-                Ok(Greeted::More) => {
-                    let count = poll_fn(|cx| socket.poll_read(cx, &mut raw, usize::MAX)).await;
-                    match count {
-                        Ok(0) => {
-                            let kind = FaultKind::Lost { truncated: false };
-                            return Err(Fault::new(Side::Client, kind));
-                        }
-                        Ok(_) => {}
-                        Err(error) => return Err(client_io("reading", &error)),
-                    }
-                }
-                Ok(Greeted::Answer(preamble)) => say(&mut socket, preamble).await?,
-                Ok(Greeted::Tls) => {
-                    say(&mut socket, Preamble::Willing).await?;
-                    break Some(Reached::Asked);
-                }
-                Ok(Greeted::DirectTls) if self.listener.direct_tls == DirectTls::Refused => {
-                    return Err(Fault::new(Side::Client, FaultKind::TlsRequired));
-                }
-                Ok(Greeted::DirectTls) => break Some(Reached::DirectTls),
-                Ok(Greeted::Clear) => break None,
-                Ok(Greeted::Cancel(request)) => {
-                    self.plaintext_cancel(&socket, &request).await;
-                    return Ok(None);
-                }
-                Err(fault) if fault.kind == FaultKind::TlsRequired => {
-                    return self.no_tls(socket, raw).await;
-                }
-                Err(fault) => return Err(fault),
-            }
-        };
-        let (Some(reached), Some(tls)) = (direct, tls) else {
-            let engine = Engine::unencrypted_by_configuration();
-            let port = Port::new(Side::Client, socket, engine, raw);
-            return Ok(Some((port, Reached::Asked)));
-        };
-        let engine = Engine::accept(tls).map_err(|fault| {
-            let cause = fault.to_string();
-            Fault::new(Side::Client, FaultKind::Tls { cause })
-        })?;
-        let mut port = Port::new(Side::Client, socket, engine, raw);
-        port.handshake().await?;
-        if reached == Reached::DirectTls && port.engine().alpn() != Some(b"postgresql") {
-            return Err(Fault::new(Side::Client, FaultKind::AlpnMissing));
-        }
-        Ok(Some((port, reached)))
-    }
-
-    /// Says in one of the few constants that leave unencrypted that TLS is due, and closes.
-    async fn no_tls<T>(&self, mut socket: Socket, raw: Cipher) -> Result<T, Fault> {
-        say(&mut socket, Preamble::TlsRequired).await?;
-        let engine = Engine::unencrypted_by_configuration();
-        self.part(Port::new(Side::Client, socket, engine, raw))
-            .await;
-        Err(Fault::new(Side::Client, FaultKind::TlsRequired))
     }
 
     /// Lets the client prove who it is.
@@ -392,18 +315,7 @@ impl<'a> Life<'a> {
         Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 
-    /// A cancel request outside TLS.
-    async fn plaintext_cancel(&self, socket: &Socket, request: &CancelRequest) {
-        let permitted = socket.is_unix()
-            || matches!(self.listener.tls, ListenerTls::UnencryptedByConfiguration)
-            || self.listener.plaintext_cancel == PlaintextCancel::Accept;
-        match permitted {
-            true => self.cancel(request).await,
-            false => log::plaintext_cancel_refused(self.peer),
-        }
-    }
-
-    async fn cancel(&self, request: &CancelRequest) {
+    pub(crate) async fn cancel(&self, request: &CancelRequest) {
         let setup = &self.context.setup;
         let cancels = &self.context.cancels;
         let carried = cancels.carry_out(request, self.peer, setup.timeouts.cancel);
@@ -466,15 +378,15 @@ impl<'a> Life<'a> {
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
-    async fn refuse(&self, client: Option<Port>, fault: Fault) {
-        log::refused(self.peer, &fault);
-        if let Some(mut port) = client {
+    async fn refuse(&self, progress: Progress, fault: Fault) {
+        log::refused(self.peer, progress.claim.as_ref(), &fault);
+        if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
             self.part(port).await;
         }
     }
 
-    async fn part(&self, port: Port) {
+    pub(crate) async fn part(&self, port: Port) {
         let _ = tokio::time::timeout(self.context.setup.timeouts.close, port.close()).await;
     }
 }
@@ -485,19 +397,6 @@ enum Entered {
     Proved(Proved),
     /// The server is to say.
     Claims(Claim),
-}
-
-async fn say(socket: &mut Socket, preamble: Preamble) -> Result<(), Fault> {
-    let mut raw = Cipher::with_capacity(128);
-    let pushed = raw.push(preamble.bytes());
-    debug_assert!(pushed.is_ok());
-    let written = poll_fn(|cx| socket.poll_write(cx, &mut raw)).await;
-    written.map_err(|error| client_io("writing", &error))
-}
-
-fn client_io(phase: &'static str, error: &std::io::Error) -> Fault {
-    let cause = error.to_string();
-    Fault::new(Side::Client, FaultKind::Io { phase, cause })
 }
 
 fn refused(refusal: &auth::Refusal) -> Fault {

@@ -105,12 +105,19 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
 }
 
 /// A client that didn't get in.
-pub fn refused(client: &str, fault: &Fault) {
+pub fn refused(client: &str, claim: Option<&(String, String)>, fault: &Fault) {
     // Port scans and health checks that connect and leave are no news.
     if fault.side == Side::Client && matches!(fault.kind, FaultKind::Lost { truncated: false }) {
         tracing::debug!(target: "portcullis::session", client, reason = %fault, "client left");
-    } else {
-        warn!(target: "portcullis::session", client, reason = %fault, "client refused");
+        return;
+    }
+    let reason = fault.to_string();
+    match claim {
+        Some((user, database)) => warn!(
+            target: "portcullis::session",
+            client, user, database, reason, "client refused"
+        ),
+        None => warn!(target: "portcullis::session", client, reason, "client refused"),
     }
 }
 
