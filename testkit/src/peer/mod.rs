@@ -195,6 +195,13 @@ impl Peer {
         self.link.flush()
     }
 
+    /// Sends these bytes past TLS, straight over TCP: for breaking TLS itself.
+    #[track_caller]
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        let mut stream = self.link.tcp().expect("a TCP connection");
+        stream.write_all(bytes).expect("bytes past TLS");
+    }
+
     /// Sends byte by byte, each in a TLS record or TCP push of its own.
     #[track_caller]
     pub fn send_chopped(&mut self, bytes: &[u8]) {
