@@ -36,8 +36,9 @@ pub struct PeerCertificate {
     pub subject: String,
     /// The issuer, likewise.
     pub issuer: String,
-    /// The first common name of the subject, as PostgreSQL reads it; `None` if there is none, or if
-    /// it holds a NUL or another control character.
+    /// The common name of the subject; `None` if there is none, if there are several (which of
+    /// them counts would be the reader's choice, not the issuer's), or if it holds a NUL or another
+    /// control character.
     pub common_name: Option<String>,
     /// Subject alternative names: dNSName.
     pub dns: Vec<String>,
@@ -127,8 +128,11 @@ impl PeerCertificate {
 
 fn common_name(certificate: &X509Ref) -> Option<String> {
     let name = certificate.subject_name();
-    let data = name.entries_by_nid(Nid::COMMONNAME).next()?.data();
-    clean(&data.to_string().ok()?)
+    let mut entries = name.entries_by_nid(Nid::COMMONNAME);
+    let (only, None) = (entries.next()?, entries.next()) else {
+        return None;
+    };
+    clean(&only.data().to_string().ok()?)
 }
 
 fn alternatives<T>(certificate: &X509Ref, read: impl Fn(&GeneralNameRef) -> Option<T>) -> Vec<T> {
