@@ -39,11 +39,16 @@ pub(crate) enum Command {
     /// session ends with its transaction, at most drain_timeout later; a second one, or SIGQUIT,
     /// ends all sessions at once.
     Run(RunOptions),
-    /// Find every mistake in a configuration, with file, line and key.
+    /// Find every mistake in a configuration, then prove both legs.
     ///
     /// Reads the configuration and every file it names: certificates, keys, authorities, users,
-    /// passwords. All errors come at once. What weakens a default is warned about. Exits with 0
-    /// only if there is no error.
+    /// passwords. All errors come at once, with file, line and key. What weakens a default is
+    /// warned about.
+    ///
+    /// Then it connects to every server as the proxy would, and logs in where the configuration
+    /// holds a password (database.user, auth_query); and it starts the proxy on a free port of this
+    /// machine, meets it as clients do, and makes sure that a client without TLS is refused. Exits
+    /// with 0 only if nothing failed.
     Check(CheckOptions),
     /// Write a commented configuration to begin with.
     ///
@@ -81,6 +86,16 @@ pub(crate) struct CheckOptions {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: PathBuf,
+    /// Check the configuration and its files only; connect to nobody.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The authority that clients verify listen.tls.certificate with (their sslrootcert); without
+    /// it, the system's authorities.
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The host name that clients connect to; without it, what the listening address suggests.
+    #[arg(long, value_name = "HOST", conflicts_with = "offline")]
+    pub(crate) name: Option<String>,
 }
 
 /// Options of `init`.

@@ -112,6 +112,9 @@ pub(crate) enum Fault {
     /// A host name that can't be one.
     #[error("database.host: {0}")]
     ServerName(tls::BadServerName),
+    /// A leg that `check` tried.
+    #[error(transparent)]
+    Check(#[from] crate::check::CheckFault),
     /// The demonstration.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoFault),

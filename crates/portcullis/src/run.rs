@@ -11,6 +11,7 @@ use crate::setup::{Circumstances, setup};
 use buf::Secret;
 use config::{Config, ListenTls};
 use shell::Proxy;
+use shell::setup::Setup;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -41,19 +42,28 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
 
 /// The proxy of a configuration whose files were read.
 pub(crate) fn start(config: &Config, material: Material) -> Result<Proxy, Vec<Fault>> {
+    let mock = mock_secret(config).map_err(|error| vec![Fault::System(error)])?;
+    let setup = setup_of(config, material, mock)?;
+    Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])
+}
+
+/// What the shell is told, in the circumstances of this process.
+pub(crate) fn setup_of(
+    config: &Config,
+    material: Material,
+    mock: [u8; 32],
+) -> Result<Setup, Vec<Fault>> {
     let circumstances = Circumstances {
         max_client_conn: process::clients_max(config),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        mock: mock_secret(config).map_err(|error| vec![Fault::System(error)])?,
+        mock,
     };
-    let setup =
-        setup(config, material, &circumstances).map_err(|fault| vec![Fault::ServerName(fault)])?;
-    Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])
+    setup(config, material, &circumstances).map_err(|fault| vec![Fault::ServerName(fault)])
 }
 
 /// The secret of the salts that unknown users are shown. It comes from the private key, so that a
 /// restart doesn't change them: a salt that changes tells that there is no such user.
-fn mock_secret(config: &Config) -> std::io::Result<[u8; 32]> {
+pub(crate) fn mock_secret(config: &Config) -> std::io::Result<[u8; 32]> {
     const DOMAIN: &[u8] = b"portcullis: salts of unknown users";
     let mut secret = [0; 32];
     match &config.listen.tls {

@@ -1,13 +1,23 @@
-//! Owns `portcullis check`: every mistake of a configuration and of the files it names.
+//! Owns `portcullis check`: every mistake of a configuration and of the files it names, then both
+//! legs as they really are.
+
+mod client_leg;
+mod fault;
+mod server_leg;
+mod summary;
+
+pub(crate) use fault::CheckFault;
 
 use crate::cli::CheckOptions;
 use crate::fault::Fault;
 use crate::load;
 use crate::material::{Material, now_unix_s};
 use crate::output::{complain, say};
-use config::{Config, DatabaseName, HostAddress, ListenTls, ServerTls};
+use crate::run;
+use config::Config;
+use shell::setup::Setup;
 
-/// Checks, and says in a few lines what the configuration comes to.
+/// Checks everything, and says what was found.
 pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
     let config = load::configuration(&options.config)?;
     let material = Material::read(&config, now_unix_s())?;
@@ -15,58 +25,31 @@ pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
         complain(&format!("warning: {warning}"));
     }
     say(&format!("{} is right", options.config.display()));
-    for line in summary(&config, &material) {
+    for line in summary::summary(&config, &material) {
         say(&format!("  {line}"));
     }
-    Ok(())
+    if options.offline {
+        return Ok(());
+    }
+    let mock = run::mock_secret(&config).map_err(|error| vec![Fault::System(error)])?;
+    let setup = run::setup_of(&config, material, mock)?;
+    let faults = legs(&config, setup, options)?;
+    match faults.is_empty() {
+        true => {
+            say("\nBoth legs hold.");
+            Ok(())
+        }
+        false => Err(faults.into_iter().map(Fault::Check).collect()),
+    }
 }
 
-/// Who may come in, and where it goes.
-fn summary(config: &Config, material: &Material) -> Vec<String> {
-    let towards_clients = match config.listen.tls {
-        ListenTls::Disabled => "without TLS",
-        ListenTls::On(_) => "with TLS",
-    };
-    let addresses = config.listen.addresses.iter();
-    let mut lines: Vec<String> = addresses
-        .map(|address| format!("listens on {address} {towards_clients}"))
-        .collect();
-    if let Some(socket) = &config.listen.unix_socket {
-        lines.push(format!("listens on {}", socket.path.display()));
-    }
-    if config.auth.auth_file.is_some() {
-        lines.push(format!("knows {} users", material.users.len()));
-    }
-    if !material.passwords.is_empty() {
-        lines.push(format!(
-            "has {} passwords for servers",
-            material.passwords.len()
-        ));
-    }
-    lines.extend(config.databases.iter().map(destination));
-    lines
-}
-
-/// One database and its servers.
-fn destination(database: &config::Database) -> String {
-    let name = match &database.name {
-        DatabaseName::Named(name) => name.as_str(),
-        DatabaseName::Any => "*",
-    };
-    let tls = match database.tls {
-        ServerTls::Disabled => "without TLS",
-        ServerTls::On(_) => "with TLS",
-    };
-    let hosts: Vec<String> = database
-        .hosts
-        .iter()
-        .map(|host| match &host.address {
-            HostAddress::Name(name) => format!("{name}:{}", host.port),
-            HostAddress::Ip(address) => {
-                format!("{}", std::net::SocketAddr::new(*address, host.port))
-            }
-            HostAddress::UnixDir(path) => format!("{}:{}", path.display(), host.port),
-        })
-        .collect();
-    format!("database {name:?} is at {} {tls}", hosts.join(", "))
+/// The servers first: the proxy that the client leg is tried on takes the setup over.
+fn legs(
+    config: &Config,
+    setup: Setup,
+    options: &CheckOptions,
+) -> Result<Vec<CheckFault>, Vec<Fault>> {
+    let mut faults = server_leg::check(config, &setup);
+    faults.extend(client_leg::check(config, setup, options)?);
+    Ok(faults)
 }

@@ -50,6 +50,8 @@ pub(crate) fn run(
         .args(["--command", "\\conninfo"])
         .args(["--command", "SELECT 'psql ' || 'has a row'"])
         .arg(conninfo(scene))
+        // The user's own certificates and history are none of the demo's business.
+        .env("HOME", place.proxy())
         .process_group(0);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {

@@ -1,0 +1,203 @@
+//! Owns the proof of the client leg: the proxy is started on a free port of this machine with the
+//! configuration as it is, and met as clients meet it, with TLS and without.
+
+use super::CheckFault;
+use crate::cli::CheckOptions;
+use crate::fault::Fault;
+use crate::leg;
+use crate::material::now_unix_s;
+use crate::output::{complain, say};
+use auth::AnswerRules;
+use config::{Clients, Config, ListenTls};
+use session::fault::FaultKind;
+use shell::Proxy;
+use shell::probe::{Leg, Probe, Unencrypted, unencrypted};
+use shell::setup::{Address, Host, HostAddress, Negotiation, ServerTls, Setup};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tls::{Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source};
+
+/// Both ends are on this machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts the proxy and meets it; gives what failed.
+pub(super) fn check(
+    config: &Config,
+    mut setup: Setup,
+    options: &CheckOptions,
+) -> Result<Vec<CheckFault>, Vec<Fault>> {
+    setup.listeners.retain(|it| matches!(it.address, Address::Tcp(_)));
+    setup.listeners.truncate(1);
+    let Some(listener) = setup.listeners.first_mut() else {
+        say("\nclient leg: a Unix socket only, which needs no TLS");
+        return Ok(Vec::new());
+    };
+    listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    let proxy = Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])?;
+    let Some(address) = proxy.addresses().first().copied() else {
+        return Ok(Vec::new());
+    };
+    say("\nclient leg: this configuration on a free port of this machine");
+    let mut faults = Vec::new();
+    let tried = with_tls(config, address, options).and_then(|()| without_tls(config, address));
+    if let Err(fault) = tried {
+        say(&leg::line("FAILED", &fault.to_string()));
+        faults.push(fault);
+    }
+    Ok(faults)
+}
+
+fn with_tls(
+    config: &Config,
+    address: SocketAddr,
+    options: &CheckOptions,
+) -> Result<(), CheckFault> {
+    let ListenTls::On(listen) = &config.listen.tls else {
+        say(&leg::line("TLS", "none: listen.tls.mode = \"disable\""));
+        return Ok(());
+    };
+    let any = context(ServerMode::Require)?;
+    let met = meet(address, &any, &ServerName::Ip(address.ip()));
+    let met = met.map_err(|fault| CheckFault::Handshake {
+        cause: leg::cause(&fault),
+    })?;
+    if let Some(tls) = &met.tls {
+        say(&leg::line("TLS", &leg::tls(tls)));
+    }
+    for line in met.certificate().map(leg::certificate).unwrap_or_default() {
+        say(&line);
+    }
+    verify(config, address, options, &met)?;
+    if !matches!(listen.client_certificates, config::ClientCertificates::NotAsked) {
+        say(&leg::line("certificates", "asked of clients; none was shown here"));
+    }
+    Ok(())
+}
+
+/// What a client with `sslmode=verify-full` would find. Only a warning: its authority and the name
+/// it uses are the client's.
+fn verify(
+    config: &Config,
+    address: SocketAddr,
+    options: &CheckOptions,
+    met: &Leg,
+) -> Result<(), CheckFault> {
+    let (roots, authority) = match &options.ca {
+        Some(path) => (
+            Roots::Given(vec![Source::File(path.clone())]),
+            path.display().to_string(),
+        ),
+        None => (Roots::System, "this system's authorities".to_owned()),
+    };
+    let chain = context(ServerMode::VerifyCa(roots.clone()));
+    let chain = match (chain, &options.ca) {
+        (Err(fault), Some(_)) => return Err(fault),
+        (Err(fault), None) => {
+            complain(&format!("warning: the certificate was not verified: {fault}"));
+            return Ok(());
+        }
+        (Ok(chain), _) => chain,
+    };
+    if let Err(fault) = meet(address, &chain, &ServerName::Ip(address.ip())) {
+        complain(&format!(
+            "warning: clients that trust {authority} refuse the certificate of \
+             listen.tls.certificate: {}; give clients its authority (sslrootcert), and check with \
+             --ca FILE",
+            leg::cause(&fault)
+        ));
+        return Ok(());
+    }
+    let full = context(ServerMode::VerifyFull(roots))?;
+    let names = names(config, options)?;
+    let fits = |name: &&ServerName| meet(address, &full, name).is_ok();
+    match names.iter().find(fits) {
+        Some(name) => {
+            let words = format!("{authority}, as {name}");
+            say(&leg::line("verified by", &words));
+        }
+        None => {
+            let tried: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let made_out = met.certificate().map(leg::names).unwrap_or_default();
+            complain(&format!(
+                "warning: the certificate is trusted by {authority}, but made out to {made_out}, \
+                 not to {}; name what clients connect to with --name HOST",
+                tried.join(" or ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What clients may call this listener.
+fn names(config: &Config, options: &CheckOptions) -> Result<Vec<ServerName>, CheckFault> {
+    if let Some(name) = &options.name {
+        return Ok(vec![ServerName::parse(name).map_err(CheckFault::Name)?]);
+    }
+    let local = || ServerName::Name("localhost".into());
+    let names = |ip: IpAddr| match (ip.is_loopback(), ip.is_unspecified()) {
+        (true, _) => vec![local(), ServerName::Ip(ip)],
+        (_, true) => vec![local()],
+        _ => vec![ServerName::Ip(ip)],
+    };
+    let first = config.listen.addresses.first();
+    Ok(first.map_or_else(|| vec![local()], |address| names(address.ip())))
+}
+
+fn without_tls(config: &Config, address: SocketAddr) -> Result<(), CheckFault> {
+    let must = match &config.listen.tls {
+        ListenTls::On(listen) => listen.clients == Clients::MustEncrypt,
+        ListenTls::Disabled => false,
+    };
+    let found = match (must, unencrypted(address, TIMEOUT)) {
+        (true, Ok(Unencrypted::Refused { sqlstate, message })) if sqlstate == "28000" => {
+            format!("refused ({sqlstate}): {message}")
+        }
+        (true, Ok(found)) => {
+            let found = format!("{found:?}");
+            return Err(CheckFault::Admitted { found });
+        }
+        (true, Err(fault)) if matches!(fault.kind, FaultKind::Timeout { .. }) => {
+            let found = "it is kept waiting".to_owned();
+            return Err(CheckFault::Admitted { found });
+        }
+        (true, Err(fault)) => {
+            let found = leg::cause(&fault);
+            return Err(CheckFault::Admitted { found });
+        }
+        (false, _) => "let in, because listen.tls.mode says so".to_owned(),
+    };
+    say(&leg::line("without TLS", &found));
+    Ok(())
+}
+
+fn context(mode: ServerMode) -> Result<ServerContext, CheckFault> {
+    let settings = ServerSettings {
+        mode,
+        identity: None,
+        profile: Profile::default(),
+    };
+    ServerContext::build(&settings, now_unix_s()).map_err(CheckFault::Authority)
+}
+
+/// One handshake with the proxy.
+fn meet(
+    address: SocketAddr,
+    context: &ServerContext,
+    name: &ServerName,
+) -> Result<Leg, session::fault::Fault> {
+    let host = Host {
+        address: HostAddress::Tcp(address.ip().to_string(), address.port()),
+        tls: ServerTls::Required {
+            context: context.clone(),
+            name: name.clone(),
+            negotiation: Negotiation::Postgres,
+            verified: false,
+        },
+        rules: AnswerRules::default(),
+    };
+    let probe = Probe {
+        host: &host,
+        timeout: TIMEOUT,
+    };
+    probe.leg()
+}
