@@ -31,8 +31,8 @@ pub async fn stored(
     }
 }
 
-/// What the users file has to log in to a server with, where the client's own login showed nothing
-/// (certificate, peer, trust).
+/// What the users file has to log in to a server with: for clients whose own login showed nothing
+/// (certificate, peer, trust), or less than the password.
 pub fn from_users_file(context: &Context, user: &str) -> Credential {
     match context.setup.auth.users.verifier(user) {
         Some(Verifier::Password(password)) => Credential::Password(password.clone()),

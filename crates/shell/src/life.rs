@@ -282,9 +282,11 @@ impl<'a> Life<'a> {
             }
             (Login::AsClient, Entered::Proved(proved)) => {
                 let role = ServerUser::same_as_client(&proved.user);
-                let credential = match std::mem::replace(&mut proved.proof, Proof::None) {
-                    Proof::None => credentials::from_users_file(self.context, role.name()),
-                    proof => proof.into_credential(),
+                let kept = credentials::from_users_file(self.context, role.name());
+                let credential = match (std::mem::replace(&mut proved.proof, Proof::None), kept) {
+                    // A password fits every server; what a client showed fits one verifier.
+                    (_, kept @ Credential::Password(_)) | (Proof::None, kept) => kept,
+                    (proof, _) => proof.into_credential(),
                 };
                 (role, credential)
             }
