@@ -61,7 +61,12 @@ impl Read for Link {
                     ErrorCode::ZERO_RETURN => Ok(0),
                     // OpenSSL 3 reports a FIN without close_notify as an error of its own;
                     // older ones as a system call that failed without an errno.
-                    ErrorCode::SSL if truncated(&error) => Err(ErrorKind::UnexpectedEof.into()),
+                    ErrorCode::SSL if because(&error, "unexpected eof while reading") => {
+                        Err(ErrorKind::UnexpectedEof.into())
+                    }
+                    ErrorCode::SSL if because(&error, "alert") => {
+                        Err(ErrorKind::ConnectionAborted.into())
+                    }
                     ErrorCode::SYSCALL if error.io_error().is_none() => {
                         Err(ErrorKind::UnexpectedEof.into())
                     }
@@ -72,14 +77,14 @@ impl Read for Link {
     }
 }
 
-fn truncated(error: &openssl::ssl::Error) -> bool {
+fn because(error: &openssl::ssl::Error, words: &str) -> bool {
     let stack = error
         .ssl_error()
         .map(|stack| stack.errors())
         .unwrap_or_default();
     stack
         .iter()
-        .any(|entry| entry.reason() == Some("unexpected eof while reading"))
+        .any(|entry| entry.reason().is_some_and(|reason| reason.contains(words)))
 }
 
 impl Write for Link {

@@ -61,6 +61,8 @@ pub enum End {
     Truncated,
     /// TCP RST.
     Reset,
+    /// A fatal TLS alert.
+    Alert,
 }
 
 /// One end of a connection.
@@ -339,6 +341,7 @@ impl Peer {
                         return (rest, End::Reset);
                     }
                     ErrorKind::UnexpectedEof => return (rest, End::Truncated),
+                    ErrorKind::ConnectionAborted => return (rest, End::Alert),
                     _ => panic!("waited {:?} for the end: {error}", self.limit),
                 },
             }
