@@ -22,5 +22,6 @@ pub mod wait;
 pub use certificates::{Authority, Certificate, Identity, KeyKind, Lifetime};
 pub use cluster::{Binaries, Cluster, ClusterPlan};
 pub use fault::{Fault, FaultPipe};
+pub use nix::sys::signal::Signal;
 pub use peer::{ClientTls, End, Frame, Peer, ScriptedServer, ServerTls};
 pub use proxy::Portcullis;
