@@ -46,14 +46,28 @@ impl Portcullis {
     /// Starts the proxy with the configuration that `config` writes, and waits until it listens.
     #[track_caller]
     pub fn start(config: impl FnOnce(&Site<'_>) -> String) -> Self {
-        let mut proxy = Self::launch(config);
-        proxy.await_listening();
-        proxy
+        Self::launch(config).listening()
+    }
+
+    /// Waits until it listens.
+    #[track_caller]
+    pub fn listening(mut self) -> Self {
+        self.await_listening();
+        self
     }
 
     /// Starts the proxy without waiting: for configurations that it must refuse.
     #[track_caller]
     pub fn launch(config: impl FnOnce(&Site<'_>) -> String) -> Self {
+        Self::launch_with(&[], config)
+    }
+
+    /// The same with these environment variables.
+    #[track_caller]
+    pub fn launch_with(
+        environment: &[(String, String)],
+        config: impl FnOnce(&Site<'_>) -> String,
+    ) -> Self {
         let directory = Workplace::new("portcullis-");
         let port = ports::reserve();
         let address = port.address();
@@ -71,6 +85,7 @@ impl Portcullis {
             .arg(&file)
             .current_dir(directory.path());
         command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
+        command.envs(environment.iter().cloned());
         let process = Guarded::start(command, directory, &log, Signal::SIGTERM);
         Self { process, port, log }
     }

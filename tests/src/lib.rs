@@ -1,7 +1,9 @@
 //! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
 
 pub mod drivers;
+mod program;
 pub mod scripted;
 mod stage;
 
+pub use program::Program;
 pub use stage::{Stage, StagePlan};

@@ -75,6 +75,8 @@ pub struct StagePlan {
     settings: BTreeMap<(&'static str, String), Option<String>>,
     users: String,
     more: String,
+    environment: Vec<(String, String)>,
+    files: Vec<(String, String)>,
     authority: Authority,
     certificate: Certificate,
 }
@@ -89,6 +91,8 @@ impl StagePlan {
             settings: BTreeMap::new(),
             users: String::new(),
             more: String::new(),
+            environment: Vec::new(),
+            files: Vec::new(),
             authority,
             certificate,
         };
@@ -142,11 +146,23 @@ impl StagePlan {
         self
     }
 
+    /// An environment variable of the proxy.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A file beside the configuration, mode 0600, that a setting names.
+    pub fn file(mut self, name: &str, content: &str) -> Self {
+        self.files.push((name.to_owned(), content.to_owned()));
+        self
+    }
+
     /// Starts the proxy and waits until it listens.
     #[track_caller]
     pub fn start(self) -> Stage {
         let authority = self.authority.clone();
-        let proxy = Portcullis::start(|site| self.write(site));
+        let proxy = self.launch().listening();
         let ca_file = proxy.directory().join("ca.crt");
         Stage {
             proxy,
@@ -158,7 +174,8 @@ impl StagePlan {
     /// Starts a proxy that is expected to refuse its configuration.
     #[track_caller]
     pub fn launch(self) -> Portcullis {
-        Portcullis::launch(|site| self.write(site))
+        let environment = self.environment.clone();
+        Portcullis::launch_with(&environment, |site| self.write(site))
     }
 
     fn line(&mut self, role: &str, secret: &str) {
@@ -170,6 +187,9 @@ impl StagePlan {
     fn write(mut self, site: &Site<'_>) -> String {
         self.authority.write(site.directory, "ca");
         let files = self.certificate.write(site.directory, "proxy");
+        for (name, content) in &self.files {
+            site.write(name, content, 0o600);
+        }
         let users = site.write("users.txt", &self.users, 0o600);
         let defaults = [
             ("listen", "address", quoted(site.address)),

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use testkit::{Cluster, tools};
 
+pub use tokio_client::refusal;
 pub use tokio_client::run as tokio_postgres;
 
 /// What drivers connect to: PostgreSQL, or the proxy in front of it.
@@ -33,16 +34,47 @@ impl Endpoint {
     /// PostgreSQL itself, with a role and a database of its own for these tests.
     #[track_caller]
     pub fn direct(cluster: &Cluster, role: &str) -> Self {
+        let endpoint = Self::role(cluster, role);
+        cluster.make_database(role, role);
+        Self {
+            database: role.to_owned(),
+            ..endpoint
+        }
+    }
+
+    /// PostgreSQL itself, with a role of its own in the database `postgres`.
+    #[track_caller]
+    pub fn role(cluster: &Cluster, role: &str) -> Self {
         let password = format!("password of {role}");
         cluster.make_role(role, &password);
-        cluster.make_database(role, role);
+        Self::existing(cluster, role, &password)
+    }
+
+    /// PostgreSQL itself, with a role that the test has made, in the database `postgres`.
+    pub fn existing(cluster: &Cluster, role: &str, password: &str) -> Self {
         Self {
             host: "localhost".to_owned(),
             port: cluster.port(),
             ca_file: cluster.ca_file().to_owned(),
             user: role.to_owned(),
-            password,
-            database: role.to_owned(),
+            password: password.to_owned(),
+            database: "postgres".to_owned(),
+        }
+    }
+
+    /// The same with another password.
+    pub fn with_password(&self, password: &str) -> Self {
+        Self {
+            password: password.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same as another user.
+    pub fn as_user(&self, user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            ..self.clone()
         }
     }
 

@@ -32,6 +32,26 @@ pub fn run(endpoint: &Endpoint) {
     }
 }
 
+/// SQLSTATE and message of the refused login; panics if it succeeds, or breaks in another way.
+#[track_caller]
+pub fn refusal(endpoint: &Endpoint) -> (String, String) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let outcome = runtime.block_on(async {
+        let login = async { connect(endpoint, &tls(endpoint)).await.map(|_| ()) };
+        tokio::time::timeout(LIMIT, login).await
+    });
+    let error = outcome
+        .expect("an answer to the login")
+        .expect_err("a refused login");
+    let refused = error.as_db_error();
+    let refused = refused.unwrap_or_else(|| panic!("no ErrorResponse: {error:?}"));
+    let state = refused.code().code().to_owned();
+    (state, refused.message().to_owned())
+}
+
 async fn program(endpoint: &Endpoint) -> Result<(), Error> {
     let tls = tls(endpoint);
     let (mut client, mut messages) = connect(endpoint, &tls).await?;
