@@ -163,13 +163,16 @@ impl Dialogue {
     }
 }
 
+/// The server's own words go to the client only if they say what clients act on.
 fn refused(body: &[u8]) -> Fault {
     let sqlstate = ErrorResponse::decode(body)
         .ok()
         .and_then(|error| error.fields.sqlstate())
         .map(|text| String::from_utf8_lossy(&text).into_owned())
-        .filter(|code| code.len() == 5 && code.bytes().all(|b| b.is_ascii_alphanumeric()))
-        .unwrap_or_else(|| "(none)".to_owned());
+        .filter(|code| code.len() == 5 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let Some(sqlstate) = sqlstate else {
+        return malformed(b'E', "no SQLSTATE");
+    };
     let header = wire::frame::Header {
         tag: b'E',
         len: body.len() as u32 + 4,

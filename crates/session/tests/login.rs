@@ -299,8 +299,8 @@ fn logins_of_hostile_servers() {
         ("two strings", [OK, &frame(b'S', b"a\0b")].concat()),
         ("out of bounds", [OK, b"S\0\0\x75\x31"].concat()),
         ("SQLSTATE 28P01", frame(b'E', b"SFATAL\0C28P01\0Mno\0\0")),
-        ("SQLSTATE (none)", frame(b'E', b"")),
-        ("SQLSTATE (none)", frame(b'E', b"C\n\x1b[2J\0\0")),
+        ("no SQLSTATE", frame(b'E', b"")),
+        ("no SQLSTATE", frame(b'E', b"C\n\x1b[2J\0\0")),
     ];
     for (expected, bytes) in table {
         let fault = log_in(v0, bytes, 5000).expect_err(expected);
