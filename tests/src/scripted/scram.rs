@@ -78,7 +78,8 @@ pub enum Server {
 pub fn serve(peer: &mut Peer, password: &str, server: Server) -> Option<()> {
     peer.send(&request(10, b"SCRAM-SHA-256\0\0"));
     let initial = peer.expect_frame(b'p');
-    let first = text_after(&initial.body, b"n,,");
+    // The client may say that it could bind the channel: "y,,".
+    let first = text_after(&initial.body, b",,");
     let nonce = match server {
         Server::ForeignNonce => "another-nonce".to_owned(),
         _ => format!("{}-and-the-servers", attribute(&first, 'r')),
@@ -123,7 +124,7 @@ pub fn request(kind: u32, data: &[u8]) -> Vec<u8> {
 
 fn text_after(bytes: &[u8], mark: &[u8]) -> String {
     let at = bytes.windows(mark.len()).position(|found| found == mark);
-    let start = at.expect("a gs2 header without binding") + mark.len();
+    let start = at.expect("a gs2 header") + mark.len();
     String::from_utf8_lossy(&bytes[start..]).into_owned()
 }
 
