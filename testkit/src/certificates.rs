@@ -100,8 +100,14 @@ impl Authority {
     /// A new authority. Two of them with the same name still don't trust each other's leaves.
     #[track_caller]
     pub fn new(common_name: &str) -> Self {
+        Self::of_kind(common_name, KeyKind::EcdsaP256)
+    }
+
+    /// A new authority with a key of this kind, which decides how its leaves are signed.
+    #[track_caller]
+    pub fn of_kind(common_name: &str, key: KeyKind) -> Self {
         let validity = Lifetime::Current.validity();
-        let minter = mint::Authority::create(common_name, validity, KeyKind::EcdsaP256);
+        let minter = mint::Authority::create(common_name, validity, key);
         let minter = minter.expect("a certificate authority");
         let certificate = X509::from_pem(&minter.minted().certificate).expect("a certificate");
         Self {
