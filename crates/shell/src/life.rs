@@ -81,7 +81,7 @@ struct Progress {
 struct Linked<'a> {
     dialled: Dialled,
     /// Holds the place in the pool, and the cancel key, until the end.
-    _lease: Leased,
+    lease: Leased,
     _issued: Option<Issued<'a>>,
     log: Started,
 }
@@ -254,7 +254,7 @@ impl<'a> Life<'a> {
         }
         Ok(Linked {
             dialled,
-            _lease: lease,
+            lease,
             _issued: issued,
             log,
         })
@@ -333,7 +333,7 @@ impl<'a> Life<'a> {
     async fn relay(&self, client: Port, linked: Linked<'a>, control: Arc<Control>, number: u64) {
         let Linked {
             dialled,
-            _lease,
+            lease,
             _issued,
             log,
         } = linked;
@@ -375,7 +375,11 @@ impl<'a> Life<'a> {
         }
         let close = timeouts.close;
         let client = Box::pin(tokio::time::timeout(close, client.close()));
-        let server = Box::pin(tokio::time::timeout(close, server.close()));
+        let server = Box::pin(async {
+            let _ = tokio::time::timeout(close, server.close()).await;
+            // The place is free once the server is gone, however long the client lingers.
+            drop(lease);
+        });
         let _ = tokio::join!(client, server);
     }
 
