@@ -90,22 +90,32 @@ impl Table {
 impl Row {
     /// Median of the rounds' ratios: what disturbs a round disturbs both.
     fn ratio(&self) -> f64 {
-        let pairs = self.samples[0].iter().zip(&self.samples[1]);
-        let ratios: Vec<f64> = pairs.map(|(own, other)| own / other).collect();
-        let ratio = median(&ratios);
+        let ratio = median(&self.ratios());
         if ratio.is_finite() { ratio } else { f64::NAN }
     }
 
+    fn ratios(&self) -> Vec<f64> {
+        let pairs = self.samples[0].iter().zip(&self.samples[1]);
+        pairs.map(|(own, other)| own / other).collect()
+    }
+
+    /// A target that some rounds met and others didn't is neither met nor missed.
     fn verdict(&self) -> String {
-        let judge = |met: bool| if met { "met" } else { "MISSED" };
+        let judge = |middle: f64, (low, _): (f64, f64), most: f64| match most {
+            _ if middle <= most => "met",
+            _ if low <= most => "within noise",
+            _ => "MISSED",
+        };
         match self.target {
             Target::None => String::new(),
             Target::Most(most) => {
-                let met = median(&self.samples[0]) <= most;
-                format!("at most {}: {}", number(most), judge(met))
+                let own = &self.samples[0];
+                let judged = judge(median(own), spread(own), most);
+                format!("at most {}: {judged}", number(most))
             }
             Target::Share(share) => {
-                format!("ratio at most {share}: {}", judge(self.ratio() <= share))
+                let judged = judge(self.ratio(), spread(&self.ratios()), share);
+                format!("ratio at most {share}: {judged}")
             }
         }
     }
@@ -241,6 +251,18 @@ mod tests {
         };
         assert_eq!(row(Target::None).ratio(), 0.9);
         assert_eq!(row(Target::Share(0.9)).verdict(), "ratio at most 0.9: met");
-        assert_eq!(row(Target::Most(5.0)).verdict(), "at most 5.00: MISSED");
+        assert_eq!(
+            row(Target::Share(0.6)).verdict(),
+            "ratio at most 0.6: within noise"
+        );
+        assert_eq!(
+            row(Target::Share(0.4)).verdict(),
+            "ratio at most 0.4: MISSED"
+        );
+        assert_eq!(
+            row(Target::Most(5.0)).verdict(),
+            "at most 5.00: within noise"
+        );
+        assert_eq!(row(Target::Most(0.5)).verdict(), "at most 0.50: MISSED");
     }
 }
