@@ -214,6 +214,13 @@ impl Ledger {
             }
             (Stream::Out, _, b'c') => self.stream = Stream::OutEnded,
             (Stream::OutEnded, Debt::Query, b'C') => self.stream = Stream::None,
+            // BASE_BACKUP has no tag of its own for a copy: the next tablespace's copy (before
+            // PostgreSQL 15) or the result set with the backup's end comes behind CopyDone.
+            (Stream::OutEnded, Debt::Query, b'H') => self.stream = Stream::Out,
+            (Stream::OutEnded, Debt::Query, b'T') => {
+                *head = Debt::QueryRows;
+                self.stream = Stream::None;
+            }
             (Stream::OutEnded, Debt::Execute, b'C') => {
                 self.stream = Stream::None;
                 self.pop();
@@ -431,6 +438,8 @@ mod tests {
             ">P >B >E <1 <2 <G >d >S >d >c >S <C <Z",
             ">P >B >E <1 <2 <G >d >S <E <Z",
             // Replication.
+            ">Q <T <D <C <T <D <C <H <d <c <T <D <C <C <Z",
+            ">Q <T <D <C <T <D <C <H <d <c <H <d <c <T <D <C <C <Z",
             ">Q <W <d >d <d <c >c <C <Z",
             ">Q <W <d >d >c <c <T <D <C <C <Z",
             ">Q <W <d <E <Z",
@@ -457,6 +466,9 @@ mod tests {
             (">B <D", "BindComplete"),
             (">Ds <T", "ParameterDescription"),
             (">E >S <Z", "the result of Execute"),
+            (">E <H <c <T", "the rest of a copy-out"),
+            (">Q <H <T", "the rest of a copy-out"),
+            (">Q <H <c <D", "the rest of a copy-out"),
             (">Q <H <D", "the rest of a copy-out"),
             (">Q <H <Z", "the rest of a copy-out"),
             (">Q <G <d", "the end of a copy-in"),
