@@ -127,7 +127,7 @@ pub fn plaintext_cancel_refused(client: &str) {
         target: "portcullis::cancel",
         client,
         "refused an unencrypted cancel request (psql up to 18 sends such on Ctrl-C); \
-         plaintext_cancel = \"accept\" in [listen] lets it pass"
+         plaintext_cancel = \"accept\" in [listen.tls] lets it pass"
     );
 }
 
@@ -143,7 +143,11 @@ pub fn cancel_unknown(client: &str) {
 
 /// A cancel request beyond the limit.
 pub fn cancel_dropped(client: &str) {
-    warn!(target: "portcullis::cancel", client, "cancel request dropped: too many at once (cancels_max)");
+    warn!(
+        target: "portcullis::cancel",
+        client,
+        "cancel request dropped: too many, see cancel_rate and cancel_concurrency in [limits]"
+    );
 }
 
 /// A cancel request that didn't reach its server.
