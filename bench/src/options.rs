@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_BINARY")]
     pub portcullis: Option<PathBuf>,
 
-    /// Directory for results-<date>.json
+    /// Directory for results-DATE.json
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR")))]
     pub results: PathBuf,
 }

@@ -193,7 +193,7 @@ impl Report {
         self.tables.push(table.json());
     }
 
-    /// Writes all samples to `results-<date>.json`.
+    /// Writes all samples to `results-DATE.json`.
     #[track_caller]
     pub fn write(&self, open_files: u64) {
         let date = said("date", &["--utc", "+%F"]);
