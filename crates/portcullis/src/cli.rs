@@ -1,6 +1,7 @@
 //! Owns the command line: its words, and the help that teaches them.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A TLS proxy for PostgreSQL: clients speak TLS to Portcullis, and Portcullis speaks verified TLS
@@ -11,7 +12,11 @@ use std::path::PathBuf;
     subcommand_required = true,
     arg_required_else_help = true
 )]
-#[command(after_help = "A configuration from nothing:\n  \
+#[command(after_help = "To see it work, without a server of yours:\n  \
+    portcullis demo                               a throw-away PostgreSQL, verified on both legs\n\n\
+    Before a server of yours:\n  \
+    portcullis quickstart postgres://USER@HOST/DB verified, in one line\n\n\
+    A configuration from nothing:\n  \
     portcullis init                               write portcullis.toml, with every setting explained\n  \
     portcullis check --config portcullis.toml     find every mistake in it\n  \
     portcullis run --config portcullis.toml       serve\n  \
@@ -33,6 +38,17 @@ pub(crate) enum Command {
     /// paste, and stays until Ctrl-C. Nothing outside that directory is touched, and it is removed
     /// at the end.
     Demo(DemoOptions),
+    /// Put Portcullis before a server that is there already, with one line.
+    ///
+    /// Looks at the server's TLS first and goes on only if its certificate is verified: made out to
+    /// the host and signed by an authority of this system, or of --server-ca FILE, or exactly the
+    /// one of --pin. Takes the password from PGPASSWORD, ~/.pgpass or a prompt, and proves the
+    /// login. Makes an authority for this user (~/.local/share/portcullis) and a short-lived
+    /// certificate, listens with TLS required, and prints the psql line to paste. The password
+    /// stays in memory; clients log in with the same one.
+    ///
+    /// With --write DIR nothing is served: DIR then holds the same thing as a configuration.
+    Quickstart(QuickstartOptions),
     /// Serve: clients speak TLS to Portcullis, and Portcullis speaks TLS to PostgreSQL.
     ///
     /// Log lines go to standard error. SIGTERM or SIGINT (Ctrl-C) drains: no new clients, and each
@@ -70,6 +86,54 @@ pub(crate) struct DemoOptions {
     /// Port of 127.0.0.1 for the proxy; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
+}
+
+/// Options of `quickstart`.
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartOptions {
+    /// The server: postgres://USER@HOST:PORT/DATABASE, without a password.
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// PEM file with the authority that signed the server's certificate.
+    #[arg(long, value_name = "FILE", conflicts_with = "pin")]
+    pub(crate) server_ca: Option<PathBuf>,
+    /// SHA-256 of the server's certificate: nothing else is accepted, and its names and dates do
+    /// not matter.
+    #[arg(long, value_name = "sha256:HEX", value_parser = pin)]
+    pub(crate) pin: Option<[u8; 32]>,
+    /// What the server must prove; `disable` lets passwords and rows travel in clear text.
+    #[arg(long, value_name = "MODE", default_value = "verify-full")]
+    #[arg(conflicts_with_all = ["server_ca", "pin"])]
+    pub(crate) server_tls: ServerTlsMode,
+    /// Where clients connect.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6432")]
+    pub(crate) listen: SocketAddr,
+    /// Write a configuration into this directory instead of serving.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+}
+
+/// What a server must prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerTlsMode {
+    /// A certificate for its host.
+    VerifyFull,
+    /// Nothing.
+    Disable,
+}
+
+/// `sha256:` and 64 hexadecimal digits, colons between them allowed as openssl prints them.
+fn pin(text: &str) -> Result<[u8; 32], &'static str> {
+    let wrong = "write sha256: and 64 hexadecimal digits";
+    let digits = text.strip_prefix("sha256:").ok_or(wrong)?.replace(':', "");
+    let mut pin = [0; 32];
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong);
+    }
+    for (byte, at) in pin.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong)?;
+    }
+    Ok(pin)
 }
 
 /// Options of `run`.

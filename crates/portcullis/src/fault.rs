@@ -118,6 +118,9 @@ pub(crate) enum Fault {
     /// The demonstration.
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoFault),
+    /// The quick start.
+    #[error(transparent)]
+    Quick(#[from] crate::quickstart::QuickFault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),

@@ -28,7 +28,9 @@ impl Interrupt {
                 SignalKind::hangup(),
                 SignalKind::quit(),
             ];
-            all.into_iter().map(signal).collect::<io::Result<Vec<_>>>()?
+            all.into_iter()
+                .map(signal)
+                .collect::<io::Result<Vec<_>>>()?
         };
         let interrupt = Arc::new(Interrupt::default());
         let shared = Arc::clone(&interrupt);

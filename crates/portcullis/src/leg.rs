@@ -3,6 +3,7 @@
 
 use auth::Acceptance;
 use session::fault::{Fault, FaultKind};
+use shell::probe::{Leg, Session};
 use tls::{LegFacts, PeerCertificate};
 use wire::Message as _;
 use wire::from_server::ErrorResponse;
@@ -43,6 +44,31 @@ pub(crate) fn names(certificate: &PeerCertificate) -> String {
     }
 }
 
+/// What was seen of a server's leg, and how its certificate was verified.
+pub(crate) fn server(seen: &Leg, verified: &str) -> Vec<String> {
+    let mut lines = vec![match &seen.tls {
+        Some(facts) => line("TLS", &tls(facts)),
+        None => line("TLS", "none: everything on this leg is in clear text"),
+    }];
+    lines.extend(seen.certificate().map(certificate).unwrap_or_default());
+    lines.push(line("verified by", verified));
+    lines
+}
+
+/// What was seen of a login.
+pub(crate) fn session(role: &str, session: &Session) -> Vec<String> {
+    let version = session
+        .server_version
+        .as_deref()
+        .unwrap_or("unknown version");
+    let how = login(session.accepted);
+    let spoken = format!("{}, PostgreSQL {}", session.version, printable(version));
+    vec![
+        line("login", &format!("as {role:?}: {how}")),
+        line("protocol", &spoken),
+    ]
+}
+
 /// What a peer asked for before it let us in.
 pub(crate) fn login(how: Acceptance) -> &'static str {
     match how {
@@ -64,9 +90,14 @@ pub(crate) fn cause(fault: &Fault) -> String {
     let decoded = ErrorResponse::decode(body).ok();
     match decoded.and_then(|error| error.fields.message()) {
         Some(message) => {
-            let message = String::from_utf8_lossy(&message).escape_debug().to_string();
+            let message = printable(&String::from_utf8_lossy(&message));
             format!("the server says: {message} (SQLSTATE {sqlstate})")
         }
         None => fault.kind.to_string(),
     }
+}
+
+/// A peer's text without what a terminal would act on.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

@@ -4,6 +4,7 @@
 
 mod check;
 mod cli;
+mod conninfo;
 mod demo;
 mod draft;
 mod fault;
@@ -16,6 +17,7 @@ mod material;
 mod mint;
 mod output;
 mod process;
+mod quickstart;
 mod run;
 mod settings;
 mod setup;
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = match cli::parse() {
         Command::Demo(options) => demo::run(&options),
+        Command::Quickstart(options) => quickstart::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),

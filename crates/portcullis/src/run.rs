@@ -27,7 +27,11 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     for warning in material.warnings() {
         tracing::warn!("{warning}");
     }
-    let proxy = start(&config, material)?;
+    serve(&start(&config, material)?)
+}
+
+/// Serves until told to stop, and ends the sessions in order.
+pub(crate) fn serve(proxy: &Proxy) -> Result<(), Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -35,7 +39,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     runtime.block_on(async {
         let mut signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
         tracing::info!(addresses = ?proxy.addresses(), "ready");
-        stop(&proxy, &mut signals).await;
+        stop(proxy, &mut signals).await;
         Ok(())
     })
 }

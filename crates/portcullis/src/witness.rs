@@ -128,6 +128,9 @@ mod tests {
             );
         });
         let last = witness.last().unwrap_or_default();
-        assert_eq!((last.server_tls.as_str(), last.server_pid.as_str()), ("TLSv1.3 S G", "3"));
+        assert_eq!(
+            (last.server_tls.as_str(), last.server_pid.as_str()),
+            ("TLSv1.3 S G", "3")
+        );
     }
 }

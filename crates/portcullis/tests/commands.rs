@@ -81,7 +81,10 @@ fn init_writes_once_and_never_over() {
 fn check_is_content_with_what_is_right() {
     let directory = ready();
     fs::write(directory.path().join("p.toml"), GOOD).unwrap();
-    let checked = portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]);
+    let checked = portcullis(
+        directory.path(),
+        &["check", "--offline", "--config", "p.toml"],
+    );
     assert_eq!(text(&checked.stderr), "");
     assert!(checked.status.success());
     assert_eq!(
@@ -99,7 +102,10 @@ fn check_says_all_that_is_wrong_with_the_text() {
         "[listen]\nadress = 1\n[tsl]\n",
     )
     .unwrap();
-    let checked = portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]);
+    let checked = portcullis(
+        directory.path(),
+        &["check", "--offline", "--config", "p.toml"],
+    );
     assert_eq!(checked.status.code(), Some(1));
     let said = text(&checked.stderr);
     assert!(
@@ -120,7 +126,15 @@ fn check_says_all_that_is_wrong_with_the_files() {
     let directory = ready();
     let at = |name: &str| directory.path().join(name);
     fs::write(at("p.toml"), GOOD).unwrap();
-    let check = || text(&portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]).stderr);
+    let check = || {
+        text(
+            &portcullis(
+                directory.path(),
+                &["check", "--offline", "--config", "p.toml"],
+            )
+            .stderr,
+        )
+    };
 
     fs::set_permissions(at("server.key"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(at("users.txt"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -161,7 +175,10 @@ fn a_variable_holds_a_password_if_it_is_set() {
         ),
     )
     .unwrap();
-    let checked = portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]);
+    let checked = portcullis(
+        directory.path(),
+        &["check", "--offline", "--config", "p.toml"],
+    );
     assert!(checked.status.success(), "{}", text(&checked.stderr));
     fs::write(
         &at,
@@ -171,7 +188,10 @@ fn a_variable_holds_a_password_if_it_is_set() {
         ),
     )
     .unwrap();
-    let checked = portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]);
+    let checked = portcullis(
+        directory.path(),
+        &["check", "--offline", "--config", "p.toml"],
+    );
     let said = text(&checked.stderr);
     assert!(
         said.contains("p.toml:10:16: database.password_env: this variable is not set"),
@@ -184,7 +204,10 @@ fn weakenings_are_warned_about() {
     let directory = ready();
     let weak = GOOD.replace("ca = \"ca.crt\"", "mode = \"disable\"");
     fs::write(directory.path().join("p.toml"), weak).unwrap();
-    let checked = portcullis(directory.path(), &["check", "--offline", "--config", "p.toml"]);
+    let checked = portcullis(
+        directory.path(),
+        &["check", "--offline", "--config", "p.toml"],
+    );
     assert!(checked.status.success());
     let said = text(&checked.stderr);
     assert!(

@@ -26,7 +26,9 @@ pub(super) fn check(
     mut setup: Setup,
     options: &CheckOptions,
 ) -> Result<Vec<CheckFault>, Vec<Fault>> {
-    setup.listeners.retain(|it| matches!(it.address, Address::Tcp(_)));
+    setup
+        .listeners
+        .retain(|it| matches!(it.address, Address::Tcp(_)));
     setup.listeners.truncate(1);
     let Some(listener) = setup.listeners.first_mut() else {
         say("\nclient leg: a Unix socket only, which needs no TLS");
@@ -68,8 +70,14 @@ fn with_tls(
         say(&line);
     }
     verify(config, address, options, &met)?;
-    if !matches!(listen.client_certificates, config::ClientCertificates::NotAsked) {
-        say(&leg::line("certificates", "asked of clients; none was shown here"));
+    if !matches!(
+        listen.client_certificates,
+        config::ClientCertificates::NotAsked
+    ) {
+        say(&leg::line(
+            "certificates",
+            "asked of clients; none was shown here",
+        ));
     }
     Ok(())
 }
@@ -93,7 +101,9 @@ fn verify(
     let chain = match (chain, &options.ca) {
         (Err(fault), Some(_)) => return Err(fault),
         (Err(fault), None) => {
-            complain(&format!("warning: the certificate was not verified: {fault}"));
+            complain(&format!(
+                "warning: the certificate was not verified: {fault}"
+            ));
             return Ok(());
         }
         (Ok(chain), _) => chain,

@@ -6,7 +6,7 @@ use crate::leg;
 use crate::output::say;
 use auth::Credential;
 use config::{Config, ServerTrust};
-use shell::probe::{Leg, Login, Probe, Session};
+use shell::probe::{Login, Probe};
 use shell::setup::{self, Database, Host, Setup};
 use wire::ProtocolVersion;
 
@@ -16,7 +16,10 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
     for (entry, database) in config.databases.iter().zip(&setup.databases) {
         let name = database.name.as_deref().unwrap_or("*");
         for host in &database.hosts {
-            say(&format!("\nserver leg: database {name:?} at {}", host.address));
+            say(&format!(
+                "\nserver leg: database {name:?} at {}",
+                host.address
+            ));
             let tried = Tried {
                 name,
                 setup,
@@ -68,7 +71,9 @@ impl Tried<'_> {
             host: self.host.address.to_string(),
             cause: leg::cause(&fault),
         })?;
-        show(&reached, verified);
+        leg::server(&reached, verified)
+            .iter()
+            .for_each(|line| say(line));
         let Some((role, credential)) = self.credential() else {
             let why = "not tried: clients log in as themselves, and their passwords are not here";
             say(&leg::line("login", why));
@@ -87,7 +92,9 @@ impl Tried<'_> {
             role: role.clone(),
             cause: leg::cause(&fault),
         })?;
-        logged_in(&role, &session);
+        leg::session(&role, &session)
+            .iter()
+            .for_each(|line| say(line));
         Ok(())
     }
 
@@ -111,26 +118,8 @@ impl Tried<'_> {
     /// For an entry of all names: the database that every cluster has.
     fn database_name(&self) -> &str {
         let named = self.database.dbname.as_deref();
-        named.or(self.database.name.as_deref()).unwrap_or("postgres")
+        named
+            .or(self.database.name.as_deref())
+            .unwrap_or("postgres")
     }
-}
-
-fn show(reached: &Leg, verified: &str) {
-    match &reached.tls {
-        Some(tls) => say(&leg::line("TLS", &leg::tls(tls))),
-        None => say(&leg::line("TLS", "none: everything on this leg is in clear text")),
-    }
-    for line in reached.certificate().map(leg::certificate).unwrap_or_default() {
-        say(&line);
-    }
-    say(&leg::line("verified by", verified));
-}
-
-fn logged_in(role: &str, session: &Session) {
-    let how = leg::login(session.accepted);
-    say(&leg::line("login", &format!("as {role:?}: {how}")));
-    let version = session.server_version.as_deref().unwrap_or("unknown version");
-    let version = version.escape_debug();
-    let spoken = format!("{}, PostgreSQL {version}", session.version);
-    say(&leg::line("protocol", &spoken));
 }

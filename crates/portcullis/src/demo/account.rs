@@ -44,9 +44,7 @@ impl Account {
     pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
         match self {
             Account::Own => Ok(()),
-            Account::Other(user) => {
-                chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            }
+            Account::Other(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
         }
     }
 }

@@ -93,7 +93,11 @@ pub(crate) fn end(child: &mut Child, signal: Signal) {
 pub(crate) fn said(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(SAID_MAX)..]);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+        .collect();
     match lines.is_empty() {
         true => "nothing".to_owned(),
         false => lines.join(" / "),

@@ -132,7 +132,11 @@ impl Plan<'_> {
         loop {
             // Line 8 is the server's state (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
             let text = fs::read_to_string(&status).unwrap_or_default();
-            if text.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
+            if text
+                .lines()
+                .nth(7)
+                .is_some_and(|state| state.trim() == "ready")
+            {
                 return Ok(cluster);
             }
             let program = "postgres";

@@ -43,11 +43,7 @@ pub(crate) fn run(options: &DemoOptions) -> Result<(), Vec<Fault>> {
     }
 }
 
-fn show(
-    options: &DemoOptions,
-    interrupt: &Interrupt,
-    witness: &Witness,
-) -> Result<(), DemoFault> {
+fn show(options: &DemoOptions, interrupt: &Interrupt, witness: &Witness) -> Result<(), DemoFault> {
     let postgres = Postgres::find()?;
     let account = Account::choose()?;
     say(&format!(

@@ -59,7 +59,9 @@ impl Postgres {
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`
 fn version(line: &str) -> Option<(String, u32)> {
     let version = line.split_whitespace().nth(2)?;
-    let digits = version.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    let digits = version
+        .split(|letter: char| !letter.is_ascii_digit())
+        .next()?;
     Some((version.to_owned(), digits.parse().ok()?))
 }
 
@@ -92,7 +94,10 @@ mod tests {
     #[test]
     fn reads_versions_of_releases_and_betas() {
         for (line, expected) in [
-            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", Some(("15.18", 15))),
+            (
+                "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n",
+                Some(("15.18", 15)),
+            ),
             ("postgres (PostgreSQL) 19beta1\n", Some(("19beta1", 19))),
             ("postgres\n", None),
         ] {

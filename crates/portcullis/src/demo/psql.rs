@@ -4,6 +4,7 @@ use super::cluster::{DATABASE, ROLE};
 use super::place::Place;
 use super::scene::{HOST, Scene};
 use super::{DemoFault, child};
+use crate::conninfo::{conninfo, shell_word};
 use crate::interrupt::Interrupt;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -12,29 +13,23 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The connection, verified in full, as libpq takes it (manual, "Connection Strings").
-fn conninfo(scene: &Scene) -> String {
-    format!(
-        "host={HOST} port={} dbname={DATABASE} user={ROLE} sslmode=verify-full sslrootcert={} \
-         channel_binding=require passfile={}",
-        scene.address.port(),
-        quoted(&scene.authority.display().to_string()),
-        quoted(&scene.passfile.display().to_string()),
-    )
-}
-
-/// A value of a connection string: quoted where it must be.
-fn quoted(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    match value.bytes().all(plain) {
-        true => value.to_owned(),
-        false => format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
-    }
+/// The connection, verified in full.
+fn connection(scene: &Scene) -> String {
+    conninfo(&[
+        ("host", HOST),
+        ("port", &scene.address.port().to_string()),
+        ("dbname", DATABASE),
+        ("user", ROLE),
+        ("sslmode", "verify-full"),
+        ("sslrootcert", &scene.authority.display().to_string()),
+        ("channel_binding", "require"),
+        ("passfile", &scene.passfile.display().to_string()),
+    ])
 }
 
 /// The line to paste.
 pub(crate) fn line(scene: &Scene) -> String {
-    format!("psql \"{}\"", conninfo(scene))
+    format!("psql {}", shell_word(&connection(scene)))
 }
 
 /// Connects with psql, and gives its version and what it says about the connection.
@@ -46,10 +41,16 @@ pub(crate) fn run(
 ) -> Result<String, DemoFault> {
     let mut command = Command::new(program);
     command
-        .args(["--no-psqlrc", "--no-password", "--set", "ON_ERROR_STOP=1", "--tuples-only"])
+        .args([
+            "--no-psqlrc",
+            "--no-password",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--tuples-only",
+        ])
         .args(["--command", "\\conninfo"])
         .args(["--command", "SELECT 'psql ' || 'has a row'"])
-        .arg(conninfo(scene))
+        .arg(connection(scene))
         // The user's own certificates and history are none of the demo's business.
         .env("HOME", place.proxy())
         .process_group(0);

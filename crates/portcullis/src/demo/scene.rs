@@ -36,8 +36,7 @@ pub(crate) const HOST: &str = "localhost";
 const SERVER_VIEW: &str = "SELECT ssl::text, version, cipher, pid::text \
     FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()";
 /// The role's verifier, so that the proxy never needs the password (SCRAM pass-through).
-const VERIFIER: &str =
-    "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) current_user";
+const VERIFIER: &str = "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) current_user";
 
 /// What runs.
 pub(crate) struct Scene {
@@ -83,11 +82,12 @@ impl Scene {
         };
         let cluster = plan.start(interrupt)?;
         let context = context(&authority.minted().certificate)?;
-        let direct = session(&context, cluster.port, &password, VERIFIER)
-            .map_err(|fault| DemoFault::Leg {
+        let direct = session(&context, cluster.port, &password, VERIFIER).map_err(|fault| {
+            DemoFault::Leg {
                 leg: "PostgreSQL, without the proxy",
                 cause: leg::cause(&fault),
-            })?;
+            }
+        })?;
         let files = Files {
             place,
             authority: &authority.minted().certificate,
@@ -114,7 +114,12 @@ impl Scene {
             leg: "a client, through the proxy",
             cause: leg::cause(&fault),
         };
-        let client = session(&self.context, self.address.port(), &self.password, SERVER_VIEW);
+        let client = session(
+            &self.context,
+            self.address.port(),
+            &self.password,
+            SERVER_VIEW,
+        );
         let client = client.map_err(fault)?;
         let server = ServerView::read(&client.rows)
             .ok_or_else(|| DemoFault::NotAsClaimed("pg_stat_ssl has no row".to_owned()))?;
@@ -200,7 +205,11 @@ impl Files<'_> {
         let verifier = verifier.ok_or_else(|| {
             DemoFault::NotAsClaimed("the server has no verifier of its role".to_owned())
         })?;
-        write(&at(file::USERS), auth::users::line(ROLE, verifier).expose(), 0o600)?;
+        write(
+            &at(file::USERS),
+            auth::users::line(ROLE, verifier).expose(),
+            0o600,
+        )?;
         let draft = Draft {
             preface: &["Portcullis's demo: gone when the demo ends.".to_owned()],
             listen: ([127, 0, 0, 1], listen).into(),
@@ -219,7 +228,11 @@ impl Files<'_> {
         });
         let broken = |faults: Vec<crate::fault::Fault>| DemoFault::Leg {
             leg: "the proxy",
-            cause: faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            cause: faults
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
         };
         let proxy = started.map_err(broken)?;
         let address = proxy.addresses().first().copied();

@@ -42,7 +42,9 @@ impl ServerView {
         let row = rows.first()?;
         let text = |at: usize| {
             let value = row.get(at).and_then(Option::as_ref);
-            value.map_or_else(String::new, |it| String::from_utf8_lossy(it.expose()).into())
+            value.map_or_else(String::new, |it| {
+                String::from_utf8_lossy(it.expose()).into()
+            })
         };
         Some(ServerView {
             ssl: text(0),
@@ -66,9 +68,21 @@ impl Seen<'_> {
         let verified = format!("verify-full, {HOST}");
         let rows = [
             ("", "client leg".into(), "server leg".into()),
-            ("from, to", "client to Portcullis".into(), "Portcullis to PostgreSQL".into()),
-            ("TLS version", fact(|it| it.version.clone()), self.server.version.clone()),
-            ("cipher", fact(|it| it.cipher.clone()), self.server.cipher.clone()),
+            (
+                "from, to",
+                "client to Portcullis".into(),
+                "Portcullis to PostgreSQL".into(),
+            ),
+            (
+                "TLS version",
+                fact(|it| it.version.clone()),
+                self.server.version.clone(),
+            ),
+            (
+                "cipher",
+                fact(|it| it.cipher.clone()),
+                self.server.cipher.clone(),
+            ),
             (
                 "key exchange",
                 fact(|it| it.group.clone().unwrap_or_default()),
@@ -76,7 +90,11 @@ impl Seen<'_> {
             ),
             ("peer", subject(&self.client), subject(self.direct)),
             ("verified by", verified.clone(), verified),
-            ("login", scram(self.client.accepted), self.proxy.server_login.to_uppercase()),
+            (
+                "login",
+                scram(self.client.accepted),
+                self.proxy.server_login.to_uppercase(),
+            ),
             (
                 "channel binding",
                 binding(self.client.accepted).to_owned(),
@@ -105,7 +123,9 @@ impl Seen<'_> {
 
     fn without_tls(&self) -> String {
         match &self.unencrypted {
-            Unencrypted::Refused { sqlstate, message } => format!("refused ({sqlstate}): {message}"),
+            Unencrypted::Refused { sqlstate, message } => {
+                format!("refused ({sqlstate}): {message}")
+            }
             Unencrypted::Admitted => "ADMITTED".to_owned(),
         }
     }
@@ -126,24 +146,42 @@ impl Seen<'_> {
         let plus = "scram-sha-256-plus";
         let refused = matches!(&self.unencrypted, Unencrypted::Refused { sqlstate, .. } if sqlstate == "28000");
         let claims = [
-            ("the server leg is encrypted, says pg_stat_ssl", self.server.ssl == "true"),
+            (
+                "the server leg is encrypted, says pg_stat_ssl",
+                self.server.ssl == "true",
+            ),
             (
                 "pg_stat_ssl and the proxy's TLS engine see the same version and cipher",
                 engine == [self.server.version.as_str(), self.server.cipher.as_str()],
             ),
-            ("the proxy's log and pg_stat_ssl mean the same backend", self.proxy.server_pid == self.server.pid),
+            (
+                "the proxy's log and pg_stat_ssl mean the same backend",
+                self.proxy.server_pid == self.server.pid,
+            ),
             (
                 "the client's TLS engine and the proxy's see the same version, cipher and group",
                 client.map(summary).as_deref() == Some(self.proxy.client_tls.as_str()),
             ),
-            ("the client saw the proxy's certificate", peer(&self.client) == Some(scene.proxy_sha256)),
-            ("the server has the certificate made for it", peer(self.direct) == Some(scene.server_sha256)),
+            (
+                "the client saw the proxy's certificate",
+                peer(&self.client) == Some(scene.proxy_sha256),
+            ),
+            (
+                "the server has the certificate made for it",
+                peer(self.direct) == Some(scene.server_sha256),
+            ),
             (
                 "the client's login is bound to its TLS channel",
                 self.client.accepted == Acceptance::ScramSha256Plus && self.proxy.proof == plus,
             ),
-            ("the login to the server is bound to its TLS channel", self.proxy.server_login == plus),
-            ("the client leg speaks protocol 3.2", self.client.version == ProtocolVersion::V3_2),
+            (
+                "the login to the server is bound to its TLS channel",
+                self.proxy.server_login == plus,
+            ),
+            (
+                "the client leg speaks protocol 3.2",
+                self.client.version == ProtocolVersion::V3_2,
+            ),
             (
                 "the server leg speaks the newest protocol that this server knows",
                 self.direct.version == server_protocol,
