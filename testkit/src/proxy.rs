@@ -150,6 +150,15 @@ impl Portcullis {
     }
 }
 
+impl Drop for Portcullis {
+    /// A failed test shows what the proxy had to say.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the proxy's log:\n{}", self.log());
+        }
+    }
+}
+
 /// The binary under test: `$PORTCULLIS_BINARY`, else the one beside this test,
 /// which cargo brings up to date first (a moment when nothing has changed).
 #[track_caller]

@@ -145,6 +145,16 @@ pub fn psycopg_direct_tls(endpoint: &Endpoint) {
     succeed(psycopg_command(endpoint).env("PGSSLNEGOTIATION", "direct"));
 }
 
+/// One login of psycopg with direct TLS.
+#[track_caller]
+pub fn psycopg_direct_tls_login(endpoint: &Endpoint) {
+    let script = "import psycopg; psycopg.connect().execute('SELECT 1')";
+    endpoint
+        .python(script)
+        .with("PGSSLNEGOTIATION", "direct")
+        .says();
+}
+
 /// psycopg with one more setting of libpq, such as PGCHANNELBINDING or PGMAXPROTOCOLVERSION.
 #[track_caller]
 pub fn psycopg_with(endpoint: &Endpoint, variable: &str, value: &str) {
