@@ -177,7 +177,7 @@ fn total(text: &str) -> f64 {
     number.expect("totals in callgrind's file")
 }
 
-/// Lines "share seconds µs/call calls [errors] name" below a head; the last one is the total.
+/// Lines "share seconds us/call calls errors? name" below a head; the last one is the total.
 fn by_call(text: &str) -> BTreeMap<String, f64> {
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
