@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo bench test check format lint docs deny build-tests
+.PHONY: help demo bench test regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -19,8 +19,15 @@ bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, -
 	cargo build --release --package portcullis --package bench
 	$(TARGET)/release/bench $(BENCH_ARGS)
 
+# Not nextest: it gives each test a process of its own, and so a PostgreSQL of its own, while
+# the tests of a file share theirs here.
 test: build-tests ## run every test
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) cargo test --workspace --no-fail-fast
+
+regress: ## compare PostgreSQL's own regression tests through the proxy and without it (some minutes)
+	@scripts/install build
+	cargo build --release --package portcullis
+	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
 check: format lint docs deny test ## what must hold before a change is handed in
 
