@@ -280,7 +280,7 @@ pub async fn converse<T>(
     }
 }
 
-/// A message that doesn't fit into an empty 64 KiB buffer.
+/// A message that doesn't fit into an empty buffer.
 pub fn full(result: Result<(), buf::Full>) -> Result<(), Fault> {
     result.map_err(|full| {
         let cause = format!("a login message is too long: {full}");

@@ -7,12 +7,16 @@
 use buf::{Cipher, Plain};
 use std::cell::RefCell;
 
-/// Bytes of plaintext that one turn moves in one direction.
-pub const PLAIN_BYTES: usize = 64 * 1024;
+/// Ciphertext taken from a socket with one read.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Plaintext that one turn moves in one direction: what one read brings, and room for one record
+/// more, without which the engine would stop before the last.
+pub const PLAIN_BYTES: usize = READ_BYTES + 16 * 1024;
 
 /// Ciphertext of one turn: the plaintext's records with their overhead, and a reserve for what TLS
 /// itself has to say (a KeyUpdate answer, an alert).
-pub const CIPHER_BYTES: usize = 72 * 1024;
+pub const CIPHER_BYTES: usize = PLAIN_BYTES + 8 * 1024;
 
 /// Buffers of each kind kept per thread; more than these, used in a burst, are given back.
 const KEPT_MAX: usize = 16;

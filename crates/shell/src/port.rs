@@ -4,7 +4,7 @@
 //! through the engine: `plain_out` → [`Engine::send`] → `cipher_out` → [`Socket::poll_write`].
 //! Never knows what the plaintext means.
 
-use crate::lend;
+use crate::lend::{self, READ_BYTES};
 use crate::socket::Socket;
 use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
@@ -12,9 +12,6 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 use tls::{EndOfInput, Engine, Handshake, Received, TlsFault};
-
-/// Ciphertext taken from a socket with one read.
-const READ_MAX: usize = 64 * 1024;
 
 /// Our end towards one peer.
 pub struct Port {
@@ -115,7 +112,6 @@ impl Port {
             &mut self.cipher_out,
         );
         lend::give_back_cipher(&mut self.cipher_in);
-        lend::give_back_cipher(&mut self.cipher_out);
         self.input = match received {
             Ok(Received::Open) => Input::Open,
             Ok(Received::More) => Input::Pending,
@@ -144,7 +140,6 @@ impl Port {
                 return Poll::Ready(Err(self.io("writing", &error)));
             }
         }
-        lend::give_back_cipher(&mut self.cipher_out);
         Poll::Ready(Ok(()))
     }
 
@@ -153,6 +148,7 @@ impl Port {
     pub fn rest(&mut self) {
         lend::give_back_plain(&mut self.plain_in);
         lend::give_back_plain(&mut self.plain_out);
+        lend::give_back_cipher(&mut self.cipher_out);
     }
 
     /// Hands back what only an active connection needs.
@@ -200,6 +196,7 @@ impl Port {
                 }
                 Ok(Handshake::Reading) => sent?,
             }
+            self.rest();
             let read = poll_fn(|cx| self.poll_fill(cx)).await;
             match read {
                 Ok(0) => return Err(Fault::new(self.side, FaultKind::Lost { truncated: true })),
@@ -212,8 +209,10 @@ impl Port {
     /// One read from the socket; without bytes no buffer is held.
     #[inline]
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Most questions are answered with "nothing yet": no buffer is borrowed for those.
+        ready!(self.socket.poll_readable(cx))?;
         lend::borrow_cipher(&mut self.cipher_in);
-        let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_MAX);
+        let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_BYTES);
         match &read {
             Poll::Ready(Ok(count)) if *count > 0 => self.bytes_in += *count as u64,
             _ => lend::give_back_cipher(&mut self.cipher_in),
@@ -238,6 +237,7 @@ impl Port {
         self.plain_in.clear();
         let end = self.bytes_in + DISCARD_MAX;
         self.cipher_in.clear();
+        self.rest();
         while self.bytes_in < end {
             let read = poll_fn(|cx| self.poll_fill(cx)).await;
             match read {
@@ -275,6 +275,5 @@ impl Drop for Port {
         self.cipher_out.clear();
         self.rest();
         lend::give_back_cipher(&mut self.cipher_in);
-        lend::give_back_cipher(&mut self.cipher_out);
     }
 }

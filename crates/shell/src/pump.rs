@@ -60,6 +60,14 @@ pub enum Ending {
     Fault(Fault),
 }
 
+/// Sides whose socket had nothing more within this wake-up: their wakers are set, so they are not
+/// asked again before one of them rings.
+#[derive(Default)]
+struct Quiet {
+    client: bool,
+    server: bool,
+}
+
 enum Turn {
     Moved,
     Still,
@@ -69,8 +77,9 @@ enum Turn {
 impl Pump {
     /// Runs until the session ends.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let mut quiet = Quiet::default();
         for _ in 0..TURNS_MAX {
-            match self.turn(cx) {
+            match self.turn(cx, &mut quiet) {
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Still) => {
                     self.client.rest();
@@ -86,12 +95,12 @@ impl Pump {
     }
 
     /// One turn of both directions.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        let from_client = self.upstream(cx)?;
+    fn turn(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
+        let from_client = self.upstream(cx, quiet)?;
         if let Turn::End(_) = from_client {
             return Ok(from_client);
         }
-        let from_server = self.downstream(cx)?;
+        let from_server = self.downstream(cx, quiet)?;
         Ok(match (from_client, from_server) {
             (_, Turn::End(ending)) => Turn::End(ending),
             (Turn::Still, Turn::Still) => Turn::Still,
@@ -101,7 +110,7 @@ impl Pump {
 
     /// Client to server.
     #[inline]
-    fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+    fn upstream(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
         if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
@@ -110,11 +119,11 @@ impl Pump {
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if may_receive(&self.client) {
+        if !quiet.client && may_receive(&self.client) {
             match self.client.poll_receive(cx)? {
                 Poll::Ready(Arrived::Bytes) => turn = Turn::Moved,
                 Poll::Ready(Arrived::End(kind)) => end = Some(kind),
-                Poll::Pending => {}
+                Poll::Pending => quiet.client = true,
             }
         }
         if !self.client.plain_in.is_empty() {
@@ -150,18 +159,18 @@ impl Pump {
 
     /// Server to client.
     #[inline]
-    fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+    fn downstream(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
         if self.client.has_output() && self.client.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if may_receive(&self.server) {
+        if !quiet.server && may_receive(&self.server) {
             match self.server.poll_receive(cx) {
                 Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
                 Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
                 Poll::Ready(Err(fault)) => return Err(fault),
-                Poll::Pending => {}
+                Poll::Pending => quiet.server = true,
             }
         }
         if !self.server.plain_in.is_empty() {

@@ -24,6 +24,15 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// Ready if a read is worth trying.
+    #[inline]
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Socket::Tcp(socket) => socket.poll_read_ready(cx),
+            Socket::Unix(socket) => socket.poll_read_ready(cx),
+        }
+    }
+
     /// One read into the spare room of `into`; 0 is the end of the stream.
     ///
     /// A short read tells the runtime that the socket is empty, so the next call doesn't cost a

@@ -18,6 +18,8 @@ pub(crate) struct Lent {
     pub(crate) input: Cipher,
     pub(crate) output: Cipher,
     record: Record,
+    /// libssl asked for more than there was since the buffers were lent.
+    pub(crate) starved: bool,
     /// Something did not fit into `output`; the connection is lost.
     pub(crate) overflowed: bool,
 }
@@ -45,6 +47,7 @@ impl Lent {
             input: Cipher::none(),
             output: Cipher::none(),
             record: START,
+            starved: false,
             overflowed: false,
         }
     }
@@ -52,6 +55,7 @@ impl Lent {
     /// Exchanges both queues with the caller's: once before libssl is called, once after.
     #[inline]
     pub(crate) fn lend(&mut self, input: &mut Cipher, output: &mut Cipher) {
+        self.starved = false;
         std::mem::swap(&mut self.input, input);
         std::mem::swap(&mut self.output, output);
     }
@@ -108,6 +112,7 @@ impl Read for Lent {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let given = self.next(into.len());
         if given == 0 {
+            self.starved = true;
             return Err(ErrorKind::WouldBlock.into());
         }
         into[..given].copy_from_slice(&self.input.bytes()[..given]);

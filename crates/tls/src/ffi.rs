@@ -78,6 +78,20 @@ pub(crate) fn forget_errors() {
     }
 }
 
+/// True if the last call stopped because the input ended, and for no other reason. Unlike
+/// SSL_get_error this doesn't look at the thread's error queue, where another connection may have
+/// left something.
+#[inline]
+pub(crate) fn waits_for_input(ssl: &SslRef) -> bool {
+    /// SSL_READING (openssl/ssl.h)
+    const READING: c_int = 3;
+    unsafe extern "C" {
+        fn SSL_want(ssl: *const sys::SSL) -> c_int;
+    }
+    // SAFETY: the pointer is of a live SSL, which is only read.
+    unsafe { SSL_want(ssl.as_ptr()) == READING }
+}
+
 fn control(ssl: &SslRef, command: c_int, argument: c_long) -> c_long {
     // SAFETY: the pointer is of a live SSL, and the commands used in this file take a number and
     // no pointer. They change flags of this SSL only, which `openssl` does not cache.

@@ -213,3 +213,36 @@ fn a_handshake_flight_that_does_not_fit_is_an_overflow() {
         Err(TlsFault::OutputOverflow { capacity: 100 })
     );
 }
+
+#[test]
+fn what_another_connection_left_in_the_error_queue_is_no_failure_of_this_one() {
+    let stale = || {
+        let errors = openssl::x509::X509::from_pem(b"not a certificate").unwrap_err();
+        errors.put();
+        assert_ne!(openssl::error::ErrorStack::get().errors().len(), 0);
+        errors.put();
+    };
+    for tls12 in [true, false] {
+        let mut pair = Pair::ready(tls12);
+        pair.client.send(b"data").unwrap();
+        // A part of a record, then the rest of it.
+        for count in [7, usize::MAX] {
+            pair.client.output.pour(count, &mut pair.server.input);
+            stale();
+            assert_eq!(pair.server.receive(), Ok(Received::Open));
+        }
+        assert_eq!(pair.server.take(), b"data");
+        // A record without data.
+        if !tls12 {
+            update(&mut pair.client, KeyUpdate::NotRequested);
+            pair.carry(usize::MAX);
+            stale();
+            assert_eq!(pair.server.receive(), Ok(Received::Open));
+        }
+        stale();
+        pair.server.send(b"answer").unwrap();
+        pair.carry(usize::MAX);
+        assert_eq!(pair.client.take(), b"answer");
+    }
+    openssl::error::ErrorStack::get();
+}
