@@ -1,0 +1,142 @@
+//! What comes where TLS should, and TLS that is too old, broken or of another protocol.
+
+use super::*;
+
+/// CVE-2021-23214: what comes behind SSLRequest is TLS or nothing.
+#[test]
+fn bytes_behind_ssl_request_are_never_parsed() {
+    beside_a_bystander(stage(), |endpoint| {
+        let injected = [
+            startup(endpoint),
+            message::SSL_REQUEST.to_vec(),
+            message::cancel(1, b"aaaa"),
+            vec![0],
+        ];
+        for bytes in injected {
+            let mut peer = proxy_tcp();
+            peer.send(&[&message::SSL_REQUEST[..], &bytes].concat());
+            assert_eq!(peer.bytes(1), b"S");
+            // The handshake begins in the injected bytes, so it can't succeed.
+            let outcome = peer.try_handshake(&stage().client_tls());
+            assert!(outcome.is_err(), "{}", bytes.escape_ascii());
+        }
+        let log = stage().proxy.log();
+        assert!(!log.contains("cancel request"), "{log}");
+    });
+}
+
+/// A ClientHello in the same packet as SSLRequest is what a hurried client may send.
+#[test]
+fn ssl_request_twice_is_no_startup() {
+    beside_a_bystander(stage(), |_| {
+        let mut peer = proxy_tcp();
+        peer.send(&message::SSL_REQUEST);
+        assert_eq!(peer.bytes(1), b"S");
+        peer.send(&message::SSL_REQUEST);
+        let (alert, _) = peer.drain();
+        assert_ne!(alert.first(), Some(&b'S'));
+        assert_ne!(alert.first(), Some(&b'E'));
+        stage().proxy.await_log("does not speak TLS here");
+    });
+}
+
+#[test]
+fn bytes_that_are_no_tls_records_inside_tls() {
+    beside_a_bystander(stage(), |endpoint| {
+        let mut session = Session::begin(proxy_tls(), endpoint);
+        let pid = session.process_id();
+        session.peer.send_raw(b"this is no TLS record at all");
+        assert_eq!(session.peer.end(), End::Alert);
+        gone(pid);
+    });
+}
+
+#[test]
+fn a_tls_record_that_breaks_off() {
+    beside_a_bystander(stage(), |endpoint| {
+        let mut session = Session::begin(proxy_tls(), endpoint);
+        let pid = session.process_id();
+        // Application data of 256 bytes, of which 3 come.
+        session.peer.send_raw(b"\x17\x03\x03\x01\x00abc");
+        session.peer.cut();
+        gone(pid);
+        // In the handshake.
+        let mut peer = proxy_tcp();
+        peer.send(&message::SSL_REQUEST);
+        peer.send(b"\x16\x03\x01\x02\x00\x01\x00");
+        peer.cut();
+    });
+}
+
+/// ClientHello of TLS 1.1 with one cipher suite (RFC 4346 section 7.4.1.2).
+fn client_hello_1_1() -> Vec<u8> {
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0xc0, 0x13, 1, 0]);
+    let mut handshake = vec![1, 0, 0, u8::try_from(hello.len()).expect("short")];
+    handshake.extend(hello);
+    let mut record = vec![0x16, 3, 1, 0, u8::try_from(handshake.len()).expect("short")];
+    record.extend(handshake);
+    record
+}
+
+#[test]
+fn tls_1_1_is_too_old() {
+    beside_a_bystander(stage(), |_| {
+        for direct in [false, true] {
+            let mut peer = proxy_tcp();
+            if !direct {
+                peer.send(&message::SSL_REQUEST);
+                peer.expect(b"S");
+            }
+            peer.send(&client_hello_1_1());
+            let (alert, _) = peer.drain();
+            // Fatal protocol_version (RFC 8446 section 6.2).
+            assert_eq!(alert.len(), 7, "{}", alert.escape_ascii());
+            assert_eq!((alert[0], &alert[5..]), (0x15, &[2, 70][..]));
+        }
+        stage()
+            .proxy
+            .await_log("no TLS version or cipher suite in common");
+    });
+}
+
+#[test]
+fn tls_1_2_will_do() {
+    beside_a_bystander(stage(), |endpoint| {
+        let tls = stage().client_tls();
+        let tls = tls.versions(SslVersion::TLS1_2, SslVersion::TLS1_2);
+        let peer = Peer::tls(stage().proxy.address(), &tls);
+        Session::begin(peer, endpoint).query("SELECT 1");
+    });
+}
+
+#[test]
+fn direct_tls_needs_alpn() {
+    beside_a_bystander(stage(), |endpoint| {
+        let (address, tls) = (stage().proxy.address(), stage().client_tls());
+        // Right.
+        let mut peer = Peer::direct_tls(address, &tls);
+        let selected = peer.ssl().and_then(|ssl| ssl.selected_alpn_protocol());
+        assert_eq!(selected, Some(&b"postgresql"[..]));
+        // An SSLRequest inside it is declined, once.
+        peer.send(&message::SSL_REQUEST);
+        peer.expect(b"N");
+        Session::begin(peer, endpoint).query("SELECT 1");
+        // None: closed after the handshake, without a word.
+        if let Ok(mut peer) = Peer::tcp(address).try_handshake(&tls) {
+            let _ = peer.try_send(&startup(endpoint));
+            assert!(peer.drain().0.is_empty());
+        }
+        stage()
+            .proxy
+            .await_log("without the ALPN protocol postgresql");
+        // Another: alert, also after SSLRequest.
+        let other = tls.alpn(&["http/1.1"]);
+        assert!(Peer::tcp(address).try_handshake(&other).is_err());
+        let mut peer = Peer::tcp(address);
+        peer.send(&message::SSL_REQUEST);
+        peer.expect(b"S");
+        assert!(peer.try_handshake(&other).is_err());
+    });
+}
