@@ -1,9 +1,10 @@
-//! Owns a worker's instructions to its sessions: go on, finish, stop now. A session looks at one
-//! atomic each time it would sleep; a change wakes all of them.
+//! Owns a worker's instructions to its sessions: go on, finish, stop now, rest. A session looks at
+//! two atomics each time it would sleep; a change wakes those it concerns. No session needs a timer
+//! for this, which would cost the worker a look at the clock each time it sleeps.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 /// What sessions are to do.
@@ -25,7 +26,39 @@ pub struct Control {
     pub sessions: AtomicUsize,
     /// How often sessions have gone to rest or ended since free memory was last given back.
     pub freed: AtomicUsize,
-    asleep: Mutex<HashMap<u64, Waker>>,
+    asleep: Mutex<HashMap<u64, Sleeper>>,
+}
+
+#[derive(Debug)]
+struct Sleeper {
+    waker: Waker,
+    silence: Arc<Silence>,
+}
+
+/// How long a session has been silent, in sweeps.
+#[derive(Debug, Default)]
+pub struct Silence(AtomicU8);
+
+impl Silence {
+    const ACTIVE: u8 = 0;
+    const SWEPT: u8 = 1;
+    const RESTED: u8 = 2;
+
+    /// Something moved.
+    #[inline]
+    pub fn broken(&self) {
+        self.0.store(Self::ACTIVE, Ordering::Relaxed);
+    }
+
+    /// True, once, if nothing has moved for a whole sweep.
+    #[inline]
+    pub fn is_rest_due(&self) -> bool {
+        let swept = self.0.load(Ordering::Relaxed) == Self::SWEPT;
+        if swept {
+            self.0.store(Self::RESTED, Ordering::Relaxed);
+        }
+        swept
+    }
 }
 
 impl Control {
@@ -43,15 +76,31 @@ impl Control {
     pub fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        for waker in asleep.values() {
-            waker.wake_by_ref();
+        for sleeper in asleep.values() {
+            sleeper.waker.wake_by_ref();
+        }
+    }
+
+    /// Wakes the sessions that have been silent since the last sweep, so that they go to rest.
+    pub fn sweep(&self) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        for Sleeper { waker, silence } in asleep.values() {
+            match silence.0.load(Ordering::Relaxed) {
+                Silence::ACTIVE => silence.0.store(Silence::SWEPT, Ordering::Relaxed),
+                Silence::SWEPT => waker.wake_by_ref(),
+                _ => {}
+            }
         }
     }
 
     /// Has session `number` woken by changes until it [leaves](Self::leave).
-    pub fn enter(&self, number: u64, waker: &Waker) {
+    pub fn enter(&self, number: u64, waker: &Waker, silence: &Arc<Silence>) {
         let mut asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        asleep.insert(number, waker.clone());
+        let sleeper = Sleeper {
+            waker: waker.clone(),
+            silence: Arc::clone(silence),
+        };
+        asleep.insert(number, sleeper);
     }
 
     /// Ends that.

@@ -3,7 +3,7 @@
 
 use crate::acceptor::{Bound, accept, bind};
 use crate::context::Context;
-use crate::control::Phase;
+use crate::control::{Control, Phase};
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use std::io;
@@ -155,23 +155,21 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
-/// Gives freed memory back to the system, on the acceptor's thread, when enough sessions have gone
-/// to rest or ended for it to be worth a look.
-async fn give_memory_back(workers: Arc<Vec<Worker>>) {
-    const EVERY: Duration = Duration::from_secs(2);
+/// On the acceptor's thread: sends silent sessions to rest, and gives freed memory back to the
+/// system when it is worth a look.
+async fn keep_house(workers: Arc<Vec<Worker>>) {
+    const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
-        let counts = || workers.iter().map(|worker| &worker.control.freed);
-        if counts()
-            .map(|freed| freed.load(Ordering::Relaxed))
-            .sum::<usize>()
-            >= WORTH_IT
-        {
-            counts().for_each(|freed| freed.store(0, Ordering::Relaxed));
+        let controls = || workers.iter().map(|worker| &worker.control);
+        let freed = |control: &Arc<Control>| control.freed.load(Ordering::Relaxed);
+        if controls().map(freed).sum::<usize>() >= WORTH_IT {
+            controls().for_each(|control| control.freed.store(0, Ordering::Relaxed));
             tls::give_memory_back();
         }
+        controls().for_each(|control| control.sweep());
     }
 }
 
@@ -197,7 +195,7 @@ fn start_acceptor(
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
                     tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
                 }
-                let janitor = tokio::spawn(give_memory_back(Arc::clone(&workers)));
+                let janitor = tokio::spawn(keep_house(Arc::clone(&workers)));
                 while tasks.join_next().await.is_some() {}
                 janitor.abort();
             });

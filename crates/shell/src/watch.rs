@@ -2,10 +2,10 @@
 //! stop, and a client that hung up while its socket isn't being read.
 //!
 //! Also tells a session that has been silent for a moment to hand back its memory. Costs nothing per
-//! message but a flag: times are looked at when the session goes to sleep, and its one timer rings
-//! about once a second while it is active, not at all while it rests and nothing is configured.
+//! message but a flag: times are looked at when the session goes to sleep, and no timer exists
+//! unless something is configured or the client is being held back.
 
-use crate::control::{Control, Phase};
+use crate::control::{Control, Phase, Silence};
 use crate::pump::Ending;
 use crate::socket::Socket;
 use session::Server;
@@ -22,9 +22,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How often a client that is held back is asked whether it is still there.
 const HANG_UP_CHECK: Duration = Duration::from_secs(1);
 
-/// A session that was silent for about this long hands back what only an active one needs.
-const REST_AFTER: Duration = Duration::from_secs(1);
-
 /// What a session does that has nothing to move.
 pub enum Watched {
     /// It sleeps.
@@ -33,17 +30,6 @@ pub enum Watched {
     Rest,
     /// It ends.
     End(Ending),
-}
-
-/// Whether the session has handed back its memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    /// Bytes moved since it last slept.
-    Active,
-    /// It is silent; the timer tells for how long.
-    Due,
-    /// It has.
-    Done,
 }
 
 /// Deadlines of a linked session; zero switches one off.
@@ -79,7 +65,7 @@ pub struct Watch {
     doing: Doing,
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
-    rest: Rest,
+    silence: Arc<Silence>,
     entered: bool,
 }
 
@@ -93,7 +79,7 @@ impl Watch {
             doing: Doing::Idle,
             since: Instant::now(),
             timer: None,
-            rest: Rest::Active,
+            silence: Arc::default(),
             entered: false,
         }
     }
@@ -109,38 +95,21 @@ impl Watch {
     ) -> Watched {
         if !self.entered {
             self.entered = true;
-            self.control.enter(self.number, cx.waker());
+            self.control.enter(self.number, cx.waker(), &self.silence);
         }
         match self.control.phase() {
             Phase::Running => {}
             Phase::Draining if !link.is_idle() => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
+        if self.silence.is_rest_due() {
+            self.control.freed.fetch_add(1, Ordering::Relaxed);
+            return Watched::Rest;
+        }
         if unread || !self.deadlines.none() {
             return self.poll_deadlines(cx, unread, client, link);
         }
-        self.poll_rest(cx)
-    }
-
-    /// Without deadlines: the timer is left alone while the session is active, and looked at when
-    /// it wakes a silent one.
-    #[inline]
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Watched {
-        match (self.rest, &mut self.timer) {
-            (Rest::Done, timer) => *timer = None,
-            (Rest::Active, Some(timer)) if !timer.is_elapsed() => self.rest = Rest::Due,
-            (Rest::Due, Some(timer)) => {
-                if timer.as_mut().poll(cx).is_ready() {
-                    self.timer = None;
-                    return self.rest();
-                }
-            }
-            (Rest::Active | Rest::Due, _) => {
-                self.rest = Rest::Due;
-                let at = Instant::now() + REST_AFTER;
-                let _ = self.arm(at).poll(cx);
-            }
-        }
+        self.timer = None;
         Watched::Sleep
     }
 
@@ -164,16 +133,9 @@ impl Watch {
                 if unread && client.hung_up() {
                     return Watched::End(Ending::ClientGone { truncated: true });
                 }
-                if self.rest == Rest::Due && !unread {
-                    return self.rest();
-                }
-            }
-            if self.rest == Rest::Active {
-                self.rest = Rest::Due;
             }
             let check = unread.then(|| now + HANG_UP_CHECK);
-            let rest = (self.rest == Rest::Due && !unread).then(|| now + REST_AFTER);
-            let next = [deadline.map(|(at, _)| at), check, rest];
+            let next = [deadline.map(|(at, _)| at), check];
             let Some(next) = next.into_iter().flatten().min() else {
                 self.timer = None;
                 return Watched::Sleep;
@@ -182,12 +144,6 @@ impl Watch {
                 return Watched::Sleep;
             }
         }
-    }
-
-    fn rest(&mut self) -> Watched {
-        self.rest = Rest::Done;
-        self.control.freed.fetch_add(1, Ordering::Relaxed);
-        Watched::Rest
     }
 
     /// The timer, ringing at `at` or before: an earlier alarm may ring, it is looked at then.
@@ -223,7 +179,7 @@ impl Watch {
     /// Something passed: silence starts anew.
     #[inline]
     pub fn moved(&mut self) {
-        self.rest = Rest::Active;
+        self.silence.broken();
         if !self.deadlines.none() && self.doing != Doing::Query {
             self.since = Instant::now();
         }
