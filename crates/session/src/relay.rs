@@ -1,7 +1,7 @@
 //! Owns the passage of frames between a client and the server leased to it.
 //!
 //! Takes plaintext of one side and gives it to the other as it came, after each frame's header was
-//! judged against the protocol and the [`Ledger`]. A body that needs no judging passes in pieces,
+//! judged against the protocol and the ledger. A body that needs no judging passes in pieces,
 //! so a 1 GiB row or Bind needs one buffer. Each direction moves at most what one read produced:
 //! it runs only when the other side's output is empty, which bounds memory and lets the two
 //! buffers change places instead of being copied.

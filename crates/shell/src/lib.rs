@@ -1,11 +1,11 @@
 //! The shell: everything that touches the world, and as little else as possible.
 //!
-//! Owns sockets, timers, threads, randomness and the order of a session's steps ([`life`]); the
+//! Owns sockets, timers, threads, randomness and the order of a session's steps (`life`); the
 //! steps themselves are pure machines of the other crates. Takes a [`setup::Setup`], gives a
 //! running [`Proxy`].
 //!
-//! Reading order: [`life`] (one client from accept to close), [`pump`] (the loop that moves bytes),
-//! [`port`] (socket, TLS engine, buffers), then what they use.
+//! Reading order: `life` (one client from accept to close), `pump` (the loop that moves bytes),
+//! `port` (socket, TLS engine, buffers), then what they use.
 
 mod acceptor;
 mod cancel;

@@ -1,7 +1,7 @@
 //! Owns our end towards one peer: a socket, a TLS engine and four buffers.
 //!
 //! Takes the worker's buffers while bytes are in them. The only way of plaintext to the socket is
-//! through the engine: `plain_out` → [`Engine::send`] → `cipher_out` → [`Socket::poll_write`].
+//! through the engine: `plain_out` → `Engine::send` → `cipher_out` → `Socket::poll_write`.
 //! Never knows what the plaintext means.
 
 use crate::lend::{self, READ_BYTES};
