@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest path that leaves room for a socket's name within `sun_path` (108 bytes).
 const PATH_LEN_MAX: usize = 80;
 
-/// $1 = directory. Lines on stdin: "<pid> <signal>" of the child, or "gone" after all is cleared.
+/// $1 = directory. Lines on stdin: "PID SIGNAL" of the child, or "gone" after all is cleared.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 pid=
