@@ -236,6 +236,21 @@ fn idle_clients_are_told_why_they_must_go() {
     });
 }
 
+/// A server that works on a statement doesn't notice that its connection is gone.
+#[test]
+fn an_overdue_query_is_cancelled_at_the_server() {
+    let stage = plan().set("listen", "query_timeout", "'300ms'").start();
+    let mut session = session(&stage);
+    session.peer.send(&query("SELECT pg_sleep(300), 'overdue'"));
+    session.peer.until_tag(b'E');
+    let running = "SELECT count(*) FROM pg_stat_activity \
+        WHERE state = 'active' AND query LIKE '%''overdue''%' AND pid <> pg_backend_pid()";
+    wait::until("the end of the statement", LONG, || {
+        Cluster::shared().sql(running)[0][0].as_deref() == Some("0")
+    });
+    stage.proxy.await_log("cancel request carried out");
+}
+
 /// Limits of one kind leave sessions of another alone.
 #[test]
 fn a_session_in_a_transaction_is_not_idle() {
@@ -359,11 +374,11 @@ fn files_that_cannot_be_used() {
     let missing = "'/nowhere/proxy.crt'";
     does_not_start(
         plan().set("listen.tls", "certificate", missing),
-        &["/nowhere/proxy.crt", "not found"],
+        &["/nowhere/proxy.crt", "no such file"],
     );
     does_not_start(
         plan().set("listen.tls", "private_key", "'/nowhere/proxy.key'"),
-        &["/nowhere/proxy.key", "not found"],
+        &["/nowhere/proxy.key", "no such file"],
     );
     // Root reads every file, but no directory.
     does_not_start(
@@ -372,11 +387,11 @@ fn files_that_cannot_be_used() {
     );
     does_not_start(
         plan().set("auth", "auth_file", "'/nowhere/users.txt'"),
-        &["/nowhere/users.txt", "not found"],
+        &["/nowhere/users.txt", "no such file"],
     );
     does_not_start(
         plan().set("database.tls", "ca", "'/nowhere/ca.crt'"),
-        &["/nowhere/ca.crt", "not found"],
+        &["/nowhere/ca.crt", "no such file"],
     );
 }
 

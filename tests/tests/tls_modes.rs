@@ -239,7 +239,7 @@ fn mode_towards(
 }
 
 const TLS: Result<&str, &str> = Ok("TLSv1.3");
-const DISTRUSTED: Result<&str, &str> = Err("connection to the server: TLS");
+const DISTRUSTED: Result<&str, &str> = Err("can't reach the server: TLS");
 
 fn both_kinds() -> &'static str {
     "hostssl all all all scram-sha-256\nhostnossl all all all scram-sha-256\n"

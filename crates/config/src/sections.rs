@@ -30,6 +30,9 @@ const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA2
 const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
     TLS_CHACHA20_POLY1305_SHA256\"";
 const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
+/// PostgreSQL before 18 takes P-256 alone unless told otherwise (ssl_ecdh_curve), and a first offer
+/// that it doesn't take costs a round trip.
+const SERVER_GROUPS: &str = "\"P-256:X25519:P-384:P-521\"";
 
 /// Timeouts that may be off.
 const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
@@ -302,7 +305,7 @@ section! {
         /// Cipher suites of TLS 1.3, as OpenSSL names them.
         ciphersuites: String { fallback: Value(CIPHERSUITES) }
         /// Groups for the key exchange, as OpenSSL names them.
-        groups: String { fallback: Value(GROUPS) }
+        groups: String { fallback: Value(SERVER_GROUPS) }
     }
 }
 

@@ -10,7 +10,7 @@ use tls::ContextFault;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The configuration cannot be read.
-    #[error("cannot read {}: {kind}; `portcullis init` writes a configuration to begin with", path.display())]
+    #[error("cannot read {}: {}; `portcullis init` writes a configuration to begin with", path.display(), tls::io_reason(*kind))]
     NoConfiguration {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Configuration(#[from] ConfigError),
     /// A file that the configuration names cannot be read.
-    #[error("{place}: cannot read {}: {kind}; check the path and that this user may read it", path.display())]
+    #[error("{place}: cannot read {}: {}; check the path and that this user may read it", path.display(), tls::io_reason(*kind))]
     Unreadable {
         /// The setting that names it.
         place: Place,
@@ -102,7 +102,7 @@ pub(crate) enum Fault {
         path: PathBuf,
     },
     /// `init` cannot write.
-    #[error("cannot write {}: {kind}; check the directory and that this user may write there", path.display())]
+    #[error("cannot write {}: {}; check the directory and that this user may write there", path.display(), tls::io_reason(*kind))]
     Unwritable {
         /// The file.
         path: PathBuf,

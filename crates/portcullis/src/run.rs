@@ -13,6 +13,7 @@ use config::{Config, ListenTls};
 use shell::Proxy;
 use shell::setup::Setup;
 use std::time::Instant;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until told to stop.
@@ -27,21 +28,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     for warning in material.warnings() {
         tracing::warn!("{warning}");
     }
-    serve(&start(&config, material)?)
-}
-
-/// Serves until told to stop, and ends the sessions in order.
-pub(crate) fn serve(proxy: &Proxy) -> Result<(), Vec<Fault>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| vec![Fault::System(error)])?;
-    runtime.block_on(async {
-        let mut signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
-        tracing::info!(addresses = ?proxy.addresses(), "ready");
-        stop(proxy, &mut signals).await;
-        Ok(())
-    })
+    // Before anybody can connect, so that no signal finds the process unprepared.
+    let signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
+    signals.serve(&start(&config, material)?);
+    Ok(())
 }
 
 /// The proxy of a configuration whose files were read.
@@ -85,21 +75,42 @@ pub(crate) fn mock_secret(config: &Config) -> std::io::Result<[u8; 32]> {
     Ok(secret)
 }
 
-struct Signals {
+/// The signals that end the process, listened to from now on.
+pub(crate) struct Signals {
+    runtime: Runtime,
+    stops: Stops,
+}
+
+struct Stops {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Signals> {
-        Ok(Signals {
+    /// Begins to listen.
+    pub(crate) fn listen() -> std::io::Result<Signals> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let stops = Stops {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
-        })
+        };
+        drop(entered);
+        Ok(Signals { runtime, stops })
     }
 
+    /// Lets the proxy serve until told to stop, and ends its sessions in order.
+    pub(crate) fn serve(mut self, proxy: &Proxy) {
+        tracing::info!(addresses = ?proxy.addresses(), "ready");
+        self.runtime.block_on(stop(proxy, &mut self.stops));
+    }
+}
+
+impl Stops {
     /// The next wish to stop; true if at once.
     async fn next(&mut self) -> bool {
         tokio::select! {
@@ -110,7 +121,7 @@ impl Signals {
     }
 }
 
-async fn stop(proxy: &Proxy, signals: &mut Signals) {
+async fn stop(proxy: &Proxy, signals: &mut Stops) {
     let at_once = signals.next().await;
     if !at_once {
         let clients = proxy.clients();

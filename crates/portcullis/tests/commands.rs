@@ -155,8 +155,8 @@ fn check_says_all_that_is_wrong_with_the_files() {
     fs::remove_file(at("users.txt")).unwrap();
     let said = check();
     for expected in [
-        "error: p.toml:2:15: listen.tls.certificate: cannot read server.crt: entity not found",
-        "error: p.toml:5:13: auth.auth_file: cannot read users.txt: entity not found",
+        "error: p.toml:2:15: listen.tls.certificate: cannot read server.crt: no such file or directory",
+        "error: p.toml:5:13: auth.auth_file: cannot read users.txt: no such file or directory",
         "2 errors",
     ] {
         assert!(said.contains(expected), "{said}\ndoes not say: {expected}");
@@ -244,5 +244,5 @@ fn a_command_line_that_is_not_understood_is_explained() {
     );
     let missing = portcullis(directory.path(), &["check", "--config", "none.toml"]);
     assert_eq!(missing.status.code(), Some(1));
-    assert!(text(&missing.stderr).contains("cannot read none.toml: entity not found"));
+    assert!(text(&missing.stderr).contains("cannot read none.toml: no such file or directory"));
 }

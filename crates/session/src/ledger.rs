@@ -37,7 +37,9 @@ pub enum Request {
 /// One debt: a request, and how far its answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Debt {
-    /// Query without a result open: T, C, I, G, H, W, E or Z may come.
+    /// Query of which nothing has come: a result or an error is due.
+    Asked,
+    /// Query between two results: T, C, I, G, H, W, E or Z may come.
     Query,
     /// Query or walsender command with rows coming.
     QueryRows,
@@ -193,6 +195,9 @@ impl Ledger {
         let Some(head) = self.debts.front_mut() else {
             return Err(self.out_of_turn(tag));
         };
+        if *head == Debt::Asked {
+            *head = Debt::Query;
+        }
         match (self.stream, *head, tag) {
             (Stream::None, Debt::Parse, b'1')
             | (Stream::None, Debt::Bind, b'2')
@@ -263,7 +268,9 @@ impl Ledger {
         };
         self.stream = Stream::None;
         match head {
-            Debt::Query | Debt::QueryRows | Debt::FunctionCall => *head = Debt::Ready,
+            Debt::Asked | Debt::Query | Debt::QueryRows | Debt::FunctionCall => {
+                *head = Debt::Ready;
+            }
             // A commit that fails at its Sync, or a second error on the way out.
             Debt::Ready | Debt::Sync => {}
             _ => {
@@ -332,7 +339,7 @@ impl Ledger {
             (Stream::Out | Stream::OutEnded, _) => "the rest of a copy-out",
             (Stream::Both, _) => "the rest of a copy-both",
             (Stream::None, Some(debt)) => match debt {
-                Debt::Query => "a query's result",
+                Debt::Asked | Debt::Query => "a query's result",
                 Debt::QueryRows => "a query's rows",
                 Debt::Ready | Debt::Sync => "ReadyForQuery",
                 Debt::Parse => "ParseComplete",
@@ -350,7 +357,7 @@ impl Ledger {
 
 fn debt(request: Request) -> Debt {
     match request {
-        Request::Query => Debt::Query,
+        Request::Query => Debt::Asked,
         Request::Parse => Debt::Parse,
         Request::Bind => Debt::Bind,
         Request::DescribeStatement => Debt::DescribeStatement,
@@ -458,6 +465,7 @@ mod tests {
             ("<E", "nothing"),
             ("<C", "nothing"),
             (">Q <D", "a query's result"),
+            (">Q <Z", "a query's result"),
             (">Q <T <Z", "a query's rows"),
             (">Q <1", "a query's result"),
             (">Q <C <Z <Z", "nothing"),

@@ -91,18 +91,19 @@ impl Cancels {
             return Ok(Carried::Unknown);
         };
         let start = Instant::now();
-        let done = tokio::time::timeout(deadline, send(&target)).await;
+        let done = within(deadline, &target).await;
         let took = start.elapsed().as_micros().min(1_000_000) as u64;
         self.last_hit_us.store(took, Ordering::Relaxed);
-        match done {
-            Ok(result) => result.map(|()| Carried::Out),
-            Err(_) => Err(Fault::new(
-                Side::Server,
-                FaultKind::Timeout {
-                    setting: "cancel_wait_timeout",
-                    phase: "the server acted on a cancel request",
-                },
-            )),
+        done.map(|()| Carried::Out)
+    }
+
+    /// Cancels what the session that was issued this key is doing: for deadlines of our own.
+    pub async fn stop(&self, issued: &Issued<'_>, deadline: Duration) -> Result<(), Fault> {
+        let BackendKeyData { pid, key } = issued.key.clone();
+        let target = self.lock().find(&CancelRequest { pid, key });
+        match target {
+            Some(target) => within(deadline, &target).await,
+            None => Ok(()),
         }
     }
 
@@ -159,6 +160,19 @@ pub enum Carried {
     Unknown,
     /// Too many at once.
     Dropped,
+}
+
+async fn within(deadline: Duration, target: &Target) -> Result<(), Fault> {
+    let done = tokio::time::timeout(deadline, send(target)).await;
+    done.unwrap_or_else(|_| {
+        Err(Fault::new(
+            Side::Server,
+            FaultKind::Timeout {
+                setting: "cancel_wait_timeout",
+                phase: "the server acted on a cancel request",
+            },
+        ))
+    })
 }
 
 /// Sends the request and waits for the server to close: only then has the signal been sent.

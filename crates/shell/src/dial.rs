@@ -56,8 +56,11 @@ pub async fn dial(
     let mut last = None;
     for host in hosts {
         match reach(host, options).await {
-            Ok(port) => return log_in(port, host, deriver, login).await,
-            Err(fault) => last = Some(fault),
+            Ok(port) => {
+                let logged_in = log_in(port, host, deriver, login).await;
+                return logged_in.map_err(unreachable);
+            }
+            Err(fault) => last = Some(unreachable(fault)),
         }
     }
     Err(last.unwrap_or_else(|| {
@@ -69,6 +72,27 @@ pub async fn dial(
             },
         )
     }))
+}
+
+/// A connection that breaks before the client is welcomed is one that could not be made: another
+/// host may do.
+fn unreachable(fault: Fault) -> Fault {
+    match (fault.side, &fault.kind) {
+        (
+            Side::Server,
+            FaultKind::Tls { .. }
+            | FaultKind::Lost { .. }
+            | FaultKind::Io {
+                phase: "reading" | "writing",
+                ..
+            },
+        ) => {
+            let cause = fault.kind.to_string();
+            let phase = "connecting";
+            Fault::new(Side::Server, FaultKind::Io { phase, cause })
+        }
+        _ => fault,
+    }
 }
 
 /// Connects, up to the end of the TLS handshake.

@@ -82,7 +82,7 @@ struct Linked<'a> {
     dialled: Dialled,
     /// Holds the place in the pool, and the cancel key, until the end.
     lease: Leased,
-    _issued: Option<Issued<'a>>,
+    issued: Option<Issued<'a>>,
     log: Started,
 }
 
@@ -255,7 +255,7 @@ impl<'a> Life<'a> {
         Ok(Linked {
             dialled,
             lease,
-            _issued: issued,
+            issued,
             log,
         })
     }
@@ -334,7 +334,7 @@ impl<'a> Life<'a> {
         let Linked {
             dialled,
             lease,
-            _issued,
+            issued,
             log,
         } = linked;
         let timeouts = &self.context.setup.timeouts;
@@ -375,12 +375,34 @@ impl<'a> Life<'a> {
         }
         let close = timeouts.close;
         let client = Box::pin(tokio::time::timeout(close, client.close()));
+        let overdue = matches!(
+            &ending,
+            Ending::Fault(Fault {
+                kind: FaultKind::Timeout {
+                    setting: "query_timeout",
+                    ..
+                },
+                ..
+            })
+        );
         let server = Box::pin(async {
+            if let (true, Some(issued)) = (overdue, &issued) {
+                self.stop_query(issued).await;
+            }
             let _ = tokio::time::timeout(close, server.close()).await;
             // The place is free once the server is gone, however long the client lingers.
             drop(lease);
         });
         let _ = tokio::join!(client, server);
+    }
+
+    /// A server that works on a request doesn't notice that its connection is gone.
+    async fn stop_query(&self, issued: &Issued<'_>) {
+        let deadline = self.context.setup.timeouts.cancel;
+        match self.context.cancels.stop(issued, deadline).await {
+            Ok(()) => log::cancelled(self.peer),
+            Err(fault) => log::cancel_failed(self.peer, &fault),
+        }
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.

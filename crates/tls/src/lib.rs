@@ -25,7 +25,8 @@ mod verify;
 
 pub use context::{
     ClientCertificates, ContextFault, Identity, KeySource, ListenerContext, ListenerSettings,
-    Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, key_file_is_private,
+    Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, io_reason,
+    key_file_is_private,
 };
 pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};

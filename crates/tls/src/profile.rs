@@ -62,6 +62,17 @@ impl Default for Profile {
     }
 }
 
+impl Profile {
+    /// The default towards servers. PostgreSQL before 18 takes P-256 alone unless told otherwise
+    /// (`ssl_ecdh_curve`): offering another group first would cost a HelloRetryRequest.
+    pub fn towards_servers() -> Profile {
+        Profile {
+            groups: "P-256:X25519:P-384:P-521".into(),
+            ..Profile::default()
+        }
+    }
+}
+
 /// What a context really uses, read back from OpenSSL: for start-up reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {

@@ -59,7 +59,7 @@ fn lies_before_tls() {
         case(
             "closes-at-once",
             |_, peer| peer.cut(),
-            Client::Refused("08006", "connection to the server"),
+            Client::Refused("57P03", "can't reach the server"),
             "server: ",
         ),
         case(
@@ -71,8 +71,8 @@ fn lies_before_tls() {
                 peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
                 until_left(peer);
             },
-            Client::Refused("08006", "TLS"),
-            "server: TLS: the peer does not speak TLS here",
+            Client::Refused("57P03", "TLS"),
+            "server: connecting: TLS: the peer does not speak TLS here",
         ),
     ];
     play(&cases);
@@ -107,8 +107,8 @@ fn wrong_certificates() {
             peer,
         );
     };
-    let refused = || Client::Refused("08006", "TLS");
-    let log = "server: TLS: the peer's certificate was refused";
+    let refused = || Client::Refused("57P03", "TLS");
+    let log = "server: connecting: TLS: the peer's certificate was refused";
     let cases = [
         case("foreign", foreign, refused(), log),
         case(

@@ -142,7 +142,7 @@ mod tests {
         let ServerTls::On(server) = &config.databases[0].tls else {
             panic!("TLS is off");
         };
-        assert_eq!(profile(&server.options), Profile::default());
+        assert_eq!(profile(&server.options), Profile::towards_servers());
         let query = config.auth.auth_query.unwrap().query;
         assert_eq!(query, auth::auth_query::DEFAULT_QUERY);
     }

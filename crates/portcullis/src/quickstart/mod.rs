@@ -21,7 +21,7 @@ use crate::material::{Material, now_unix_s};
 use crate::mint::{self, Names};
 use crate::output::say;
 use crate::process;
-use crate::run;
+use crate::run::{self, Signals};
 use auth::ScramVerifier;
 use auth::users::{self, Users};
 use authority::Local;
@@ -217,6 +217,7 @@ impl<'a> Prepared<'a> {
     fn serve(&self, config: &Config, setup: Setup) -> Result<(), Vec<Fault>> {
         logging::start(&config.log);
         process::forbid_core_dumps(config);
+        let signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
         let proxy = Proxy::start(setup).map_err(|fault| vec![self.not_started(fault)])?;
         let port = proxy
             .addresses()
@@ -235,7 +236,8 @@ impl<'a> Prepared<'a> {
             self.psql(&self.local.certificate, port),
             whole_command(self.options),
         ));
-        run::serve(&proxy)
+        signals.serve(&proxy);
+        Ok(())
     }
 
     fn not_started(&self, fault: StartFault) -> Fault {

@@ -93,7 +93,7 @@ fn context(mode: ServerMode) -> Result<ServerContext, QuickFault> {
     let settings = ServerSettings {
         mode,
         identity: None,
-        profile: Profile::default(),
+        profile: Profile::towards_servers(),
     };
     Ok(ServerContext::build(&settings, now_unix_s())?)
 }

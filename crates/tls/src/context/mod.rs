@@ -78,7 +78,7 @@ pub enum Warning {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextFault {
     /// The file can't be read.
-    #[error("cannot read {of}: {kind}; check the path and that this user may read it")]
+    #[error("cannot read {of}: {}; check the path and that this user may read it", io_reason(*kind))]
     Unreadable {
         /// The file.
         of: String,
@@ -164,6 +164,14 @@ pub enum ContextFault {
 fn library(stack: ErrorStack) -> ContextFault {
     ContextFault::Library {
         reason: first_reason(&stack),
+    }
+}
+
+/// An error of the operating system in the words people know.
+pub fn io_reason(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
