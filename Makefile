@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo bench test regress check format lint docs deny build-tests
+.PHONY: help demo bench test soak fuzz regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -28,6 +28,18 @@ regress: ## compare PostgreSQL's own regression tests through the proxy and with
 	@scripts/install build
 	cargo build --release --package portcullis
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
+
+soak: build-tests ## the big figures: a 900 MB row and parameter, properties over many more cases
+	PROPTEST_CASES=20000 cargo test --package wire --package session --package auth --package tls
+	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
+		cargo test --package e2e --test limits big_messages
+
+FUZZ ?= framer
+FUZZ_SECONDS ?= 60
+
+fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, scram_client, scram_server)
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo fuzz is missing: cargo install cargo-fuzz"; exit 1; }
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECONDS)
 
 check: format lint docs deny test ## what must hold before a change is handed in
 
