@@ -95,35 +95,40 @@ fn newcomer(message: StartupMessage, output: &mut Plain) -> Result<Box<Newcomer>
     }))
 }
 
+/// What a `p` message is to be; on the wire all of them look the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// PasswordMessage.
+    Password,
+    /// SASLInitialResponse or SASLResponse.
+    Sasl,
+}
+
 /// Takes the body of the client's next `p` message off `input`; `None` asks for more.
-pub fn proof(input: &mut Plain) -> Result<Option<Secret>, Fault> {
-    let limit = |tag| match tag {
-        from_client::tag::PASSWORD => from_client::PASSWORD,
+pub fn proof(awaited: Awaited, input: &mut Plain) -> Result<Option<Secret>, Fault> {
+    let limit = |tag| match (tag, awaited) {
+        (from_client::tag::PASSWORD, Awaited::Password) => from_client::PASSWORD,
+        (from_client::tag::PASSWORD, Awaited::Sasl) => from_client::SASL,
         _ => 0,
     };
-    match whole(input.bytes(), limit) {
-        Ok(None) => Ok(None),
+    let kind = match whole(input.bytes(), limit) {
+        Ok(None) => return Ok(None),
         Ok(Some(frame)) => {
             let body = Secret::new(frame.body);
             let total = frame.total;
             input.consume(total);
-            Ok(Some(body))
+            return Ok(Some(body));
         }
-        Err(fault) if fault.limit == 0 => Err(Fault::new(
-            Side::Client,
-            FaultKind::OutOfPhase {
-                tag: fault.tag,
-                phase: "the authentication",
-            },
-        )),
-        Err(fault) => Err(Fault::new(
-            Side::Client,
-            FaultKind::BadLength {
-                tag: fault.tag,
-                len: fault.len,
-            },
-        )),
-    }
+        Err(fault) if fault.limit == 0 => FaultKind::NoProof {
+            tag: fault.tag,
+            awaited,
+        },
+        Err(fault) => FaultKind::BadLength {
+            tag: fault.tag,
+            len: fault.len,
+        },
+    };
+    Err(Fault::new(Side::Client, kind))
 }
 
 /// The startup packet for a server: the client's own parameters under the server's names.

@@ -4,6 +4,7 @@
 //! A fault is side × kind; it carries facts (tags, lengths, causes in the operating system's or
 //! the TLS library's words), never payload. What the operator reads is the fault's `Display`.
 
+use crate::arrival::Awaited;
 use crate::ledger::OutOfTurn;
 use std::fmt;
 
@@ -77,6 +78,14 @@ pub enum FaultKind {
         tag: u8,
         /// The phase, in words.
         phase: &'static str,
+    },
+    /// Another message where a client was to prove who it is.
+    #[error("message '{}' came where a proof was awaited", *tag as char)]
+    NoProof {
+        /// Type byte.
+        tag: u8,
+        /// What was awaited.
+        awaited: Awaited,
     },
     /// A reply nobody asked for.
     #[error(transparent)]
@@ -244,10 +253,14 @@ impl Fault {
             (Side::Client, FaultKind::UnknownMessage { tag }) => {
                 fatal("08P01", format!("invalid frontend message type {tag}"))
             }
-            (Side::Client, FaultKind::OutOfPhase { tag, .. }) => fatal(
-                "08P01",
-                format!("expected password response, got message type {tag}"),
-            ),
+            (_, FaultKind::NoProof { tag, awaited }) => {
+                let awaited = match awaited {
+                    Awaited::Password => "password",
+                    Awaited::Sasl => "SASL",
+                };
+                let text = format!("expected {awaited} response, got message type {tag}");
+                fatal("08P01", text)
+            }
             (Side::Client, FaultKind::Malformed { tag: 0, what }) => {
                 fatal("08P01", format!("invalid startup packet layout: {what}"))
             }

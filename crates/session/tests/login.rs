@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use buf::Plain;
-use session::arrival::{self, Arrived, Reached};
+use session::arrival::{self, Arrived, Awaited, Reached};
 use session::fault::{Fault, FaultKind, Side};
 use session::login::{Dialogue, LoginEvent};
 use session::lookup::Lookup;
@@ -168,14 +168,11 @@ fn the_server_gets_the_clients_parameters_under_its_own_names() {
 
 #[test]
 fn proofs_are_bounded_and_nothing_else_is_taken_for_one() {
-    let proof = |bytes: &[u8]| arrival::proof(&mut plain(bytes));
+    let proof = |bytes: &[u8]| arrival::proof(Awaited::Password, &mut plain(bytes));
     assert!(proof(b"p\0\0\0\x06x").unwrap().is_none());
     assert!(proof(b"p\0\0\0\x06x\0").unwrap().unwrap().same_as(b"x\0"));
     let query = proof(b"Q\0\0\0\x06x\0").unwrap_err();
-    assert!(matches!(
-        query.kind,
-        FaultKind::OutOfPhase { tag: b'Q', .. }
-    ));
+    assert!(matches!(query.kind, FaultKind::NoProof { tag: b'Q', .. }));
     let huge = proof(b"p\0\x01\0\0").unwrap_err();
     assert_eq!(
         huge.kind,

@@ -19,7 +19,7 @@ use crate::{chance, leg, lend};
 use auth::{
     Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser,
 };
-use session::arrival::{self, Arrived, Newcomer};
+use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, farewell, welcome};
 use std::future::poll_fn;
@@ -158,7 +158,9 @@ impl<'a> Life<'a> {
             step = match step {
                 GateStep::Send(request, gate) => {
                     full(welcome::put_request(&request.body(), port.room()))?;
-                    let body = converse(port, |input, _| arrival::proof(input)).await?;
+                    let awaited = awaited(&request);
+                    let body = converse(port, |input, _| arrival::proof(awaited, input)).await;
+                    let body = body.map_err(|fault| broken_sasl(fault, awaited, user))?;
                     gate.on_message(body.expose())
                 }
                 GateStep::Derive(question, gate) => {
@@ -425,6 +427,29 @@ enum Entered {
     Proved(Proved),
     /// The server is to say.
     Claims(Claim),
+}
+
+/// What a client sends next.
+fn awaited(request: &auth::AuthRequest) -> Awaited {
+    match request {
+        auth::AuthRequest::Sasl(_) | auth::AuthRequest::SaslContinue(_) => Awaited::Sasl,
+        _ => Awaited::Password,
+    }
+}
+
+/// PostgreSQL takes a SASL message whose length can't be for a wrong password.
+fn broken_sasl(fault: Fault, awaited: Awaited, user: &str) -> Fault {
+    match (awaited, &fault.kind) {
+        (Awaited::Sasl, FaultKind::BadLength { .. }) => Fault::new(
+            Side::Client,
+            FaultKind::AuthRefused {
+                sqlstate: "28P01",
+                message: format!("password authentication failed for user \"{user}\""),
+                reason: fault.kind.to_string(),
+            },
+        ),
+        _ => fault,
+    }
 }
 
 fn refused(refusal: &auth::Refusal) -> Fault {

@@ -85,8 +85,7 @@ impl Verdict {
                 Self::Error {
                     severity: field(b'V'),
                     sqlstate: field(b'C'),
-                    // One name for all replies to a request for authentication.
-                    message: field(b'M').replace("SASL response", "password response"),
+                    message: field(b'M'),
                 }
             })
             .collect();
