@@ -18,5 +18,8 @@ pub fn put(fault: &Fault, output: &mut Plain) {
     }
 }
 
+/// The Flush message.
+pub const FLUSH: &[u8; 5] = b"H\0\0\0\x04";
+
 /// The Terminate message.
 pub const TERMINATE: &[u8; 5] = b"X\0\0\0\x04";

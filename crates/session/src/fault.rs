@@ -344,6 +344,11 @@ impl Fault {
         }
     }
 
+    /// Whether the client gets to read anything.
+    pub fn is_told(&self) -> bool {
+        self.farewell() != Farewell::Silence
+    }
+
     /// Whether trying again is safe for the client.
     pub fn retry(&self) -> Retry {
         match &self.kind {

@@ -8,7 +8,7 @@
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
 use crate::watch::{Watch, Watched};
-use session::farewell::TERMINATE;
+use session::farewell::{FLUSH, TERMINATE};
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
 use session::{ClientStream, Server};
@@ -35,13 +35,15 @@ pub struct Pump {
 }
 
 /// Whether more may come from the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upstream {
     /// It may.
     Open,
     /// Its Terminate went to the server behind requests that are still to be answered: what they
     /// give is delivered, then the server closes.
     Terminated,
+    /// It broke the protocol. What it asked for before is delivered, then it is told so.
+    Broken(Fault),
 }
 
 /// How a session ended.
@@ -114,7 +116,7 @@ impl Pump {
         if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
-        if self.upstream == Upstream::Terminated {
+        if self.upstream != Upstream::Open {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
@@ -139,14 +141,21 @@ impl Pump {
                 self.watch.moved();
             }
             let _ = self.server.poll_send(cx)?;
-            if relayed? == Relayed::Terminated {
-                if self.link.ledger.is_settled() {
+            match relayed {
+                Ok(Relayed::Terminated) if self.link.ledger.is_settled() => {
                     return Ok(Turn::End(Ending::Terminated));
                 }
-                self.upstream = Upstream::Terminated;
-                let _ = self.server.room().push(TERMINATE);
-                let _ = self.server.poll_send(cx)?;
-                return Ok(Turn::Moved);
+                Ok(Relayed::Terminated) => {
+                    self.upstream = Upstream::Terminated;
+                    return self.last_words(cx, TERMINATE);
+                }
+                Ok(_) => {}
+                Err(fault) if self.link.ledger.is_empty() || !fault.is_told() => return Err(fault),
+                Err(fault) => {
+                    self.upstream = Upstream::Broken(fault);
+                    self.watch.give_up_soon();
+                    return self.last_words(cx, FLUSH);
+                }
             }
         }
         match end {
@@ -155,6 +164,14 @@ impl Pump {
             })),
             None => Ok(turn),
         }
+    }
+
+    /// The last message to the server while replies are owed.
+    #[cold]
+    fn last_words(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Result<Turn, Fault> {
+        let _ = self.server.room().push(message);
+        let _ = self.server.poll_send(cx)?;
+        Ok(Turn::Moved)
     }
 
     /// Server to client.
@@ -192,6 +209,12 @@ impl Pump {
                 return Ok(turn);
             }
         }
+        if let Upstream::Broken(fault) = &self.upstream
+            && (self.link.ledger.is_empty() || end.is_some())
+            && self.link.between_frames()
+        {
+            return Err(fault.clone());
+        }
         match end {
             Some(_) if self.upstream == Upstream::Terminated => Ok(Turn::End(Ending::Terminated)),
             Some(_) if self.link.ending => Ok(Turn::End(Ending::ServerEnded)),
@@ -209,11 +232,17 @@ impl Pump {
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let unread = self.server.has_output()
             || !may_receive(&self.client)
-            || self.upstream == Upstream::Terminated;
+            || self.upstream != Upstream::Open;
         loop {
             match self.watch.poll(cx, unread, &self.client.socket, &self.link) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),
+                Watched::GiveUp => {
+                    return Poll::Ready(match &self.upstream {
+                        Upstream::Broken(fault) => Ending::Fault(fault.clone()),
+                        Upstream::Open | Upstream::Terminated => Ending::Terminated,
+                    });
+                }
                 Watched::Rest => {
                     self.client.hibernate();
                     self.server.hibernate();

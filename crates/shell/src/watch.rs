@@ -22,6 +22,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How often a client that is held back is asked whether it is still there.
 const HANG_UP_CHECK: Duration = Duration::from_secs(1);
 
+/// How long the replies owed to a client that then broke the protocol are waited for.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(2);
+
 /// What a session does that has nothing to move.
 pub enum Watched {
     /// It sleeps.
@@ -30,6 +33,8 @@ pub enum Watched {
     Rest,
     /// It ends.
     End(Ending),
+    /// What it waited for hasn't come: see [`Watch::give_up_soon`].
+    GiveUp,
 }
 
 /// Deadlines of a linked session; zero switches one off.
@@ -65,6 +70,7 @@ pub struct Watch {
     doing: Doing,
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    give_up: Option<Instant>,
     silence: Arc<Silence>,
     entered: bool,
 }
@@ -79,6 +85,7 @@ impl Watch {
             doing: Doing::Idle,
             since: Instant::now(),
             timer: None,
+            give_up: None,
             silence: Arc::default(),
             entered: false,
         }
@@ -128,6 +135,9 @@ impl Watch {
             {
                 return Watched::End(self.passed(setting));
             }
+            if self.give_up.is_some_and(|at| at <= now) {
+                return Watched::GiveUp;
+            }
             if self.timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
                 self.timer = None;
                 if unread && client.hung_up() {
@@ -135,7 +145,7 @@ impl Watch {
                 }
             }
             let check = unread.then(|| now + HANG_UP_CHECK);
-            let next = [deadline.map(|(at, _)| at), check];
+            let next = [deadline.map(|(at, _)| at), check, self.give_up];
             let Some(next) = next.into_iter().flatten().min() else {
                 self.timer = None;
                 return Watched::Sleep;
@@ -174,6 +184,11 @@ impl Watch {
             Doing::Query => (self.deadlines.query, "query_timeout"),
         };
         (!limit.is_zero()).then(|| (self.since + limit, setting))
+    }
+
+    /// From now on the session is only waiting for the end of something, and not for long.
+    pub fn give_up_soon(&mut self) {
+        self.give_up = Some(Instant::now() + GIVE_UP_AFTER);
     }
 
     /// Something passed: silence starts anew.

@@ -51,6 +51,42 @@ fn wrong_messages_after_login() {
     });
 }
 
+/// What was asked for before a message that can't be is answered before it.
+#[test]
+fn replies_owed_come_before_the_end() {
+    let unknown = frame(1, b"");
+    let batch = [
+        frame(b'P', b"\0SELECT 2\0\0\0"),
+        frame(b'B', b"\0\0\0\0\0\0\0\0"),
+        frame(b'E', b"\0\0\0\0\0"),
+    ];
+    let table: [(&str, Vec<u8>); 3] = [
+        ("a query", message::query("SELECT 1")),
+        ("a batch", [&batch.concat()[..], &message::SYNC].concat()),
+        ("a batch without Sync", batch.concat()),
+    ];
+    beside_a_bystander(stage(), |endpoint| {
+        for (what, bytes) in &table {
+            let sent = [&bytes[..], &unknown].concat();
+            let peers = [
+                Session::begin(proxy_tls(), endpoint).peer,
+                Session::begin(server_tls(), direct()).peer,
+            ];
+            let [proxy, server] = peers.map(|mut peer| {
+                peer.send(&sent);
+                let (said, _) = peer.drain();
+                let tags: String = scripted::frames(&said)
+                    .iter()
+                    .map(|frame| char::from(frame.tag))
+                    .collect();
+                tags
+            });
+            assert_eq!(proxy, server, "{what}");
+            assert!(proxy.len() > 1 && proxy.ends_with('E'), "{what}: {proxy}");
+        }
+    });
+}
+
 /// A half message is followed by nothing: not at the server either.
 #[test]
 fn a_client_that_leaves_in_mid_message_takes_its_server_along() {
