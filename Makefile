@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo bench test soak fuzz regress check format lint docs deny build-tests
+.PHONY: help demo install bench test soak fuzz regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -13,6 +13,10 @@ demo: ## build, then show one verified session through a throw-away PostgreSQL (
 	@scripts/install build
 	cargo build --release --package portcullis
 	$(TARGET)/release/portcullis demo $(DEMO_ARGS)
+
+install: ## build and put portcullis into ~/.cargo/bin
+	@scripts/install build
+	cargo install --locked --path crates/portcullis
 
 bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, --help for more)
 	@scripts/install bench

@@ -96,6 +96,7 @@ fn every_block_is_run_by_a_test() {
     let run = [
         "make demo",
         "make test",
+        "make install",
         "portcullis quickstart postgres://app@db.example.com:5432/shop",
         "portcullis init",
         "portcullis check --config portcullis.toml\nportcullis run --config portcullis.toml",
@@ -106,7 +107,7 @@ fn every_block_is_run_by_a_test() {
 
 #[test]
 fn make_knows_its_targets_and_the_demo_works() {
-    for target in blocks("sh").iter().take(2) {
+    for target in blocks("sh").iter().take(3) {
         let dry = shell(&format!("{target} --dry-run"), &root()).output();
         succeeds(&dry.expect("make"));
     }
@@ -123,7 +124,7 @@ fn quickstart_leads_to_a_verified_session() {
     let (role, database) = ("readme_app", "readme_shop");
     let cluster = role_and_database(role, database);
     let port = ports::reserve();
-    let line = blocks("sh")[2]
+    let line = blocks("sh")[3]
         .replace("app@", &format!("{role}@"))
         .replace(
             "db.example.com:5432/shop",
@@ -154,7 +155,7 @@ fn the_configuration_is_checked_and_serves() {
     let directory = place.path().to_owned();
     let port = ports::reserve();
 
-    let init = shell(&blocks("sh")[3], &directory).output().expect("init");
+    let init = shell(&blocks("sh")[4], &directory).output().expect("init");
     succeeds(&init);
     let written = directory.join("portcullis.toml");
     assert!(written.exists());
@@ -185,7 +186,7 @@ fn the_configuration_is_checked_and_serves() {
     }
     std::fs::write(&written, text).expect("the configuration");
 
-    let lines: Vec<String> = blocks("sh")[4].lines().map(str::to_owned).collect();
+    let lines: Vec<String> = blocks("sh")[5].lines().map(str::to_owned).collect();
     succeeds(&shell(&lines[0], &directory).output().expect("check"));
     let (mut running, log) = start(&lines[1], place);
     output_with(&mut running, &log, "ready");

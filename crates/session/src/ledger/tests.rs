@@ -1,0 +1,137 @@
+//! The ledger as tables: scripts that settle everything, replies out of turn, unfinished exchanges.
+
+use super::*;
+
+/// Plays a script: upper part of the alphabet as in the protocol, `>x` sent by the client,
+/// `<x` by the server; gives the first reply that was out of turn.
+fn play(script: &str) -> Result<Ledger, OutOfTurn> {
+    let mut ledger = Ledger::new();
+    for word in script.split_whitespace() {
+        let (direction, tag) = word.split_at(1);
+        match (direction, tag) {
+            (">", "Ds") => ledger.request(Request::DescribeStatement),
+            (">", tag) => ledger.request(match tag {
+                "Q" => Request::Query,
+                "P" => Request::Parse,
+                "B" => Request::Bind,
+                "D" => Request::DescribePortal,
+                "E" => Request::Execute,
+                "C" => Request::Close,
+                "S" => Request::Sync,
+                "F" => Request::FunctionCall,
+                "c" | "f" => Request::CopyEnd,
+                "d" | "H" => Request::Nothing,
+                other => panic!("unknown request {other}"),
+            }),
+            ("<", "Z") => ledger.ready()?,
+            ("<", "D") if ledger.rows_due() => {}
+            ("<", "d") if ledger.copy_data_due() => {}
+            ("<", tag) => ledger.reply(tag.as_bytes()[0])?,
+            _ => panic!("unknown word {word}"),
+        }
+    }
+    Ok(ledger)
+}
+
+#[test]
+fn exchanges_that_settle_everything() {
+    for script in [
+        "",
+        ">Q <T <D <D <C <Z",
+        ">Q <I <Z",
+        ">Q <E <Z",
+        ">Q <C <T <D <C <C <Z",
+        ">P >B >D >E >S <1 <2 <T <D <C <Z",
+        ">P >Ds >S <1 <t <n <Z",
+        ">P >Ds >S <1 <t <T <Z",
+        ">B >E >S <2 <s <Z",
+        ">E >H <D <s >E <D <C >S <Z",
+        ">C >S <3 <Z",
+        ">F <V <Z",
+        ">F <E <Z",
+        // Errors skip to the Sync, whenever it comes.
+        ">P >B >E >S <E <Z",
+        ">P >B >E >H <E >B >E >Q >F >S <Z",
+        ">P >B >E >S >P >B >E >S <1 <E <Z <1 <2 <C <Z",
+        // A commit that fails at the Sync.
+        ">P >B >E >S <1 <2 <C <E <Z",
+        // COPY, simple protocol.
+        ">Q <G >d >d >c <C <Z",
+        ">Q <G >d >f <E <Z",
+        ">Q <G >d <E <Z >d >c",
+        ">Q <H <d <d <c <C <Z",
+        ">Q <G >c <C <G >d >c <C <T <D <C <Z",
+        ">Q <H <d <E <Z",
+        // COPY, extended: a Sync that copy-in swallows owes nothing.
+        ">P >B >E >S <1 <2 <G >d >d >c >S <C <Z",
+        ">P >B >E >S >d >c >S <1 <2 <G <C <Z",
+        ">P >B >E >d >c >S <1 <2 <G <C <Z",
+        ">P >B >E >S >d >c >S <1 <2 <E <Z <Z",
+        ">P >B >E >S <1 <2 <G >d <E >d >c >S <Z",
+        ">P >B >E >S <1 <2 <H <d <c <C <Z",
+        // A Sync in an open copy-in: read in it, or after its failure.
+        ">P >B >E <1 <2 <G >d >S >d >c >S <C <Z",
+        ">P >B >E <1 <2 <G >d >S <E <Z",
+        // Replication.
+        ">Q <T <D <C <T <D <C <H <d <c <T <D <C <C <Z",
+        ">Q <T <D <C <T <D <C <H <d <c <H <d <c <T <D <C <C <Z",
+        ">Q <W <d >d <d <c >c <C <Z",
+        ">Q <W <d >d >c <c <T <D <C <C <Z",
+        ">Q <W <d <E <Z",
+    ] {
+        match play(script) {
+            Ok(ledger) => assert!(ledger.is_settled(), "{script}: {ledger:?}"),
+            Err(fault) => panic!("{script}: {fault}"),
+        }
+    }
+}
+
+#[test]
+fn replies_out_of_turn_are_named() {
+    for (script, due) in [
+        ("<Z", "nothing"),
+        ("<E", "nothing"),
+        ("<C", "nothing"),
+        (">Q <D", "a query's result"),
+        (">Q <Z", "a query's result"),
+        (">Q <T <Z", "a query's rows"),
+        (">Q <1", "a query's result"),
+        (">Q <C <Z <Z", "nothing"),
+        (">P >S <2", "ParseComplete"),
+        (">P >S <1 <1", "ReadyForQuery"),
+        (">B <D", "BindComplete"),
+        (">Ds <T", "ParameterDescription"),
+        (">E >S <Z", "the result of Execute"),
+        (">E <H <c <T", "the rest of a copy-out"),
+        (">Q <H <T", "the rest of a copy-out"),
+        (">Q <H <c <D", "the rest of a copy-out"),
+        (">Q <H <D", "the rest of a copy-out"),
+        (">Q <H <Z", "the rest of a copy-out"),
+        (">Q <G <d", "the end of a copy-in"),
+        (">Q <C <d", "a query's result"),
+        (">E <E <Z", "nothing"),
+        (">F <V <V", "ReadyForQuery"),
+        (">S <G", "ReadyForQuery"),
+    ] {
+        match play(script) {
+            Err(fault) => assert_eq!(fault.due, due, "{script}"),
+            Ok(ledger) => panic!("{script} passed: {ledger:?}"),
+        }
+    }
+}
+
+#[test]
+fn unfinished_exchanges_are_not_settled() {
+    for script in [
+        ">Q",
+        ">Q <T <C",
+        ">P",
+        ">P <E",
+        ">Q <G",
+        ">E <G >d >S",
+        ">P >B >E >S <1 <2 <G >d >c >S <C",
+    ] {
+        let ledger = play(script).unwrap();
+        assert!(!ledger.is_settled(), "{script}");
+    }
+}
