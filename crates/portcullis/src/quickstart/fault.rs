@@ -2,6 +2,7 @@
 
 use super::url::BadUrl;
 use crate::conninfo::shell_word;
+use crate::draft::hex;
 use crate::leg;
 use std::fmt;
 use std::io;
@@ -35,6 +36,9 @@ pub(crate) enum QuickFault {
     /// The server's certificate is not to be trusted.
     #[error("{0}")]
     NotVerified(Box<NotVerified>),
+    /// The server shows another certificate than the pinned one.
+    #[error("{0}")]
+    NotPinned(Box<NotPinned>),
     /// No password.
     #[error(
         "no password for {user:?}: set PGPASSWORD, add a line to ~/.pgpass, or run this at a \
@@ -155,6 +159,39 @@ impl fmt::Display for NotVerified {
              administrator):\n\n  \
              {command} --pin sha256:{}",
             certificate.sha256_hex()
+        )
+    }
+}
+
+/// Another certificate than the pinned one. What it shows is not offered as a pin: the pin has done
+/// its work if somebody is in between.
+#[derive(Debug)]
+pub(crate) struct NotPinned {
+    /// Where.
+    pub(crate) server: String,
+    /// SHA-256 of the certificate that was to be shown.
+    pub(crate) pinned: [u8; 32],
+    /// What was shown.
+    pub(crate) certificate: PeerCertificate,
+}
+
+impl fmt::Display for NotPinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} does NOT show the pinned certificate; somebody may be in between. Nothing was \
+             sent: no user name, no password.\n",
+            self.server
+        )?;
+        writeln!(f, "{}", leg::line("pinned SHA-256", &hex(&self.pinned)))?;
+        writeln!(f, "\nIt shows this one instead:\n")?;
+        for line in leg::certificate(&self.certificate) {
+            writeln!(f, "{line}")?;
+        }
+        write!(
+            f,
+            "\nIf the server has a new certificate, get its SHA-256 from the server's administrator, \
+             not from this connection."
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Owns the first look at a server: whether it speaks TLS, what it shows, and whether that is to be
 //! trusted. No name and no password is sent before this is settled.
 
-use super::fault::NotVerified;
+use super::fault::{NotPinned, NotVerified};
 use super::url::Target;
 use super::{QuickFault, command};
 use crate::cli::{QuickstartOptions, ServerTlsMode};
@@ -14,7 +14,9 @@ use shell::probe::{Leg, Probe};
 use shell::setup::{Host, HostAddress, Negotiation, ServerTls};
 use std::path::Path;
 use std::time::Duration;
-use tls::{Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source};
+use tls::{
+    PeerCertificate, Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source,
+};
 
 /// What a newcomer waits for before thinking that nothing happens.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,12 +65,7 @@ pub(super) fn settle(target: &Target, options: &QuickstartOptions) -> Result<Tru
     })?;
     let verified = look(target, required(target, &context));
     let leg = verified.map_err(|fault| match fault.kind {
-        FaultKind::Tls { cause } => QuickFault::NotVerified(Box::new(NotVerified {
-            server: server(target),
-            cause,
-            certificate: shown.certificate().cloned(),
-            command: command(options),
-        })),
+        FaultKind::Tls { cause } => distrusted(target, options, cause, shown.certificate()),
         _ => unreachable(fault),
     })?;
     Ok(Trusted {
@@ -76,6 +73,31 @@ pub(super) fn settle(target: &Target, options: &QuickstartOptions) -> Result<Tru
         context: Some(context),
         leg,
     })
+}
+
+/// Why a certificate is not trusted: a pin that another certificate fails is no question to ask.
+fn distrusted(
+    target: &Target,
+    options: &QuickstartOptions,
+    cause: String,
+    shown: Option<&PeerCertificate>,
+) -> QuickFault {
+    let server = server(target);
+    match (options.pin, shown) {
+        (Some(pinned), Some(certificate)) if certificate.sha256 != pinned => {
+            QuickFault::NotPinned(Box::new(NotPinned {
+                server,
+                pinned,
+                certificate: certificate.clone(),
+            }))
+        }
+        _ => QuickFault::NotVerified(Box::new(NotVerified {
+            server,
+            cause,
+            certificate: shown.cloned(),
+            command: command(options),
+        })),
+    }
 }
 
 /// Where the server is, for people.
