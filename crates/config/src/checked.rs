@@ -1,7 +1,7 @@
 //! Owns the shape of a checked configuration: plain, immutable values that need no further
 //! judgement. Paths are already resolved against the directory of the configuration file.
 
-use crate::error::Place;
+use crate::error::{ConfigError, Place};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
     UnixSocketMethod,
@@ -403,6 +403,16 @@ pub struct Source {
     pub holds: Holds,
     /// Where it is.
     pub from: Origin,
+}
+
+/// A configuration with mistakes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    /// All mistakes, in the order of the file.
+    pub errors: Vec<ConfigError>,
+    /// What the settings name that could be judged all the same: the caller can look at these files
+    /// already, so that a mistake in the text does not hide a missing one.
+    pub sources: Vec<Source>,
 }
 
 /// What a [`Source`] holds.

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, strict, every setting defined once.
 //!
 //! Takes the text of the file and gives a checked, immutable [`Config`] with [`Warning`]s about
-//! what was weakened, or *all* [`ConfigError`]s at once, each with file, line and key. The same
+//! what was weakened, or [`Invalid`]: *all* [`ConfigError`]s at once, each with file, line and key. The same
 //! table of settings ([`SECTIONS`]) gives the help of a setting ([`help()`]), the annotated example
 //! ([`example()`]) and the reference page ([`reference()`]).
 //!
@@ -24,9 +24,9 @@ mod words;
 
 pub use checked::{
     Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
-    Config, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, KeyPair, Limits,
-    Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Origin, Process, ServerTls, ServerTlsOn,
-    ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
+    Config, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, Invalid, KeyPair,
+    Limits, Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Origin, Process, ServerTls,
+    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

@@ -237,7 +237,7 @@ proptest! {
         let start = boundary((at * whole.len() as f64) as usize);
         let end = boundary((start + length).min(whole.len()));
         let text = format!("{}{instead}{}", &whole[..start], &whole[end..]);
-        if let Err(errors) = Config::from_text(&text, "p.toml") {
+        if let Err(config::Invalid { errors, .. }) = Config::from_text(&text, "p.toml") {
             let lines = text.lines().count() + 1;
             for error in errors {
                 prop_assert!(error.place.line <= lines, "{error}");

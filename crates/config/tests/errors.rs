@@ -11,7 +11,7 @@ const ALWAYS: &str = "needs a mode that always encrypts";
 fn errors(text: &str) -> Vec<String> {
     match Config::from_text(text, "p.toml") {
         Ok(_) => Vec::new(),
-        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        Err(invalid) => invalid.errors.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -404,4 +404,19 @@ fn errors_never_repeat_values() {
         let said = errors.join("\n");
         assert!(!said.contains(secret), "{said}");
     }
+}
+
+#[test]
+fn a_mistake_does_not_hide_what_the_other_settings_name() {
+    let text = format!("[listen]\nadress = 1\n{TLS}{AUTH}{DATABASE}");
+    let invalid = Config::from_text(&text, "p.toml").unwrap_err();
+    let named: Vec<_> = invalid.sources.iter().map(|it| &*it.place.key).collect();
+    assert_eq!(
+        named,
+        [
+            "listen.tls.certificate",
+            "listen.tls.private_key",
+            "auth.auth_file"
+        ]
+    );
 }

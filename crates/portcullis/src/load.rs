@@ -1,8 +1,9 @@
 //! Owns the way from the path of a configuration file to a checked configuration.
 
 use crate::fault::Fault;
+use crate::material;
 use crate::output::complain;
-use config::{Config, Warning};
+use config::{Config, Invalid, Warning};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -40,5 +41,8 @@ pub(crate) fn configuration_with_warnings(
     }
     let text = String::from_utf8(bytes).map_err(|_| vec![not_text("it is not UTF-8 text")])?;
     let checked = Config::from_text(&text, &path.to_string_lossy());
-    checked.map_err(|errors| errors.into_iter().map(Fault::from).collect())
+    checked.map_err(|Invalid { errors, sources }| {
+        let errors = errors.into_iter().map(Fault::from);
+        errors.chain(material::unusable(&sources)).collect()
+    })
 }

@@ -164,6 +164,25 @@ fn check_says_all_that_is_wrong_with_the_files() {
 }
 
 #[test]
+fn check_says_what_is_wrong_with_text_and_files_together() {
+    let directory = ready();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("p.toml"), GOOD.replace("name =", "nmae = 1\nname =")).unwrap();
+    fs::remove_file(at("ca.crt")).unwrap();
+    fs::set_permissions(at("users.txt"), fs::Permissions::from_mode(0o644)).unwrap();
+    let arguments = ["check", "--offline", "--config", "p.toml"];
+    let said = text(&portcullis(directory.path(), &arguments).stderr);
+    for expected in [
+        "database.nmae: there is no such setting",
+        "database.tls.ca: cannot read ca.crt: no such file or directory",
+        "auth.auth_file: others can read users.txt (mode 0644)",
+        "3 errors",
+    ] {
+        assert!(said.contains(expected), "{said}\ndoes not say: {expected}");
+    }
+}
+
+#[test]
 fn a_variable_holds_a_password_if_it_is_set() {
     let directory = ready();
     let at = directory.path().join("p.toml");

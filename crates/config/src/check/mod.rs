@@ -5,10 +5,10 @@ mod database;
 mod listen;
 mod tls;
 
-use crate::checked::{Config, Holds, Limits, Log, Origin, Process, Source, Tcp};
+use crate::checked::{Config, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
-use crate::error::{ConfigError, Problem};
+use crate::error::Problem;
 use crate::read::Given;
 use crate::sections::{self, Sections};
 use crate::values::EnvName;
@@ -24,10 +24,7 @@ impl Config {
     /// directory. All errors come at once, in the order of the file, except that a file which is
     /// not TOML is not judged further, and a section with a bad setting is not judged beside the
     /// others.
-    pub fn from_text(
-        text: &str,
-        file_name: &str,
-    ) -> Result<(Self, Vec<Warning>), Vec<ConfigError>> {
+    pub fn from_text(text: &str, file_name: &str) -> Result<(Self, Vec<Warning>), Invalid> {
         let report = Report::new(file_name, text);
         let (file, mistakes) = DeTable::parse_recoverable(text);
         let mut line = 0;
@@ -41,7 +38,9 @@ impl Config {
             }
         }
         if !mistakes.is_empty() {
-            return report.conclude(None);
+            let errors = report.conclude::<Self>(None).err().unwrap_or_default();
+            let sources = Vec::new();
+            return Err(Invalid { errors, sources });
         }
         let sections = Sections::read(file.get_ref(), &report);
         let judge = Judge {
@@ -50,7 +49,12 @@ impl Config {
             sources: RefCell::default(),
         };
         let config = judge.config(&sections);
-        report.conclude(config)
+        let mut sources = judge.sources.take();
+        sources.sort_by_key(|source| (source.place.line, source.place.column));
+        match report.conclude(config) {
+            Ok((config, warnings)) => Ok((Self { sources, ..config }, warnings)),
+            Err(errors) => Err(Invalid { errors, sources }),
+        }
     }
 }
 
@@ -71,8 +75,6 @@ impl Judge<'_, '_> {
         let databases = self.databases(&sections.databases);
         let users = self.users(&sections.users);
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
-        let mut sources = self.sources.take();
-        sources.sort_by_key(|source| (source.place.line, source.place.column));
         Some(Config {
             listen: listen??,
             tcp: tcp(sections.tcp.as_ref()?),
@@ -82,7 +84,8 @@ impl Judge<'_, '_> {
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             process: self.process(sections.process.as_ref()?),
-            sources,
+            // The caller puts them here, or beside the errors.
+            sources: Vec::new(),
         })
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Material {
 impl Material {
     /// Reads everything. `now_unix_s` is for warnings about certificates only.
     pub(crate) fn read(config: &Config, now_unix_s: i64) -> Result<Self, Vec<Fault>> {
-        let faults = unreadable(config);
+        let faults = unreadable(&config.sources);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -70,7 +70,7 @@ pub(crate) fn now_unix_s() -> i64 {
 }
 
 /// The files that cannot be opened, so that a missing one does not hide the next.
-fn unreadable(config: &Config) -> Vec<Fault> {
+fn unreadable(sources: &[Source]) -> Vec<Fault> {
     let fault = |source: &Source| {
         let Origin::File(path) = &source.from else {
             return None;
@@ -82,7 +82,20 @@ fn unreadable(config: &Config) -> Vec<Fault> {
             kind,
         })
     };
-    config.sources.iter().filter_map(fault).collect()
+    sources.iter().filter_map(fault).collect()
+}
+
+/// The files that cannot be opened, or that others can read although they hold secrets.
+pub(crate) fn unusable(sources: &[Source]) -> Vec<Fault> {
+    let unprivate = |source: &Source| match (&source.from, source.holds) {
+        (Origin::File(path), Holds::PrivateKey | Holds::Password | Holds::Users) => {
+            secrets::not_private(&source.place, path)
+        }
+        _ => None,
+    };
+    let mut faults = unreadable(sources);
+    faults.extend(sources.iter().filter_map(unprivate));
+    faults
 }
 
 /// The sources of one kind.

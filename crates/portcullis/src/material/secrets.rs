@@ -88,6 +88,18 @@ fn first_line(text: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// What is wrong with a file of secrets that others can read. One that is not there is not judged.
+pub(super) fn not_private(place: &Place, path: &Path) -> Option<Fault> {
+    let facts = std::fs::metadata(path).ok()?;
+    let mode = facts.mode() & 0o7777;
+    let fault = Fault::NotPrivate {
+        place: place.clone(),
+        path: path.to_owned(),
+        mode,
+    };
+    (facts.is_file() && !tls::key_file_is_private(mode, facts.uid())).then_some(fault)
+}
+
 /// The contents of a file that others cannot read, judged and read through one descriptor, so that
 /// it cannot change in between.
 fn private_file(place: &Place, path: &Path, most: u64) -> Result<Secret, Fault> {

@@ -151,8 +151,13 @@ impl<'a> Prepared<'a> {
     fn setup(&self) -> Result<(Config, Setup), Vec<Fault>> {
         let text = self.text(&[], &self.server.trust);
         let read = Config::from_text(&text, "quickstart");
-        let (config, _) =
-            read.map_err(|errors| errors.into_iter().map(Fault::from).collect::<Vec<_>>())?;
+        let (config, _) = read.map_err(|invalid| {
+            invalid
+                .errors
+                .into_iter()
+                .map(Fault::from)
+                .collect::<Vec<_>>()
+        })?;
         let material = self
             .material(&config)
             .map_err(|fault| vec![Fault::Quick(fault)])?;
