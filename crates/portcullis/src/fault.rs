@@ -10,7 +10,7 @@ use tls::ContextFault;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The configuration cannot be read.
-    #[error("cannot read {}: {}; `portcullis init` writes a configuration to begin with", path.display(), tls::io_reason(*kind))]
+    #[error("cannot read {}: {}; {}", path.display(), tls::io_reason(*kind), unread(*kind))]
     NoConfiguration {
         /// The file.
         path: PathBuf,
@@ -133,6 +133,15 @@ pub(crate) enum Fault {
         /// What was asked for.
         name: String,
     },
+}
+
+/// What to do about a configuration that cannot be read.
+fn unread(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "`portcullis init` writes a configuration to begin with",
+        ErrorKind::IsADirectory => "name the file in it, as portcullis.toml",
+        _ => "check the path and that this user may read it",
+    }
 }
 
 /// Why a password cannot be one.

@@ -264,4 +264,11 @@ fn a_command_line_that_is_not_understood_is_explained() {
     let missing = portcullis(directory.path(), &["check", "--config", "none.toml"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("cannot read none.toml: no such file or directory"));
+    assert!(text(&missing.stderr).contains("portcullis init"));
+    let listed = portcullis(directory.path(), &["check", "--config", "."]);
+    let said = text(&listed.stderr);
+    assert!(
+        said.contains("name the file in it") && !said.contains("init"),
+        "{said}"
+    );
 }
