@@ -267,6 +267,14 @@ fn works_with_the_authority_and_keeps_its_own() {
 }
 
 #[test]
+fn a_refused_login_says_where_the_password_came_from() {
+    let scene = Scene::new("qs_refused");
+    let mut command = scene.command(&["quickstart", &scene.url(), "--pin", &scene.pin()]);
+    let said = Said::of(command.env("PGPASSWORD", "wrong").output().unwrap());
+    said.fails_with("login as \"qs_refused\" with the password from PGPASSWORD: the server says");
+}
+
+#[test]
 fn works_with_the_pin() {
     let scene = Scene::new("qs_pin");
     let serving = Serving::start(&scene, &["--pin", &scene.pin()]);

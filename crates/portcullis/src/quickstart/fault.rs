@@ -58,12 +58,14 @@ pub(crate) enum QuickFault {
     #[error("cannot ask for the password: {0}")]
     Prompt(#[source] io::Error),
     /// The server did not let us in.
-    #[error("{server}: login as {user:?}: {cause}")]
+    #[error("{server}: login as {user:?} with the password from {origin}: {cause}")]
     Login {
         /// Where.
         server: String,
         /// The role.
         user: String,
+        /// Where its password came from.
+        origin: String,
         /// Why.
         cause: String,
     },

@@ -95,6 +95,8 @@ struct Prepared<'a> {
     target: Target,
     server: Trusted,
     password: Secret,
+    /// Where the password came from.
+    origin: String,
     /// The line of the users file: who may log in, by which verifier.
     user: Secret,
     local: Local,
@@ -126,6 +128,7 @@ impl<'a> Prepared<'a> {
             target,
             server,
             password,
+            origin,
             user,
             local,
             identity,
@@ -210,6 +213,7 @@ impl<'a> Prepared<'a> {
             let session = proved.map_err(|fault| QuickFault::Login {
                 server: trust::server(&self.target),
                 user: user.clone(),
+                origin: self.origin.clone(),
                 cause: leg::cause(&fault),
             })?;
             leg::session(user, &session)
