@@ -106,7 +106,7 @@ pub(crate) struct QuickstartOptions {
     #[arg(conflicts_with_all = ["server_ca", "pin"])]
     pub(crate) server_tls: ServerTlsMode,
     /// Where clients connect.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6432")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:6432", value_parser = listen)]
     pub(crate) listen: SocketAddr,
     /// Write a configuration into this directory instead of serving.
     #[arg(long, value_name = "DIR")]
@@ -120,6 +120,12 @@ pub(crate) enum ServerTlsMode {
     VerifyFull,
     /// Nothing.
     Disable,
+}
+
+/// An address and a port.
+fn listen(text: &str) -> Result<SocketAddr, &'static str> {
+    let wrong = "write an IP address and a port, as 127.0.0.1:7777 or [::1]:7777";
+    text.parse().map_err(|_| wrong)
 }
 
 /// `sha256:` and 64 hexadecimal digits, colons between them allowed as openssl prints them.

@@ -255,6 +255,9 @@ fn a_command_line_that_is_not_understood_is_explained() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(text(&output.stderr).contains("Usage:"), "{arguments:?}");
     }
+    let url = "postgres://alice@localhost/app";
+    let portless = portcullis(directory.path(), &["quickstart", url, "--listen", "7777"]);
+    assert!(text(&portless.stderr).contains("as 127.0.0.1:7777 or [::1]:7777"));
     let version = portcullis(directory.path(), &["--version"]);
     assert!(
         text(&version.stdout).contains("OpenSSL "),
