@@ -1,0 +1,96 @@
+//! Owns the settings of how clients prove who they are, and who they are towards servers.
+
+use super::NAME;
+use crate::checked::CertificateName;
+use crate::setting::Fallback::{Unset, Value};
+use crate::setting::section;
+use crate::values::EnvName;
+use crate::words::{ChannelBinding, Method, UnixSocketMethod};
+use std::path::PathBuf;
+
+section! {
+    /// How clients prove who they are.
+    Auth = "auth", Once {
+        /// How clients prove over TCP who they are.
+        method: Method { fallback: Value("\"scram-sha-256\"") }
+        /// How clients prove over the Unix socket who they are.
+        unix_socket_method: UnixSocketMethod { fallback: Value("\"peer\"") }
+        /// Whether SCRAM with clients is bound to the TLS channel, so that nobody can sit between.
+        channel_binding: ChannelBinding { fallback: Value("\"prefer\"") }
+        /// File with one user a line: "name" "verifier or password", as PgBouncer's userlist.txt.
+        auth_file: Option<PathBuf> {
+            fallback: Unset("users are looked up by auth_user, or need no look-up"),
+            sample: "\"users.txt\"",
+            in_example: true,
+        }
+        /// Server user that looks up users who are not in auth_file.
+        auth_user: Option<String> {
+            fallback: Unset("only users in auth_file are known"),
+            bounds: NAME,
+            sample: "\"portcullis\"",
+        }
+        /// File whose first line is the password of auth_user.
+        auth_password_file: Option<PathBuf> {
+            fallback: Unset("no password, unless auth_password_env is set"),
+            sample: "\"auth_user.password\"",
+        }
+        /// Environment variable with the password of auth_user.
+        auth_password_env: Option<EnvName> {
+            fallback: Unset("no password, unless auth_password_file is set"),
+            sample: "\"AUTH_PASSWORD\"",
+        }
+        /// Which database, by its name here, users are looked up in.
+        auth_dbname: Option<String> {
+            fallback: Unset("the one that the client asks for"),
+            bounds: NAME,
+            sample: "\"app\"",
+        }
+        /// Query that gives the name and the verifier of user $1, in two columns. Whoever writes
+        /// another one keeps its check of the password's expiry.
+        auth_query: String {
+            fallback: Value(
+                "\"SELECT rolname, CASE WHEN rolvaliduntil OPERATOR(pg_catalog.<) \
+                 pg_catalog.now() THEN NULL ELSE rolpassword END FROM pg_catalog.pg_authid WHERE \
+                 rolname OPERATOR(pg_catalog.=) $1 AND rolcanlogin\"",
+            ),
+        }
+    }
+}
+
+section! {
+    /// Which names in a client's certificate may log in as which user, for method "cert" and mode
+    /// "verify-full". Without entries the common name is the user; with entries, only they count.
+    AuthMap = "auth.map", AnyTimes {
+        /// A name in the certificate, exactly: "CN=…" of the subject, or "DNS:…", "email:…" or
+        /// "URI:…" of the subject alternative names, as OpenSSL prints them.
+        certificate: CertificateName { sample: "\"DNS:app.example.com\"" }
+        /// PostgreSQL user.
+        user: String { bounds: NAME, sample: "\"app\"" }
+    }
+}
+
+section! {
+    /// What differs for one user.
+    User = "user", AnyTimes {
+        /// The name that the client gives.
+        name: String { bounds: NAME, sample: "\"report\"" }
+        /// How this user proves over TCP who it is.
+        method: Option<Method> { fallback: Unset("auth.method"), sample: "\"cert\"" }
+        /// User to log in as at the server; goes before the database's user.
+        server_user: Option<String> {
+            fallback: Unset("the database's user, or the client's"),
+            bounds: NAME,
+            sample: "\"report_ro\"",
+        }
+        /// File whose first line is the password of server_user.
+        server_password_file: Option<PathBuf> {
+            fallback: Unset("no password, unless server_password_env is set"),
+            sample: "\"report.password\"",
+        }
+        /// Environment variable with the password of server_user.
+        server_password_env: Option<EnvName> {
+            fallback: Unset("no password, unless server_password_file is set"),
+            sample: "\"REPORT_PASSWORD\"",
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Owns the table of all settings: each stands here once, with its type, default, bounds, text and
+//! example. The reader, the help, the example and the reference follow from it.
+//!
+//! A setting with PgBouncer's meaning has PgBouncer's name and default; the modes of TLS are safer.
+
+mod auth;
+mod database;
+mod listen;
+mod process;
+
+use crate::document::Report;
+use crate::read::{Parent, ReadSection};
+use crate::setting::{Bounds, Section};
+use toml::de::DeTable;
+
+pub(crate) use auth::{Auth, AuthMap, User};
+pub(crate) use database::{Database, DatabaseTls};
+pub(crate) use listen::{Listen, ListenTls};
+pub(crate) use process::{Limits, Log, Process, Tcp};
+
+const SECOND: u64 = 1000;
+const HOUR: u64 = 3600 * SECOND;
+const DAY: u64 = 24 * HOUR;
+
+/// Names are longer on some managed servers than PostgreSQL's own 63 bytes.
+const NAME: Bounds = Bounds::new(1, 128);
+/// Mozilla's "intermediate" suites without finite-field Diffie-Hellman.
+const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+    ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
+    ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
+const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
+    TLS_CHACHA20_POLY1305_SHA256\"";
+const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
+/// PostgreSQL before 18 takes P-256 alone unless told otherwise (ssl_ecdh_curve), and a first offer
+/// that it doesn't take costs a round trip.
+const SERVER_GROUPS: &str = "\"P-256:X25519:P-384:P-521\"";
+
+/// Timeouts that may be off.
+const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
+
+/// All sections, in the order of the example and the reference.
+pub const SECTIONS: &[Section] = &[
+    Listen::SECTION,
+    ListenTls::SECTION,
+    Database::SECTION,
+    DatabaseTls::SECTION,
+    Auth::SECTION,
+    AuthMap::SECTION,
+    User::SECTION,
+    Limits::SECTION,
+    Tcp::SECTION,
+    Log::SECTION,
+    Process::SECTION,
+];
+
+/// Names that people bring from PgBouncer and libpq, and what they are called here.
+pub(crate) const RENAMED: &[(&str, &str)] = &[
+    ("listen_addr", "listen.address"),
+    ("listen_port", "listen.address"),
+    ("auth_type", "auth.method"),
+    ("users_file", "auth.auth_file"),
+    ("client_tls_sslmode", "listen.tls.mode"),
+    ("client_tls_cert_file", "listen.tls.certificate"),
+    ("client_tls_key_file", "listen.tls.private_key"),
+    ("client_tls_ca_file", "listen.tls.client_ca"),
+    ("client_tls_protocols", "listen.tls.min_version"),
+    ("client_tls_ciphers", "listen.tls.ciphers"),
+    ("client_tls13_ciphers", "listen.tls.ciphersuites"),
+    ("client_tls_ecdhcurve", "listen.tls.groups"),
+    ("server_tls_sslmode", "database.tls.mode"),
+    ("server_tls_cert_file", "database.tls.certificate"),
+    ("server_tls_key_file", "database.tls.private_key"),
+    ("server_tls_ca_file", "database.tls.ca"),
+    ("server_tls_protocols", "database.tls.min_version"),
+    ("server_tls_ciphers", "database.tls.ciphers"),
+    ("server_tls13_ciphers", "database.tls.ciphersuites"),
+    ("sslmode", "database.tls.mode"),
+    ("sslrootcert", "database.tls.ca"),
+    ("sslcert", "database.tls.certificate"),
+    ("sslkey", "database.tls.private_key"),
+    ("sslnegotiation", "database.tls.negotiation"),
+    ("connect_timeout", "database.server_connect_timeout"),
+    ("hostaddr", "database.host"),
+];
+
+/// The sections of one file, each setting read but not yet judged beside the others. A section
+/// with a bad setting is left out; the report then has an error.
+pub(crate) struct Sections {
+    pub(crate) listen: Option<Listen>,
+    pub(crate) listen_tls: Option<ListenTls>,
+    pub(crate) tcp: Option<Tcp>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) auth_map: Vec<AuthMap>,
+    pub(crate) databases: Vec<(Database, DatabaseTls)>,
+    pub(crate) users: Vec<User>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) log: Option<Log>,
+    pub(crate) process: Option<Process>,
+}
+
+impl Sections {
+    /// Reads all sections of a file.
+    pub(crate) fn read(file: &DeTable<'_>, report: &Report<'_>) -> Self {
+        let root = Parent::root(file, report);
+        root.check_keys(&[]);
+        let (listen, in_listen) = root.once();
+        let (auth, in_auth) = root.once();
+        let with_tls = |(database, inside): (Option<Database>, Parent<'_, '_>)| {
+            let (tls, _) = inside.once::<DatabaseTls>();
+            database.zip(tls)
+        };
+        let databases = root.many().into_iter().filter_map(with_tls);
+        let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
+        let users = root.many().into_iter().filter_map(|(user, _)| user);
+        Self {
+            listen,
+            listen_tls: in_listen.once().0,
+            tcp: root.once().0,
+            auth,
+            auth_map: auth_map.collect(),
+            databases: databases.collect(),
+            users: users.collect(),
+            limits: root.once().0,
+            log: root.once().0,
+            process: root.once().0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_names_lead_to_settings_and_are_none_themselves() {
+        let has = |path: &str| {
+            SECTIONS.iter().any(|section| {
+                let of = |name| format!("{}.{name}", section.path);
+                section.settings.iter().any(|it| of(it.name) == path)
+            })
+        };
+        let is_setting = |name: &str| {
+            let mut all = SECTIONS.iter().flat_map(|section| section.settings);
+            all.any(|it| it.name == name)
+        };
+        for (theirs, ours) in RENAMED {
+            assert!(has(ours), "{ours}");
+            assert!(!is_setting(theirs), "{theirs}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Owns the settings of the process as a whole: bounds, sockets, log, kernel.
+
+use super::{DAY, HOUR, SECOND};
+use crate::setting::Fallback::Value;
+use crate::setting::{Bounds, section};
+use crate::values::Timeout;
+use crate::words::{LogFormat, LogLevel};
+use std::time::Duration;
+
+section! {
+    /// TCP keepalive, towards clients and servers.
+    Tcp = "tcp", Once {
+        /// Whether idle connections are probed, so that dead ones are noticed.
+        tcp_keepalive: bool { fallback: Value("true") }
+        /// Idle time before the first probe; 0 leaves the system's.
+        tcp_keepidle: Timeout {
+            fallback: Value("0"),
+            bounds: Bounds::new(SECOND, 32767 * SECOND),
+            sample: "60",
+        }
+        /// Time between probes; 0 leaves the system's.
+        tcp_keepintvl: Timeout {
+            fallback: Value("0"),
+            bounds: Bounds::new(SECOND, 32767 * SECOND),
+            sample: "10",
+        }
+        /// Unanswered probes before a connection is dead; 0 leaves the system's.
+        tcp_keepcnt: u32 { fallback: Value("0"), bounds: Bounds::new(0, 127), sample: "6" }
+    }
+}
+
+section! {
+    /// Bounds on what a client may cause.
+    Limits = "limits", Once {
+        /// Requests that a session may have sent before the server has answered them; then its
+        /// socket is not read until answers come.
+        max_pipeline: u32 { fallback: Value("10000"), bounds: Bounds::new(4096, 1_000_000) }
+        /// Cancel requests a second from one address.
+        cancel_rate: u32 { fallback: Value("20"), bounds: Bounds::new(1, 100_000) }
+        /// Cancel connections to servers at a time.
+        cancel_concurrency: u32 { fallback: Value("64"), bounds: Bounds::new(1, 10_000) }
+        /// How long one cancel may take.
+        cancel_wait_timeout: Duration {
+            fallback: Value("10"),
+            bounds: Bounds::new(SECOND, HOUR),
+        }
+        /// How long a client may wait for a server connection where max_db_connections is reached.
+        query_wait_timeout: Duration {
+            fallback: Value("120"),
+            bounds: Bounds::new(SECOND, DAY),
+        }
+    }
+}
+
+section! {
+    /// What is written about sessions. Never a literal, a secret or payload.
+    Log = "log", Once {
+        /// Who reads it.
+        format: LogFormat { fallback: Value("\"human\"") }
+        /// The least important event still written.
+        level: LogLevel { fallback: Value("\"info\"") }
+        /// A line when a session starts, with the TLS facts of both legs.
+        log_connections: bool { fallback: Value("true") }
+        /// A line when a session ends, with its reason, bytes and duration.
+        log_disconnections: bool { fallback: Value("true") }
+    }
+}
+
+section! {
+    /// What the process asks of the kernel.
+    Process = "process", Once {
+        /// Whether a crash may write memory, with secrets and rows, to disk.
+        core_dumps: bool { fallback: Value("false") }
+    }
+}
