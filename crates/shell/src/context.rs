@@ -4,6 +4,7 @@ use crate::cancel::Cancels;
 use crate::derive::Deriver;
 use crate::exchange::Exchange;
 use crate::setup::{Database, Setup};
+use observe::Counters;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -19,6 +20,8 @@ pub struct Context {
     pub cancels: Cancels,
     /// Clients connected now, from accept to close.
     pub clients: AtomicUsize,
+    /// What happened so far.
+    pub counters: Arc<Counters>,
 }
 
 impl Context {
@@ -30,6 +33,7 @@ impl Context {
             deriver: Deriver::new(setup.limits.derivations_max),
             cancels: Cancels::new(setup.limits.cancels_max, setup.limits.cancels_per_second),
             clients: AtomicUsize::new(0),
+            counters: Arc::default(),
             setup,
         }
     }

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
+use observe::Counters;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,6 +89,11 @@ impl Proxy {
     /// Clients connected now.
     pub fn clients(&self) -> usize {
         self.context.clients.load(Ordering::Relaxed)
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.context.counters
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.

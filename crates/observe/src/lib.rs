@@ -1,0 +1,62 @@
+//! What happened, as numbers: counters of a running proxy, each defined once with its name and
+//! meaning, so that the log, a console and an exporter can show them all without knowing any.
+//!
+//! Owns the counters and their names. Takes increments from any thread, gives readings. Never does
+//! I/O, never knows a clock, and holds nothing but numbers: no name, statement or address of
+//! anybody can end up here.
+
+mod counter;
+mod tls;
+
+pub use counter::{Counter, Reading};
+pub use tls::Tls;
+
+use counter::Group;
+
+/// All counters of one proxy.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// TLS on both legs, after the handshake.
+    pub tls: Tls,
+}
+
+impl Counters {
+    /// Shows every counter, group by group, in the order of their definition.
+    pub fn each(&self, mut visit: impl FnMut(Reading)) {
+        let groups: [&dyn Group; 1] = [&self.tls];
+        for group in groups {
+            group.each(&mut visit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_counter_has_a_name_of_its_own_and_a_meaning() {
+        let mut names = HashSet::new();
+        Counters::default().each(|reading| {
+            assert!(names.insert(reading.name), "{} stands twice", reading.name);
+            assert!(reading.help.ends_with('.'), "{}", reading.name);
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            assert!(reading.name.bytes().all(allowed), "{}", reading.name);
+        });
+        assert!(!names.is_empty());
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let counters = Counters::default();
+        counters.tls.key_updates_received.add(2);
+        let mut shown = 0;
+        counters.each(|reading| {
+            if reading.name == "tls_key_updates_received" {
+                shown = reading.value;
+            }
+        });
+        assert_eq!(shown, 2);
+    }
+}
