@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo install bench test soak fuzz regress check format lint docs deny build-tests
+.PHONY: help demo install bench test check-tls soak fuzz regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -27,6 +27,10 @@ bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, -
 # the tests of a file share theirs here.
 test: build-tests ## run every test
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) cargo test --workspace --no-fail-fast
+
+check-tls: build-tests ## scan a listener's TLS as public scanners do, in every combination
+	PORTCULLIS_CHECK_TLS=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
+		cargo test --package e2e --test tls_scan
 
 regress: ## compare PostgreSQL's own regression tests through the proxy and without it (some minutes)
 	@scripts/install build

@@ -215,6 +215,15 @@ impl Peer {
     /// Reads exactly this many bytes.
     #[track_caller]
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        match self.bytes_or_end(count) {
+            Some(bytes) => bytes,
+            None => panic!("the connection ended before {count} bytes"),
+        }
+    }
+
+    /// Reads exactly this many bytes; `None` if the connection ends before the first of them.
+    #[track_caller]
+    pub fn bytes_or_end(&mut self, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
         let mut filled = 0;
         let deadline = Instant::now() + self.limit;
@@ -225,13 +234,17 @@ impl Peer {
                 self.limit
             );
             match self.link.read(&mut bytes[filled..]) {
+                Ok(0) if filled == 0 => return None,
                 Ok(0) => panic!("the connection ended after {filled} of {count} bytes"),
                 Ok(more) => filled += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if filled == 0 && error.kind() == ErrorKind::ConnectionReset => {
+                    return None;
+                }
                 Err(error) => panic!("{filled} of {count} bytes, then: {error}"),
             }
         }
-        bytes
+        Some(bytes)
     }
 
     /// Reads exactly these bytes.
