@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
     pub log: Log,
+    /// `[metrics]`: the HTTP listener, if there is one.
+    pub metrics: Option<Metrics>,
     /// `[process]`: what the process asks of the kernel.
     pub process: Process,
     /// Every file and environment variable that a setting names, in the order of the file.
@@ -385,6 +387,21 @@ pub struct Log {
     pub connections: bool,
     /// A line at the end of each session.
     pub disconnections: bool,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its certificate; `None` only on a loopback address.
+    pub identity: Option<KeyPair>,
+    /// Who signs the certificates that clients must show.
+    pub client_ca: Option<PathBuf>,
+    /// The file with the token that `/metrics` demands.
+    pub token_file: Option<PathBuf>,
+    /// Names that requests may be addressed to.
+    pub hosts: Vec<String>,
 }
 
 /// What the process asks of the kernel.

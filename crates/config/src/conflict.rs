@@ -123,6 +123,12 @@ pub enum Conflict {
     /// Without `$1` the query would look up the same user for everybody.
     #[error("the query must use $1, which stands for the user's name")]
     QueryWithoutUser,
+    /// Numbers over a network, unencrypted.
+    #[error(
+        "other machines reach this address, so it needs TLS: set certificate and private_key, or \
+         listen on 127.0.0.1"
+    )]
+    MetricsNeedTls,
     /// A mapping that nothing reads.
     #[error(
         "certificate names are read by method = \"cert\" and by mode = \"verify-full\" in [listen.tls]; choose one, or remove this"

@@ -25,8 +25,9 @@ mod words;
 pub use checked::{
     Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
     Config, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, Invalid, KeyPair,
-    Limits, Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Origin, Process, ServerTls,
-    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User, Workers,
+    Limits, Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Metrics, Origin, Process,
+    ServerTls, ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User,
+    Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Addresses to listen on.
 pub(crate) struct Addresses(pub(crate) Vec<SocketAddr>);
+/// Names of hosts.
+pub(crate) struct Names(pub(crate) Vec<String>);
 /// Permission bits of a file.
 pub(crate) struct Mode(pub(crate) u32);
 /// A time that may be switched off by 0.
@@ -58,6 +60,13 @@ fn text<'v>(value: &Value<'v>, bounds: Bounds, expected: &'static str) -> Result
         true => Err(malformed(value, Malformed::ControlCharacter)),
         false => Ok(text),
     }
+}
+
+/// An IP address with a port.
+fn address(value: &Value<'_>, expected: &'static str) -> Result<SocketAddr, Bad> {
+    let text = value.text(expected)?;
+    text.parse()
+        .map_err(|_| malformed(value, Malformed::Address))
 }
 
 fn malformed(value: &Value<'_>, form: Malformed) -> Bad {
@@ -118,6 +127,23 @@ impl Read for String {
 
     fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
         text(value, bounds, Self::KIND.name).map(str::to_owned)
+    }
+}
+
+impl Read for Names {
+    const KIND: Kind = kind("a name, or a list of names", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| text(value, Bounds::new(1, 253), "a name").map(str::to_owned);
+        each(value, one).map(Self)
+    }
+}
+
+impl Read for SocketAddr {
+    const KIND: Kind = kind("an address with a port, in quotes", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        address(value, Self::KIND.name)
     }
 }
 
@@ -196,12 +222,7 @@ impl Read for Addresses {
     const KIND: Kind = kind("an address, or a list of addresses", Unit::None);
 
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-        let one = |value: &Value<'_>| {
-            let text = value.text(Self::KIND.name)?;
-            text.parse()
-                .map_err(|_| malformed(value, Malformed::Address))
-        };
-        each(value, one).map(Self)
+        each(value, |one| address(one, Self::KIND.name)).map(Self)
     }
 }
 

@@ -6,9 +6,11 @@
 //! anybody can end up here.
 
 mod counter;
+mod family;
 mod tls;
 
 pub use counter::{Counter, Reading};
+pub use family::{Family, Kind, Sample, exposition};
 pub use tls::Tls;
 
 use counter::Group;
@@ -27,6 +29,16 @@ impl Counters {
         for group in groups {
             group.each(&mut visit);
         }
+    }
+
+    /// All of them as families.
+    pub fn families(&self) -> Vec<Family> {
+        let mut families = Vec::new();
+        self.each(|Reading { name, help, value }| {
+            // Exact up to 2^53, which is where Prometheus stops, too.
+            families.push(Family::single(name, help, Kind::Counter, value as f64));
+        });
+        families
     }
 }
 

@@ -25,6 +25,9 @@ pub(crate) enum Fault {
         /// Why.
         reason: &'static str,
     },
+    /// The HTTP listener did not start.
+    #[error(transparent)]
+    Web(#[from] web::StartFault),
     /// The configuration is wrong.
     #[error(transparent)]
     Configuration(#[from] ConfigError),

@@ -14,6 +14,7 @@ mod leg;
 mod load;
 mod logging;
 mod material;
+mod metrics;
 mod mint;
 mod output;
 mod process;

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::load;
 use crate::logging;
 use crate::material::{Material, now_unix_s};
+use crate::metrics;
 use crate::process;
 use crate::setup::{Circumstances, setup};
 use buf::Secret;
@@ -30,7 +31,11 @@ pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
     }
     // Before anybody can connect, so that no signal finds the process unprepared.
     let signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
-    signals.serve(&start(&config, material)?);
+    let token = metrics::token(&config, &material.passwords);
+    let proxy = start(&config, material)?;
+    // Kept until the end: it says that the proxy drains.
+    let _web = metrics::start(&config, token, &proxy)?;
+    signals.serve(&proxy);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub mod leg;
 mod lend;
 mod life;
 mod log;
+mod observed;
 pub mod port;
 pub mod probe;
 mod proxy;
@@ -32,4 +33,5 @@ mod watch;
 mod worker;
 
 pub use derive::Deriver;
+pub use observed::Observed;
 pub use proxy::{Proxy, StartFault};

@@ -4,6 +4,7 @@
 use crate::acceptor::{Bound, accept, bind};
 use crate::context::Context;
 use crate::control::{Control, Phase};
+use crate::observed::Observed;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::Counters;
@@ -94,6 +95,12 @@ impl Proxy {
     /// What happened so far.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.context.counters
+    }
+
+    /// What may be watched of it from other threads.
+    pub fn observed(&self) -> Observed {
+        let controls = self.workers.iter().map(|it| Arc::clone(&it.control));
+        Observed::new(Arc::clone(&self.context), controls.collect())
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.

@@ -3,6 +3,7 @@
 mod auth;
 mod database;
 mod listen;
+mod metrics;
 mod tls;
 
 use crate::checked::{Config, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
@@ -83,6 +84,7 @@ impl Judge<'_, '_> {
             users,
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
+            metrics: self.metrics(sections.metrics.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.
             sources: Vec::new(),

@@ -6,6 +6,7 @@
 mod auth;
 mod database;
 mod listen;
+mod metrics;
 mod process;
 
 use crate::document::Report;
@@ -16,6 +17,7 @@ use toml::de::DeTable;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseTls};
 pub(crate) use listen::{Listen, ListenTls};
+pub(crate) use metrics::Metrics;
 pub(crate) use process::{Limits, Log, Process, Tcp};
 
 const SECOND: u64 = 1000;
@@ -50,6 +52,7 @@ pub const SECTIONS: &[Section] = &[
     Limits::SECTION,
     Tcp::SECTION,
     Log::SECTION,
+    Metrics::SECTION,
     Process::SECTION,
 ];
 
@@ -95,6 +98,7 @@ pub(crate) struct Sections {
     pub(crate) users: Vec<User>,
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) process: Option<Process>,
 }
 
@@ -122,6 +126,7 @@ impl Sections {
             users: users.collect(),
             limits: root.once().0,
             log: root.once().0,
+            metrics: root.once().0,
             process: root.once().0,
         }
     }

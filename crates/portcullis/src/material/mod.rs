@@ -5,6 +5,7 @@ mod contexts;
 mod secrets;
 
 use crate::fault::Fault;
+use crate::metrics;
 use auth::users::Users;
 use buf::Secret;
 use config::{Config, Holds, Origin, Source};
@@ -40,6 +41,8 @@ impl Material {
             .map(|database| contexts::server(config, database, now_unix_s))
             .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
             .collect();
+        let web = metrics_key(config).map_or_else(|| metrics::rehearse(config), Err);
+        let _ = web.map_err(|it| faults.push(it));
         let users = secrets::users(config).map_err(|it| faults.extend(it));
         let passwords = secrets::passwords(config).map_err(|it| faults.extend(it));
         match (listener, users, passwords) {
@@ -96,6 +99,15 @@ pub(crate) fn unusable(sources: &[Source]) -> Vec<Fault> {
     let mut faults = unreadable(sources);
     faults.extend(sources.iter().filter_map(unprivate));
     faults
+}
+
+/// What is wrong with the metrics listener's key if others can read it.
+fn metrics_key(config: &Config) -> Option<Fault> {
+    let key = holding(config, Holds::PrivateKey).find(|it| it.place.key.starts_with("metrics."))?;
+    match &key.from {
+        Origin::File(path) => secrets::not_private(&key.place, path),
+        Origin::Env(_) => None,
+    }
 }
 
 /// The sources of one kind.
