@@ -17,6 +17,7 @@ mod certificate;
 mod digest;
 pub mod fuzzing;
 pub mod gate;
+pub mod hba;
 mod identity;
 mod leg;
 mod refusal;
