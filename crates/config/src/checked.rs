@@ -58,6 +58,8 @@ pub struct Listen {
     pub query_timeout: Option<Duration>,
     /// How long sessions may go on after the first SIGTERM.
     pub drain_timeout: Duration,
+    /// Whether a method may be `trust`.
+    pub allow_trust: bool,
     /// TCP_USER_TIMEOUT of client connections.
     pub tcp_user_timeout: Option<Duration>,
     /// Encryption towards clients.
@@ -183,6 +185,8 @@ pub struct Auth {
     pub unix_socket_method: UnixSocketMethod,
     /// SCRAM-SHA-256-PLUS towards clients.
     pub channel_binding: ChannelBinding,
+    /// File with rules of who may log in from where; if there is one, it has the methods.
+    pub hba_file: Option<PathBuf>,
     /// File with users and their verifiers or passwords.
     pub auth_file: Option<PathBuf>,
     /// Looks users up in a server.
@@ -445,4 +449,6 @@ pub enum Holds {
     Password,
     /// Users with verifiers or passwords.
     Users,
+    /// Rules of who may log in.
+    Rules,
 }

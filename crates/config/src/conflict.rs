@@ -129,6 +129,9 @@ pub enum Conflict {
          listen on 127.0.0.1"
     )]
     MetricsNeedTls,
+    /// A method beside the rules.
+    #[error("auth_hba_file has the methods; remove this, or write it as a rule there")]
+    RulesHaveMethods,
     /// A mapping that nothing reads.
     #[error(
         "certificate names are read by method = \"cert\" and by mode = \"verify-full\" in [listen.tls]; choose one, or remove this"

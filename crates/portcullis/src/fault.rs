@@ -1,5 +1,6 @@
 //! Owns why a command failed: one sentence each, with the place and what to do. Never a secret.
 
+use auth::hba::HbaFault;
 use auth::users::UsersFault;
 use config::{ConfigError, Place};
 use std::io::ErrorKind;
@@ -82,6 +83,28 @@ pub(crate) enum Fault {
         /// The line, and what is wrong with it.
         fault: UsersFault,
     },
+    /// A line of the file with rules of who may log in.
+    #[error("{place}: {}, {fault}", path.display())]
+    Rules {
+        /// The setting that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong with it.
+        fault: Box<HbaFault>,
+    },
+    /// A rule that the rest of the configuration does not allow.
+    #[error("{place}: {}, line {line}: {problem}", path.display())]
+    Rule {
+        /// The setting that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The rule's line.
+        line: usize,
+        /// What is wrong.
+        problem: RuleProblem,
+    },
     /// The users file is not text.
     #[error("{place}: {} is not UTF-8 text", path.display())]
     UsersNotText {
@@ -145,6 +168,22 @@ fn unread(kind: ErrorKind) -> &'static str {
         ErrorKind::IsADirectory => "name the file in it, as portcullis.toml",
         _ => "check the path and that this user may read it",
     }
+}
+
+/// What a rule needs that the configuration lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RuleProblem {
+    /// Trust that the listener does not allow.
+    #[error("\"trust\" lets anybody in; if that is wanted, set allow_trust = true in [listen]")]
+    Trust,
+    /// Certificates that nobody can judge.
+    #[error(
+        "certificates need client_ca in [listen.tls], the certificate authority of your clients"
+    )]
+    ClientCa,
+    /// Passwords of nobody.
+    #[error("nobody could log in: name the users with auth_file, or look them up with auth_user")]
+    NoUsers,
 }
 
 /// Why a password cannot be one.

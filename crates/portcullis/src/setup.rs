@@ -58,6 +58,7 @@ pub(crate) fn setup(
                 database: query.dbname.clone(),
             }),
             mock: MockSecret::new(&circumstances.mock),
+            hba: material.hba.take(),
             users: std::mem::take(&mut material.users),
         },
         limits: Limits {
@@ -101,6 +102,8 @@ fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
 }
 
 fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
+    // Where rules have the methods, each line says for itself whether it trusts.
+    let by_rules = material.hba.is_some() && config.listen.allow_trust;
     let tcp = config.listen.addresses.iter().map(|address| {
         let (direct_tls, plaintext_cancel, client_certificates) = match &config.listen.tls {
             ListenTls::Disabled => (
@@ -125,7 +128,11 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
             tls: listener_tls(config, material),
             plaintext_cancel,
             method: method(config.auth.method),
-            rules: rules(config, material, config.auth.method == Method::Trust),
+            rules: rules(
+                config,
+                material,
+                config.auth.method == Method::Trust || by_rules,
+            ),
             client_certificates,
             direct_tls,
         }
@@ -141,7 +148,7 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
         rules: rules(
             config,
             material,
-            config.auth.unix_socket_method == UnixSocketMethod::Trust,
+            config.auth.unix_socket_method == UnixSocketMethod::Trust || by_rules,
         ),
         client_certificates: shell::setup::ClientCertificates::NotAsked,
         direct_tls: DirectTls::Refused,

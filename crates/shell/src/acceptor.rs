@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub struct Accepted {
     socket: Bare,
     listener: usize,
     peer: String,
+    address: Option<IpAddr>,
     admission: Admission,
 }
 
@@ -55,6 +56,8 @@ pub struct Incoming {
     pub listener: usize,
     /// The client's address, for the log.
     pub peer: String,
+    /// The client's address, for rules; `None` over a Unix-domain socket.
+    pub address: Option<IpAddr>,
     /// Within the limit or not.
     pub admission: Admission,
 }
@@ -74,6 +77,7 @@ impl Incoming {
             socket,
             listener: accepted.listener,
             peer: accepted.peer,
+            address: accepted.address,
             admission: accepted.admission,
         })
     }
@@ -157,7 +161,7 @@ pub async fn accept(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((socket, peer)) => place(socket, peer, listener, &context, &workers),
+            Ok(client) => place(client, listener, &context, &workers),
             Err(error) if is_shortage(&error) => {
                 if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
                     complained = Some(Instant::now());
@@ -171,7 +175,19 @@ pub async fn accept(
     }
 }
 
-fn place(socket: Bare, peer: String, listener: usize, context: &Context, workers: &[Worker]) {
+/// A client at the door.
+struct Caller {
+    socket: Bare,
+    peer: String,
+    address: Option<IpAddr>,
+}
+
+fn place(caller: Caller, listener: usize, context: &Context, workers: &[Worker]) {
+    let Caller {
+        socket,
+        peer,
+        address,
+    } = caller;
     let max = context.setup.limits.max_client_conn;
     let before = context.clients.fetch_add(1, Ordering::Relaxed);
     let admission = match before {
@@ -189,6 +205,7 @@ fn place(socket: Bare, peer: String, listener: usize, context: &Context, workers
         socket,
         listener,
         peer,
+        address,
         admission,
     };
     if !least.is_some_and(|worker| worker.hand_over(accepted)) {
@@ -234,11 +251,15 @@ impl Listening {
     }
 
     /// Accepts one client, as a socket that isn't registered with this thread's runtime.
-    async fn accept(&self) -> io::Result<(Bare, String)> {
+    async fn accept(&self) -> io::Result<Caller> {
         match self {
             Listening::Tcp(listener) => {
                 let (socket, peer) = listener.accept().await?;
-                Ok((Bare::Tcp(socket.into_std()?), peer.to_string()))
+                Ok(Caller {
+                    socket: Bare::Tcp(socket.into_std()?),
+                    peer: peer.to_string(),
+                    address: Some(peer.ip().to_canonical()),
+                })
             }
             Listening::Unix { listener, .. } => {
                 let (socket, _) = listener.accept().await?;
@@ -247,7 +268,11 @@ impl Listening {
                     Some(pid) => format!("unix socket (pid {pid})"),
                     None => "unix socket".to_owned(),
                 };
-                Ok((Bare::Unix(socket.into_std()?), peer))
+                Ok(Caller {
+                    socket: Bare::Unix(socket.into_std()?),
+                    peer,
+                    address: None,
+                })
             }
         }
     }

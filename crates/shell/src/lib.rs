@@ -15,6 +15,7 @@ mod control;
 mod credentials;
 mod derive;
 pub mod dial;
+mod entry;
 mod exchange;
 mod greet;
 pub mod leg;

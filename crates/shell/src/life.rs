@@ -15,14 +15,16 @@ use crate::pump::{Ending, Pump, Upstream};
 use crate::setup::{ClientCertificates, Database, Listener, Login};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
-use crate::{chance, leg, lend};
+use crate::{chance, entry, leg, lend};
+use auth::hba::Certificate;
 use auth::{
-    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, ServerUser,
+    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
 };
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, farewell, welcome};
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::sync::Arc;
 use wire::from_server::BackendKeyData;
 use wire::startup::CancelRequest;
@@ -37,6 +39,7 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
         context: &context,
         listener,
         peer: &peer,
+        address: incoming.address,
     };
     let limit = context.setup.timeouts.client_login;
     let mut progress = Progress::default();
@@ -67,6 +70,8 @@ pub(crate) struct Life<'a> {
     pub(crate) listener: &'a Listener,
     /// The client's address, for the log.
     pub(crate) peer: &'a str,
+    /// The same for rules; `None` over a Unix-domain socket.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
@@ -134,12 +139,10 @@ impl<'a> Life<'a> {
         leg: &LegFacts,
     ) -> Result<Entered, Fault> {
         let setup = &self.context.setup;
-        self.certificate_of_user(newcomer, leg)?;
-        let exception = setup.auth.exceptions.get(&newcomer.user);
-        let method = match exception.and_then(|exception| exception.method) {
-            Some(method) if leg.unix.is_none() => method,
-            _ => self.listener.method,
-        };
+        let from = (leg, self.address);
+        let entry = entry::choose(setup, self.listener, newcomer, from)?;
+        self.certificate(entry.certificate, newcomer, leg)?;
+        let method = entry.method;
         let (user, database) = (&newcomer.user, &newcomer.database);
         let stored = credentials::stored(self.context, method, user, database).await?;
         let mut step = Gate::start(Attempt {
@@ -173,13 +176,23 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Where the listener demands it, the certificate has to be the role's, whatever the method.
-    fn certificate_of_user(&self, newcomer: &Newcomer, leg: &LegFacts) -> Result<(), Fault> {
-        if self.listener.client_certificates != ClientCertificates::VerifiedForUser {
-            return Ok(());
-        }
-        let names = &self.listener.rules.certificates;
-        names.admits(leg, &newcomer.user).map_err(|reason| {
+    /// What the certificate has to be good for, whatever the method.
+    fn certificate(
+        &self,
+        demanded: Certificate,
+        newcomer: &Newcomer,
+        leg: &LegFacts,
+    ) -> Result<(), Fault> {
+        let verdict = match demanded {
+            Certificate::AsListener => return Ok(()),
+            Certificate::Verified if leg.verified => return Ok(()),
+            Certificate::Verified => Err(Reason::NoCertificate),
+            Certificate::NamesTheRole => {
+                let names = &self.listener.rules.certificates;
+                names.admits(leg, &newcomer.user)
+            }
+        };
+        verdict.map_err(|reason| {
             let user = &newcomer.user;
             let kind = FaultKind::AuthRefused {
                 sqlstate: "28000",

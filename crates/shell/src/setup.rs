@@ -1,6 +1,7 @@
 //! Owns what the shell has to be told: plain values, checked and built by the caller, never changed
 //! while the proxy runs. The binary makes them from the configuration file; tests make them by hand.
 
+use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
@@ -204,6 +205,8 @@ pub struct Authentication {
     pub users: Users,
     /// What differs for some users.
     pub exceptions: HashMap<String, Exception>,
+    /// Who may try, from where; `None`: whoever reaches a listener.
+    pub hba: Option<Hba>,
     /// Where to ask for users that the file doesn't have.
     pub query: Option<AuthQuery>,
     /// Secret of the salts that unknown users are shown.

@@ -24,16 +24,9 @@ impl Judge<'_, '_> {
             auth: sections.auth.as_ref()?,
         };
         let auth = listener.auth;
-        if !listener.listen.address.value.0.is_empty() {
-            self.method(&auth.method, auth.method.value, &listener);
-        }
-        for user in &sections.users {
-            if let Some(method) = user.method.value {
-                self.method(&user.method, method, &listener);
-            }
-        }
-        if listener.listen.unix_socket_dir.value.is_some() {
-            self.unix_socket_method(&listener);
+        match auth.auth_hba_file.value {
+            Some(_) => self.methods_elsewhere(sections, &listener),
+            None => self.methods(sections, &listener),
         }
         self.client_binding(&listener);
         self.map_used(sections, &listener);
@@ -42,10 +35,45 @@ impl Judge<'_, '_> {
             method: auth.method.value,
             unix_socket_method: auth.unix_socket_method.value,
             channel_binding: auth.channel_binding.value,
+            hba_file: self.optional_file(&auth.auth_hba_file, Holds::Rules),
             auth_file: self.optional_file(&auth.auth_file, Holds::Users),
             auth_query,
             map: sections.auth_map.iter().map(mapping).collect(),
         })
+    }
+
+    fn methods(&self, sections: &Sections, listener: &Listener<'_>) {
+        let auth = listener.auth;
+        if !listener.listen.address.value.0.is_empty() {
+            self.method(&auth.method, auth.method.value, listener);
+        }
+        for user in &sections.users {
+            if let Some(method) = user.method.value {
+                self.method(&user.method, method, listener);
+            }
+        }
+        if listener.listen.unix_socket_dir.value.is_some() {
+            self.unix_socket_method(listener);
+        }
+    }
+
+    /// With rules, nothing else says how clients prove who they are.
+    fn methods_elsewhere(&self, sections: &Sections, listener: &Listener<'_>) {
+        let auth = listener.auth;
+        if listener.listen.allow_trust.value {
+            self.warn(&listener.listen.allow_trust, Weakness::Trust);
+        }
+        if auth.method.written {
+            self.conflict(&auth.method, Conflict::RulesHaveMethods);
+        }
+        if auth.unix_socket_method.written {
+            self.conflict(&auth.unix_socket_method, Conflict::RulesHaveMethods);
+        }
+        for user in &sections.users {
+            if user.method.value.is_some() {
+                self.conflict(&user.method, Conflict::RulesHaveMethods);
+            }
+        }
     }
 
     fn method<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
@@ -111,7 +139,7 @@ impl Judge<'_, '_> {
         if !always_encrypted(listener) {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsTls);
         }
-        if auth.method.value != Method::ScramSha256 {
+        if auth.auth_hba_file.value.is_none() && auth.method.value != Method::ScramSha256 {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsScram);
         }
     }
@@ -119,6 +147,7 @@ impl Judge<'_, '_> {
     fn map_used(&self, sections: &Sections, listener: &Listener<'_>) {
         let by_user = sections.users.iter().filter_map(|user| user.method.value);
         let used = listener.tls.mode.value == ListenMode::VerifyFull
+            || listener.auth.auth_hba_file.value.is_some()
             || listener.auth.method.value == Method::Cert
             || by_user.into_iter().any(|method| method == Method::Cert);
         if let (false, Some(entry)) = (used, sections.auth_map.first()) {

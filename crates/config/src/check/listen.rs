@@ -40,6 +40,7 @@ impl Judge<'_, '_> {
             idle_transaction_timeout: listen.idle_transaction_timeout.value.0,
             query_timeout: listen.query_timeout.value.0,
             drain_timeout: listen.drain_timeout.value,
+            allow_trust: listen.allow_trust.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
             tls: match addresses.is_empty() {
                 true => self.tls_without_addresses(tls)?,

@@ -15,6 +15,13 @@ section! {
         method: Method { fallback: Value("\"scram-sha-256\"") }
         /// How clients prove over the Unix socket who they are.
         unix_socket_method: UnixSocketMethod { fallback: Value("\"peer\"") }
+        /// File with rules of who may log in from where and how, in the format of pg_hba.conf. The
+        /// first that matches decides, and where none does nobody gets in. The methods then stand
+        /// there instead of here.
+        auth_hba_file: Option<PathBuf> {
+            fallback: Unset("method decides for everybody"),
+            sample: "\"hba.conf\"",
+        }
         /// Whether SCRAM with clients is bound to the TLS channel, so that nobody can sit between.
         channel_binding: ChannelBinding { fallback: Value("\"prefer\"") }
         /// File with one user a line: "name" "verifier or password", as PgBouncer's userlist.txt.

@@ -2,10 +2,12 @@
 //! Takes a checked configuration, reads its files and variables, and gives all faults at once.
 
 mod contexts;
+mod rules;
 mod secrets;
 
 use crate::fault::Fault;
 use crate::metrics;
+use auth::hba::Hba;
 use auth::users::Users;
 use buf::Secret;
 use config::{Config, Holds, Origin, Source};
@@ -22,6 +24,8 @@ pub(crate) struct Material {
     pub(crate) servers: Vec<Option<ServerContext>>,
     /// Who may log in.
     pub(crate) users: Users,
+    /// Who may try, from where; `None`: whoever reaches a listener.
+    pub(crate) hba: Option<Hba>,
     /// Passwords by where they come from.
     pub(crate) passwords: HashMap<Origin, Secret>,
 }
@@ -44,12 +48,14 @@ impl Material {
         let web = metrics_key(config).map_or_else(|| metrics::rehearse(config), Err);
         let _ = web.map_err(|it| faults.push(it));
         let users = secrets::users(config).map_err(|it| faults.extend(it));
+        let hba = rules::rules(config).map_err(|it| faults.extend(it));
         let passwords = secrets::passwords(config).map_err(|it| faults.extend(it));
-        match (listener, users, passwords) {
-            (Ok(listener), Ok(users), Ok(passwords)) if faults.is_empty() => Ok(Self {
+        match (listener, users, hba, passwords) {
+            (Ok(listener), Ok(users), Ok(hba), Ok(passwords)) if faults.is_empty() => Ok(Self {
                 listener,
                 servers,
                 users,
+                hba,
                 passwords,
             }),
             _ => Err(faults),

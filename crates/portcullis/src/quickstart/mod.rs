@@ -190,6 +190,7 @@ impl<'a> Prepared<'a> {
         Ok(Material {
             listener: Some(ListenerContext::build(&settings, now_unix_s())?),
             servers: vec![self.server.context.clone()],
+            hba: None,
             users: users.unwrap_or_default(),
             passwords: passwords.collect::<HashMap<_, _>>(),
         })
