@@ -4,7 +4,7 @@
 use crate::frame::{self, Header};
 use crate::startup::{self, Packet};
 use crate::trace::{Sender, Trace};
-use crate::{Message, Text, from_client, from_server, run};
+use crate::{Message, Text, from_client, from_server, proxy_header, run};
 
 /// Frames: the header alone, the whole frame and the fast run agree about where a frame ends, and
 /// a cut-off input says the same about what it holds.
@@ -137,4 +137,26 @@ pub fn from_server(data: &[u8]) {
         FunctionCallResponse NegotiateProtocolVersion NoData NoticeResponse NotificationResponse
         ParameterDescription ParameterStatus ParseComplete PortalSuspended ReadyForQuery
         RowDescription);
+}
+
+/// The header of a load balancer: what is accepted has the length that its start says, asks for no
+/// more than that on the way, and doesn't look at what follows.
+pub fn proxy_header(data: &[u8]) {
+    let Ok(progress) = proxy_header::parse(data) else {
+        return;
+    };
+    match progress {
+        proxy_header::Progress::Needs(count) => {
+            assert!(count > data.len() && count <= proxy_header::HEADER_MAX);
+        }
+        proxy_header::Progress::Whole(_, len) => {
+            assert!(len <= data.len() && len <= proxy_header::HEADER_MAX);
+            assert_eq!(proxy_header::parse(&data[..len]), Ok(progress));
+            for cut in 0..len {
+                let part = proxy_header::parse(&data[..cut]);
+                let within = |count| cut < count && count <= len;
+                assert!(matches!(part, Ok(proxy_header::Progress::Needs(count)) if within(count)));
+            }
+        }
+    }
 }

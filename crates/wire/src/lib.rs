@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod key;
 mod list;
 mod message;
+pub mod proxy_header;
 mod reader;
 mod report;
 pub mod run;

@@ -142,3 +142,17 @@ fn messages_of_a_server() {
     corpus.push(b"W\0\0\0".to_vec());
     run(4, 6_000, &corpus, fuzzing::from_server);
 }
+
+#[test]
+fn proxy_header() {
+    let signature = wire::proxy_header::SIGNATURE;
+    let header = |rest: &[u8]| [&signature[..], rest].concat();
+    let corpus = [
+        header(b"\x21\x11\0\x0c\xc0\0\x02\x07\x0a\0\0\x01\x12\x34\x15\x38"),
+        header(&[b"\x21\x21\0\x27".to_vec(), vec![7; 39]].concat()),
+        header(&[b"\x21\x31\0\xd8".to_vec(), vec![0; 216]].concat()),
+        header(b"\x20\0\0\0"),
+        b"PROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\n".to_vec(),
+    ];
+    run(7, 20_000, &corpus, fuzzing::proxy_header);
+}
