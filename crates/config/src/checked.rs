@@ -62,6 +62,9 @@ pub struct Listen {
     pub allow_trust: bool,
     /// TCP_USER_TIMEOUT of client connections.
     pub tcp_user_timeout: Option<Duration>,
+    /// Networks of the load balancers whose PROXY protocol header every connection starts with;
+    /// `None` where clients connect by themselves. An address and how many of its bits count.
+    pub proxy_trusted: Option<Vec<(IpAddr, u8)>>,
     /// Encryption towards clients.
     pub tls: ListenTls,
 }
@@ -370,6 +373,16 @@ pub struct User {
 pub struct Limits {
     /// Requests of one session that the server has not yet answered.
     pub max_pipeline: u32,
+    /// Logins under way at a time on one listener.
+    pub max_concurrent_logins: u32,
+    /// The same of one address.
+    pub max_concurrent_logins_per_address: u32,
+    /// Clients of one address that have not logged in yet; 0 is half of `max_client_conn`.
+    pub max_pending_logins_per_address: u32,
+    /// Clients per second from one address; 0 without a bound.
+    pub login_rate: u32,
+    /// Failed logins per minute from one address, and for one user; 0 without a bound.
+    pub failed_login_rate: u32,
     /// Cancel requests per second from one address.
     pub cancel_rate: u32,
     /// Cancel connections to servers at a time.

@@ -6,6 +6,19 @@ pub enum Conflict {
     /// Neither a TCP address nor a Unix socket.
     #[error("nobody could connect: name an address, or a unix_socket_dir")]
     NothingToListenOn,
+    /// A load balancer's header, and nobody to believe it of.
+    #[error(
+        "proxy_protocol = \"require\" needs proxy_trusted, the addresses of your load balancers"
+    )]
+    ProxyTrustedNeeded,
+    /// Load balancers, and no header.
+    #[error(
+        "proxy_protocol = \"{mode}\" makes no use of proxy_trusted; remove it, or write \"require\""
+    )]
+    ProxyTrustedUnused {
+        /// The word that switches the header off.
+        mode: &'static str,
+    },
     /// The same address twice.
     #[error("an address stands here twice; remove one of them")]
     AddressTwice,

@@ -146,6 +146,9 @@ pub enum Malformed {
         "this is not an address; write IP:port, for example \"127.0.0.1:6432\" or \"[::1]:6432\""
     )]
     Address,
+    /// Not an address or network.
+    #[error("this is not a network; write an IP address, or one with its bits: \"10.0.0.0/8\"")]
+    Network,
     /// Not an octal mode.
     #[error("this is not a file mode; write octal digits in quotes, for example \"0600\"")]
     Mode,

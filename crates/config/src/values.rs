@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Addresses to listen on.
 pub(crate) struct Addresses(pub(crate) Vec<SocketAddr>);
+/// Ranges of addresses: an address, and how many of its bits count.
+pub(crate) struct Networks(pub(crate) Vec<(IpAddr, u8)>);
 /// Names of hosts.
 pub(crate) struct Names(pub(crate) Vec<String>);
 /// Permission bits of a file.
@@ -224,6 +226,35 @@ impl Read for Addresses {
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
         each(value, |one| address(one, Self::KIND.name)).map(Self)
     }
+}
+
+impl Read for Networks {
+    const KIND: Kind = kind("a network, or a list of networks", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = value.text(Self::KIND.name)?;
+            network(text).ok_or_else(|| malformed(value, Malformed::Network))
+        };
+        each(value, one).map(Self)
+    }
+}
+
+/// An address, or an address and a number of bits.
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = match bits {
+        // A sign would be taken by the standard library, but is no number of bits.
+        Some(bits) if bits.bytes().all(|byte| byte.is_ascii_digit()) => bits.parse().ok()?,
+        Some(_) => return None,
+        None => most,
+    };
+    (prefix <= most).then_some((address, prefix))
 }
 
 impl Read for Mode {

@@ -69,6 +69,16 @@ choice! {
 }
 
 choice! {
+    /// Whether connections start with a load balancer's header.
+    pub(crate) enum ProxyProtocol {
+        /// clients connect by themselves; a header is taken for a broken client
+        Off = "off",
+        /// every connection comes from an address in proxy_trusted and starts with a header
+        Require = "require",
+    }
+}
+
+choice! {
     /// Encryption towards servers.
     pub(crate) enum ServerMode {
         /// no TLS at all: passwords and rows are readable on the network

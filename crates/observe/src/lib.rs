@@ -5,10 +5,12 @@
 //! I/O, never knows a clock, and holds nothing but numbers: no name, statement or address of
 //! anybody can end up here.
 
+mod admission;
 mod counter;
 mod family;
 mod tls;
 
+pub use admission::Admission;
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, exposition};
 pub use tls::Tls;
@@ -18,6 +20,8 @@ use counter::Group;
 /// All counters of one proxy.
 #[derive(Debug, Default)]
 pub struct Counters {
+    /// Clients on their way in.
+    pub admission: Admission,
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
 }
@@ -25,7 +29,7 @@ pub struct Counters {
 impl Counters {
     /// Shows every counter, group by group, in the order of their definition.
     pub fn each(&self, mut visit: impl FnMut(Reading)) {
-        let groups: [&dyn Group; 1] = [&self.tls];
+        let groups: [&dyn Group; 2] = [&self.admission, &self.tls];
         for group in groups {
             group.each(&mut visit);
         }

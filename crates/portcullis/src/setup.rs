@@ -2,6 +2,7 @@
 //! that know nothing of each other.
 
 use crate::material::Material;
+use admission::Network;
 use auth::{
     AnswerRules, AuthQueryUser, BindingRule, CertificateMap, CertificateName as Name,
     CertificateRule, Doomed, GateRules, MockSecret, ServerUser, Trust, Verifier,
@@ -14,7 +15,8 @@ use config::{
 };
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, Setup, TcpOptions, Timeouts,
+    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, Setup, TcpOptions,
+    Timeouts,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -67,6 +69,14 @@ pub(crate) fn setup(
             cancels_per_second: config.limits.cancel_rate,
             derivations_max: circumstances.cores,
             pipeline_max: config.limits.max_pipeline as usize,
+            logins_max: config.limits.max_concurrent_logins as usize,
+            logins_max_per_address: config.limits.max_concurrent_logins_per_address as usize,
+            pending_max_per_address: match config.limits.max_pending_logins_per_address {
+                0 => circumstances.max_client_conn.div_ceil(2),
+                most => most as usize,
+            },
+            logins_per_second: config.limits.login_rate,
+            failed_logins_per_minute: config.limits.failed_login_rate,
         },
         timeouts: Timeouts {
             client_login: listen.client_login_timeout,
@@ -135,6 +145,7 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
             ),
             client_certificates,
             direct_tls,
+            proxy_protocol: proxy_protocol(config),
         }
     });
     let unix = config.listen.unix_socket.iter().map(|socket| Listener {
@@ -152,8 +163,19 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
         ),
         client_certificates: shell::setup::ClientCertificates::NotAsked,
         direct_tls: DirectTls::Refused,
+        proxy_protocol: ProxyProtocol::Off,
     });
     tcp.chain(unix).collect()
+}
+
+fn proxy_protocol(config: &Config) -> ProxyProtocol {
+    let Some(trusted) = &config.listen.proxy_trusted else {
+        return ProxyProtocol::Off;
+    };
+    let network = |&(address, prefix): &(_, _)| Network { address, prefix };
+    ProxyProtocol::Required {
+        trusted: trusted.iter().map(network).collect(),
+    }
 }
 
 fn listener_tls(config: &Config, material: &Material) -> ListenerTls {

@@ -84,6 +84,7 @@ fn of_client(kind: &FaultKind) -> Farewell {
         FaultKind::BadLength { .. }
         | FaultKind::Lost { .. }
         | FaultKind::Io { .. }
+        | FaultKind::ProxyHeader { .. }
         | FaultKind::Tls { .. } => Farewell::Silence,
         FaultKind::UnknownMessage { tag } => {
             fatal("08P01", format!("invalid frontend message type {tag}"))
@@ -125,6 +126,14 @@ fn of_client(kind: &FaultKind) -> Farewell {
 /// What the server did, or Portcullis itself.
 fn of_server(kind: &FaultKind) -> Farewell {
     match kind {
+        // Whoever guesses passwords learns nothing: it is the same for users that don't exist.
+        FaultKind::Limit {
+            setting: "failed_login_rate",
+            limit,
+        } => fatal(
+            "53300",
+            format!("too many failed logins, try again later (failed_login_rate = {limit})"),
+        ),
         FaultKind::Limit { setting, limit } => fatal(
             "53300",
             format!("sorry, too many clients already ({setting} = {limit})"),
@@ -201,6 +210,19 @@ mod tests {
                     limit: 3,
                 },
                 Some("53300"),
+            ),
+            (
+                Side::Proxy,
+                FaultKind::Limit {
+                    setting: "failed_login_rate",
+                    limit: 3,
+                },
+                Some("53300"),
+            ),
+            (
+                Side::Client,
+                FaultKind::ProxyHeader { cause: "x".into() },
+                None,
             ),
             (Side::Proxy, FaultKind::ShuttingDown, Some("57P01")),
             (

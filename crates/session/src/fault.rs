@@ -100,6 +100,12 @@ pub enum FaultKind {
     /// No user in the startup packet.
     #[error("the startup packet names no user")]
     NoUser,
+    /// The header of a load balancer is missing, wrong, or comes from a stranger.
+    #[error("refused for its PROXY protocol header: {cause}")]
+    ProxyHeader {
+        /// What is wrong.
+        cause: String,
+    },
     /// A session without TLS where it is required.
     #[error("the client did not ask for TLS, which this listener requires")]
     TlsRequired,

@@ -2,8 +2,10 @@
 
 use crate::cancel::Cancels;
 use crate::derive::Deriver;
+use crate::door::Door;
 use crate::exchange::Exchange;
 use crate::setup::{Database, Setup};
+use buf::Secret;
 use observe::Counters;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -16,6 +18,8 @@ pub struct Context {
     pub exchange: Arc<Exchange>,
     /// PBKDF2.
     pub deriver: Deriver,
+    /// Who may come in.
+    pub door: Door,
     /// Cancel keys handed out.
     pub cancels: Cancels,
     /// Clients connected now, from accept to close.
@@ -26,14 +30,21 @@ pub struct Context {
 
 impl Context {
     /// The shared state of a proxy with this setup.
-    pub fn new(setup: Setup) -> Context {
+    /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it.
+    pub fn new(setup: Setup, kept_under: [u8; 32]) -> Context {
+        let counters = Arc::<Counters>::default();
         let bounds = setup.databases.iter().map(|d| d.connections_max);
         Context {
             exchange: Arc::new(Exchange::new(bounds, setup.timeouts.query_wait)),
-            deriver: Deriver::new(setup.limits.derivations_max),
+            deriver: Deriver::new(
+                setup.limits.derivations_max,
+                Secret::new(&kept_under),
+                Arc::clone(&counters),
+            ),
+            door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
             cancels: Cancels::new(setup.limits.cancels_max, setup.limits.cancels_per_second),
             clients: AtomicUsize::new(0),
-            counters: Arc::default(),
+            counters,
             setup,
         }
     }

@@ -9,7 +9,7 @@ use crate::port::{Arrived, Port};
 use crate::setup::{Host, HostAddress, Negotiation, ServerTls, TcpOptions};
 use crate::socket::Socket;
 use crate::tcp;
-use auth::{Accepted, Answer, AnswerStep, Credential, LegFacts, ServerUser};
+use auth::{Accepted, Answer, AnswerStep, Credential, Derivation, LegFacts, ScramKeys, ServerUser};
 use buf::{Cipher, Plain, Secret};
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
@@ -220,19 +220,25 @@ async fn log_in(
     let mut welcome = Plain::none();
     lend::borrow_plain(&mut welcome);
     let mut dialogue = Dialogue::new(login.startup.clone(), welcome);
+    let mut derived = None;
     loop {
         match converse(&mut port, |input, _| dialogue.step(input)).await? {
-            LoginEvent::Request(body) => match answer_request(answer, body, deriver).await? {
-                Answered::Send(body, next) => {
-                    full(put_response(body.expose(), port.room()))?;
-                    answer = next;
+            LoginEvent::Request(body) => {
+                match answer_request(answer, body, deriver, &mut derived).await? {
+                    Answered::Send(body, next) => {
+                        full(put_response(body.expose(), port.room()))?;
+                        answer = next;
+                    }
+                    Answered::Await(next) => answer = next,
+                    Answered::Accepted(accepted) => {
+                        if let Some((question, keys)) = &derived {
+                            deriver.keep(question, keys);
+                        }
+                        dialogue.accepted();
+                        return settle(port, dialogue, accepted, leg, host).await;
+                    }
                 }
-                Answered::Await(next) => answer = next,
-                Answered::Accepted(accepted) => {
-                    dialogue.accepted();
-                    return settle(port, dialogue, accepted, leg, host).await;
-                }
-            },
+            }
             LoginEvent::Ready(..) => {
                 return Err(refuse(auth::AuthFault::OutOfTurn));
             }
@@ -250,6 +256,7 @@ async fn answer_request(
     answer: Answer,
     body: Secret,
     deriver: &Deriver,
+    derived: &mut Option<(Derivation, ScramKeys)>,
 ) -> Result<Answered, Fault> {
     let mut step = answer.on_request(body.expose());
     loop {
@@ -258,7 +265,13 @@ async fn answer_request(
             AnswerStep::Expect(next) => return Ok(Answered::Await(next)),
             AnswerStep::Done(accepted) => return Ok(Answered::Accepted(accepted)),
             AnswerStep::Fault(fault) => return Err(refuse(fault)),
-            AnswerStep::Derive(question, next) => next.on_derived(deriver.keys(question).await),
+            AnswerStep::Derive(question, next) => {
+                let keys = deriver.keys(&question).await;
+                if let Ok(keys) = &keys {
+                    derived.replace((question, keys.clone()));
+                }
+                next.on_derived(keys)
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Owns the first seconds of a client: the bytes before TLS, and the handshake. What they mean is
 //! [`session::greeting`]'s business; what may be written unencrypted is its closed list of constants.
 
+use crate::door::Seat;
 use crate::life::Life;
 use crate::log;
 use crate::port::Port;
@@ -11,7 +12,7 @@ use session::arrival::Reached;
 use session::fault::{Fault, FaultKind, Side};
 use session::greeting::{Encryption, Greeted, Greeting, Preamble};
 use std::future::poll_fn;
-use tls::Engine;
+use tls::{Engine, Handshake};
 use wire::startup::CancelRequest;
 
 /// Bytes kept of a client that has to ask for TLS first: room for a cancel request and more.
@@ -22,7 +23,11 @@ const STARTUP_BYTES: usize = wire::startup::PACKET_MAX as usize + 4;
 
 impl Life<'_> {
     /// The bytes before TLS, and the handshake; `None` for a cancel request.
-    pub(crate) async fn greet(&self, mut socket: Socket) -> Result<Option<(Port, Reached)>, Fault> {
+    pub(crate) async fn greet(
+        &self,
+        mut socket: Socket,
+        seat: &mut Seat<'_>,
+    ) -> Result<Option<(Port, Reached)>, Fault> {
         let (encryption, tls) = match &self.listener.tls {
             ListenerTls::Required(tls) => (Encryption::Required, Some(tls)),
             ListenerTls::Optional(tls) => (Encryption::Optional, Some(tls)),
@@ -74,6 +79,7 @@ impl Life<'_> {
         let (Some(reached), Some(tls)) = (direct, tls) else {
             let engine = Engine::unencrypted_by_configuration();
             let port = Port::new(Side::Client, socket, engine, raw);
+            seat.take().await;
             return Ok(Some((port, Reached::Asked)));
         };
         let engine = Engine::accept(tls).map_err(|fault| {
@@ -81,7 +87,14 @@ impl Life<'_> {
             Fault::new(Side::Client, FaultKind::Tls { cause })
         })?;
         let mut port = Port::new(Side::Client, socket, engine, raw);
-        port.handshake().await?;
+        // A place is for work: nobody has one who has not begun.
+        if !port.has_input() {
+            port.handshake_read().await?;
+        }
+        seat.take().await;
+        while port.handshake_step().await? == Handshake::Reading {
+            seat.patient(port.handshake_read()).await?;
+        }
         if reached == Reached::DirectTls && port.engine().alpn() != Some(b"postgresql") {
             return Err(Fault::new(Side::Client, FaultKind::AlpnMissing));
         }

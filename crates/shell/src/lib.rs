@@ -8,6 +8,7 @@
 //! `port` (socket, TLS engine, buffers), then what they use.
 
 mod acceptor;
+mod balancer;
 mod cancel;
 mod chance;
 mod context;
@@ -15,6 +16,7 @@ mod control;
 mod credentials;
 mod derive;
 pub mod dial;
+mod door;
 mod entry;
 mod exchange;
 mod greet;
@@ -30,6 +32,7 @@ mod pump;
 pub mod setup;
 mod socket;
 mod tcp;
+mod turn;
 mod watch;
 mod worker;
 

@@ -3,11 +3,13 @@
 //! order, and what is said and logged when one of them ends it.
 
 use crate::acceptor::{Admission, Incoming};
+use crate::balancer;
 use crate::cancel::{Carried, Issued, Target};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
+use crate::door::Seat;
 use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
@@ -16,6 +18,7 @@ use crate::setup::{ClientCertificates, Database, Listener, Login};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
 use crate::{chance, entry, leg, lend};
+use admission::Source;
 use auth::hba::Certificate;
 use auth::{
     Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
@@ -31,8 +34,17 @@ use wire::startup::CancelRequest;
 use wire::{CancelKey, ProtocolVersion};
 
 /// Serves one client from accept to close.
-pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incoming, number: u64) {
+pub async fn serve(
+    context: Arc<Context>,
+    control: Arc<Control>,
+    mut incoming: Incoming,
+    number: u64,
+) {
     let listener = &context.setup.listeners[incoming.listener];
+    let end = tokio::time::Instant::now() + context.setup.timeouts.client_login;
+    if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
+        return log::refused(&incoming.peer, None, &fault);
+    }
     let peer = incoming.peer.clone();
     let admission = incoming.admission;
     let life = Life {
@@ -41,14 +53,23 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
         peer: &peer,
         address: incoming.address,
     };
-    let limit = context.setup.timeouts.client_login;
+    let source = Source::of(incoming.address);
     let mut progress = Progress::default();
+    let seat = match context.door.arrive(incoming.listener, source) {
+        Ok(seat) => seat,
+        Err(fault) => return life.refuse(progress, fault).await,
+    };
     // The login's state is large and short-lived: a session keeps none of it.
-    let login = Box::pin(life.login(incoming.socket, admission, &mut progress));
-    let login = tokio::time::timeout(limit, login);
+    let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
+    let login = tokio::time::timeout_at(end, login);
     let linked = match login.await {
         Ok(Ok(linked)) => linked,
-        Ok(Err(fault)) => return life.refuse(progress, fault).await,
+        Ok(Err(fault)) => {
+            if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
+                context.door.failed(source, user);
+            }
+            return life.refuse(progress, fault).await;
+        }
         Err(_) => {
             let kind = FaultKind::Timeout {
                 setting: "client_login_timeout",
@@ -62,6 +83,31 @@ pub async fn serve(context: Arc<Context>, control: Arc<Control>, incoming: Incom
         return life.part(client).await;
     };
     life.relay(client, linked, control, number).await;
+}
+
+/// Learns who is behind a load balancer, where the listener stands behind one.
+async fn behind_balancer(
+    context: &Context,
+    listener: &Listener,
+    incoming: &mut Incoming,
+    end: tokio::time::Instant,
+) -> Result<(), Fault> {
+    let (socket, demanded) = (&mut incoming.socket, &listener.proxy_protocol);
+    let told = balancer::client(socket, demanded, incoming.address, &context.counters);
+    let told = tokio::time::timeout_at(end, told)
+        .await
+        .unwrap_or_else(|_| {
+            let kind = FaultKind::Timeout {
+                setting: "client_login_timeout",
+                phase: "the load balancer told whose connection it is",
+            };
+            Err(Fault::new(Side::Client, kind))
+        })?;
+    if let Some(client) = told {
+        incoming.peer = client.to_string();
+        incoming.address = Some(client.ip().to_canonical());
+    }
+    Ok(())
 }
 
 /// What stays the same while a client lives.
@@ -80,6 +126,22 @@ struct Progress {
     port: Option<Port>,
     /// Claimed role and wanted database.
     claim: Option<(String, String)>,
+    /// The server is to say whether the client's password is right.
+    server_decides: bool,
+}
+
+impl Progress {
+    /// Whether a fault is a failed proof of the client's, which counts against its address and the
+    /// user it named.
+    fn is_to_blame(&self, fault: &Fault) -> bool {
+        match &fault.kind {
+            FaultKind::AuthRefused { sqlstate, .. } => sqlstate.starts_with("28"),
+            FaultKind::ServerRefused { sqlstate, .. } => {
+                self.server_decides && sqlstate.starts_with("28")
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A client that is in, and the server it got.
@@ -98,16 +160,17 @@ impl<'a> Life<'a> {
         &self,
         socket: Socket,
         admission: Admission,
+        mut seat: Seat<'_>,
         progress: &mut Progress,
     ) -> Result<Option<Linked<'a>>, Fault> {
-        let Some((port, mut reached)) = self.greet(socket).await? else {
+        let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
             return Ok(None);
         };
         let port = progress.port.insert(port);
-        let arrived = converse(port, |input, output| {
+        let first = converse(port, |input, output| {
             arrival::first_packet(&mut reached, input, output)
-        })
-        .await?;
+        });
+        let arrived = seat.patient(first).await?;
         let newcomer = match arrived {
             Arrived::Newcomer(newcomer) => newcomer,
             Arrived::Cancel(request) => {
@@ -121,14 +184,18 @@ impl<'a> Life<'a> {
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
         }
+        self.context.door.check(seat.source(), &newcomer.user)?;
         let client_leg = leg::facts(
             port,
             self.listener.client_certificates != ClientCertificates::NotAsked,
         );
-        let entered = self.admit(port, &newcomer, &client_leg).await?;
-        self.link(port, &newcomer, entered, client_leg)
-            .await
-            .map(Some)
+        let entered = self.admit(port, &newcomer, &client_leg, &mut seat).await?;
+        progress.server_decides = matches!(entered, Entered::Claims(_));
+        // What follows may wait long for a server: others log in meanwhile.
+        seat.give_back();
+        let linked = self.link(port, &newcomer, entered, client_leg).await?;
+        self.context.door.succeeded(seat.source(), &newcomer.user);
+        Ok(Some(linked))
     }
 
     /// Lets the client prove who it is.
@@ -137,6 +204,7 @@ impl<'a> Life<'a> {
         port: &mut Port,
         newcomer: &Newcomer,
         leg: &LegFacts,
+        seat: &mut Seat<'_>,
     ) -> Result<Entered, Fault> {
         let setup = &self.context.setup;
         let from = (leg, self.address);
@@ -157,19 +225,30 @@ impl<'a> Life<'a> {
             mock: &setup.auth.mock,
             rules: &self.listener.rules,
         });
+        let mut derived = None;
         loop {
             step = match step {
                 GateStep::Send(request, gate) => {
                     full(welcome::put_request(&request.body(), port.room()))?;
                     let awaited = awaited(&request);
-                    let body = converse(port, |input, _| arrival::proof(awaited, input)).await;
+                    let body = converse(port, |input, _| arrival::proof(awaited, input));
+                    let body = seat.patient(body).await;
                     let body = body.map_err(|fault| broken_sasl(fault, awaited, user))?;
                     gate.on_message(body.expose())
                 }
                 GateStep::Derive(question, gate) => {
-                    gate.on_derived(self.context.deriver.keys(question).await)
+                    let keys = self.context.deriver.keys_at_pace(&question).await;
+                    if let Ok(keys) = &keys {
+                        derived = Some((question, keys.clone()));
+                    }
+                    gate.on_derived(keys)
                 }
-                GateStep::Proved(proved) => return Ok(Entered::Proved(proved)),
+                GateStep::Proved(proved) => {
+                    if let Some((question, keys)) = &derived {
+                        self.context.deriver.keep(question, keys);
+                    }
+                    return Ok(Entered::Proved(proved));
+                }
                 GateStep::AskServer(claim) => return Ok(Entered::Claims(claim)),
                 GateStep::Refused(refusal) => return Err(refused(&refusal)),
             };

@@ -29,12 +29,23 @@ impl Observed {
     pub fn families(&self) -> Vec<Family> {
         let clients = self.context.clients.load(Ordering::Relaxed);
         let max = self.context.setup.limits.max_client_conn;
+        let (under_way, waiting) = self.context.door.crowd();
         let mut families = vec![
             gauge("clients", "Clients connected now.", clients),
             gauge(
                 "clients_max",
                 "Most clients at a time (max_client_conn).",
                 max,
+            ),
+            gauge(
+                "logins_under_way",
+                "Clients that have a place to log in (max_concurrent_logins).",
+                under_way,
+            ),
+            gauge(
+                "logins_waiting",
+                "Clients that wait for a place to log in.",
+                waiting,
             ),
             self.sessions(),
         ];

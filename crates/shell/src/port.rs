@@ -6,6 +6,7 @@
 
 use crate::lend::{self, READ_BYTES};
 use crate::socket::Socket;
+use crate::turn::turn;
 use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
@@ -175,35 +176,49 @@ impl Port {
 
     /// Carries the TLS handshake through.
     pub async fn handshake(&mut self) -> Result<(), Fault> {
-        loop {
-            lend::borrow_cipher(&mut self.cipher_out);
-            let step = self
-                .engine
-                .handshake(&mut self.cipher_in, &mut self.cipher_out);
-            // What was produced goes out first, also the alert of a failure.
-            let sent = self.send().await;
-            match step {
-                Err(fault) => return Err(self.tls(&fault)),
-                Ok(Handshake::Done) => {
-                    sent?;
-                    self.input = if self.cipher_in.is_empty() {
-                        Input::Open
-                    } else {
-                        Input::Pending
-                    };
-                    lend::give_back_cipher(&mut self.cipher_in);
-                    return Ok(());
-                }
-                Ok(Handshake::Reading) => sent?,
-            }
-            self.rest();
-            let read = poll_fn(|cx| self.poll_fill(cx)).await;
-            match read {
-                Ok(0) => return Err(Fault::new(self.side, FaultKind::Lost { truncated: true })),
-                Ok(_) => {}
-                Err(error) => return Err(self.io("reading", &error)),
-            }
+        while self.handshake_step().await? == Handshake::Reading {
+            self.handshake_read().await?;
         }
+        Ok(())
+    }
+
+    /// Takes the handshake as far as the bytes at hand go, and sends what it has to say.
+    pub async fn handshake_step(&mut self) -> Result<Handshake, Fault> {
+        let step = {
+            let _turn = turn().await;
+            lend::borrow_cipher(&mut self.cipher_out);
+            self.engine
+                .handshake(&mut self.cipher_in, &mut self.cipher_out)
+        };
+        // What was produced goes out first, also the alert of a failure.
+        let sent = self.send().await;
+        let step = step.map_err(|fault| self.tls(&fault))?;
+        sent?;
+        match step {
+            Handshake::Done => {
+                self.input = match self.cipher_in.is_empty() {
+                    true => Input::Open,
+                    false => Input::Pending,
+                };
+                lend::give_back_cipher(&mut self.cipher_in);
+            }
+            Handshake::Reading => self.rest(),
+        }
+        Ok(step)
+    }
+
+    /// Reads more of the handshake.
+    pub async fn handshake_read(&mut self) -> Result<(), Fault> {
+        match poll_fn(|cx| self.poll_fill(cx)).await {
+            Ok(0) => Err(Fault::new(self.side, FaultKind::Lost { truncated: true })),
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.io("reading", &error)),
+        }
+    }
+
+    /// True once the peer has sent something that waits for the handshake.
+    pub fn has_input(&self) -> bool {
+        !self.cipher_in.is_empty()
     }
 
     /// One read from the socket; without bytes no buffer is held.

@@ -5,16 +5,18 @@
 //! fault that a session would have met. Each call has its own event loop and blocks until it is
 //! over, at most until its deadline.
 
+use crate::chance;
 use crate::derive::Deriver;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full, reach};
 use crate::port::{Arrived, Port};
 use crate::setup::{Host, HostAddress, ServerTls, TcpOptions};
 use auth::{Acceptance, AnswerRules, Credential, ServerUser};
-use buf::Plain;
+use buf::{Plain, Secret};
 use session::farewell::TERMINATE;
 use session::fault::{Fault, FaultKind, Side};
 use session::lookup::{Lookup, Row};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tls::{LegFacts, PeerCertificate};
 use wire::frame::whole;
@@ -114,7 +116,9 @@ impl Probe<'_> {
             credential: login.credential,
             startup: &startup,
         };
-        let (options, deriver) = (TcpOptions::default(), Deriver::new(1));
+        let secret = Secret::new(&chance::bytes::<32>()?);
+        let deriver = Deriver::new(1, secret, Arc::default());
+        let options = TcpOptions::default();
         let Dialled {
             mut port,
             server,

@@ -2,12 +2,14 @@
 //! process; none of them shares anything.
 
 use crate::acceptor::{Bound, accept, bind};
+use crate::chance;
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::Counters;
+use session::fault::Fault;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub enum StartFault {
         /// The operating system's error.
         cause: io::Error,
     },
+    /// No random bytes are to be had.
+    #[error("{0}")]
+    Random(#[source] Fault),
     /// A thread or its event loop could not be made.
     #[error("cannot start a worker thread: {0}")]
     Thread(#[source] io::Error),
@@ -66,7 +71,10 @@ impl Proxy {
             })
             .collect();
         let count = setup.workers.max(1);
-        let context = Arc::new(Context::new(setup));
+        let context = Arc::new(Context::new(
+            setup,
+            chance::bytes().map_err(StartFault::Random)?,
+        ));
         let workers: Result<Vec<_>, _> = (0..count)
             .map(|index| Worker::start(index, Arc::clone(&context)))
             .collect();

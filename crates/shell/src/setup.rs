@@ -1,6 +1,7 @@
 //! Owns what the shell has to be told: plain values, checked and built by the caller, never changed
 //! while the proxy runs. The binary makes them from the configuration file; tests make them by hand.
 
+use admission::Network;
 use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
@@ -48,6 +49,20 @@ pub struct Listener {
     pub client_certificates: ClientCertificates,
     /// Whether TLS may begin without SSLRequest.
     pub direct_tls: DirectTls,
+    /// Whether a load balancer says in front of each connection whose it is.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections start with a load balancer's header (PROXY protocol, version 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They don't.
+    Off,
+    /// They must, and only these are believed.
+    Required {
+        /// Addresses of the balancers.
+        trusted: Vec<Network>,
+    },
 }
 
 /// An address.
@@ -234,7 +249,7 @@ pub struct AuthQuery {
 }
 
 /// Bounds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Limits {
     /// Clients at once.
     pub max_client_conn: usize,
@@ -246,6 +261,17 @@ pub struct Limits {
     pub pipeline_max: usize,
     /// PBKDF2 derivations at once.
     pub derivations_max: usize,
+    /// Logins under way at once on each listener (`max_concurrent_logins`).
+    pub logins_max: usize,
+    /// The same of one address (`max_concurrent_logins_per_address`).
+    pub logins_max_per_address: usize,
+    /// Clients of one address that are not in yet (`max_pending_logins_per_address`).
+    pub pending_max_per_address: usize,
+    /// Clients of one address a second (`login_rate`); zero: no bound.
+    pub logins_per_second: u32,
+    /// Failed logins a minute from one address, and for one user (`failed_login_rate`); zero: no
+    /// bound.
+    pub failed_logins_per_minute: u32,
 }
 
 /// Which lines about sessions are logged.

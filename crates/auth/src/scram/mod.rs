@@ -3,12 +3,14 @@
 //! The exchanges themselves are states of [`Gate`](crate::Gate) and [`Answer`](crate::Answer).
 
 mod client_text;
+mod kept;
 mod keys;
 mod server_text;
 pub(crate) mod text;
 mod verifier;
 
 pub(crate) use client_text::{BindingFlag, ClientFinal, ClientFirst, FirstFault};
+pub use kept::Kept;
 pub(crate) use keys::{AuthMessage, recover_client_key};
 pub use keys::{Derivation, ScramKeys, derive};
 pub(crate) use server_text::{ServerFirst, parse_server_final};

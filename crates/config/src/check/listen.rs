@@ -7,7 +7,8 @@ use crate::checked::{
 use crate::conflict::Conflict;
 use crate::sections;
 use crate::warning::Weakness;
-use crate::words::{ListenMode, PlaintextCancel};
+use crate::words::{ListenMode, PlaintextCancel, ProxyProtocol};
+use std::net::IpAddr;
 
 /// PgBouncer's port, for the Unix socket of a listener without addresses.
 const PORT: u16 = 6432;
@@ -42,11 +43,27 @@ impl Judge<'_, '_> {
             drain_timeout: listen.drain_timeout.value,
             allow_trust: listen.allow_trust.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
+            proxy_trusted: self.proxy_trusted(listen),
             tls: match addresses.is_empty() {
                 true => self.tls_without_addresses(tls)?,
                 false => self.listen_tls(tls)?,
             },
         })
+    }
+
+    fn proxy_trusted(&self, listen: &sections::Listen) -> Option<Vec<(IpAddr, u8)>> {
+        let trusted = &listen.proxy_trusted;
+        match (listen.proxy_protocol.value, trusted.value.0.is_empty()) {
+            (ProxyProtocol::Require, true) => {
+                self.conflict(&listen.proxy_protocol, Conflict::ProxyTrustedNeeded);
+            }
+            (mode @ ProxyProtocol::Off, false) => {
+                let mode = mode.word();
+                self.conflict(trusted, Conflict::ProxyTrustedUnused { mode });
+            }
+            _ => {}
+        }
+        (listen.proxy_protocol.value == ProxyProtocol::Require).then(|| trusted.value.0.clone())
     }
 
     fn unix_socket(&self, listen: &sections::Listen) -> Option<UnixSocket> {

@@ -186,6 +186,11 @@ fn tcp(tcp: &sections::Tcp) -> Tcp {
 fn limits(limits: &sections::Limits) -> Limits {
     Limits {
         max_pipeline: limits.max_pipeline.value,
+        max_concurrent_logins: limits.max_concurrent_logins.value,
+        max_concurrent_logins_per_address: limits.max_concurrent_logins_per_address.value,
+        max_pending_logins_per_address: limits.max_pending_logins_per_address.value,
+        login_rate: limits.login_rate.value,
+        failed_login_rate: limits.failed_login_rate.value,
         cancel_rate: limits.cancel_rate.value,
         cancel_concurrency: limits.cancel_concurrency.value,
         cancel_wait_timeout: limits.cancel_wait_timeout.value,

@@ -4,8 +4,8 @@ use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
-use crate::values::{Addresses, Mode, Timeout, TimeoutWithUnit};
-use crate::words::{ListenMode, MinTlsVersion, PlaintextCancel};
+use crate::values::{Addresses, Mode, Networks, Timeout, TimeoutWithUnit};
+use crate::words::{ListenMode, MinTlsVersion, PlaintextCancel, ProxyProtocol};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,6 +59,15 @@ section! {
             fallback: Value("0"),
             bounds: TIMEOUT,
             sample: "\"30s\"",
+        }
+        /// Whether a load balancer says in front of each connection whose it is (PROXY protocol,
+        /// version 2). The client's own address then is what the log, limits and rules use.
+        proxy_protocol: ProxyProtocol { fallback: Value("\"off\"") }
+        /// Addresses and networks of the load balancers that are believed. Whoever else connects
+        /// is refused.
+        proxy_trusted: Networks {
+            fallback: Value("[]"),
+            sample: "[\"10.0.0.0/8\", \"2001:db8::7\"]",
         }
         /// Must be true wherever a method is "trust", which lets anybody in without a proof.
         allow_trust: bool { fallback: Value("false") }

@@ -35,6 +35,29 @@ section! {
         /// Requests that a session may have sent before the server has answered them; then its
         /// socket is not read until answers come.
         max_pipeline: u32 { fallback: Value("10000"), bounds: Bounds::new(4096, 1_000_000) }
+        /// Logins under way at a time on each listener, from the first byte of TLS to the proof;
+        /// more wait their turn until client_login_timeout. A client that keeps silent for a
+        /// second goes on without a place and asks for one again.
+        max_concurrent_logins: u32 { fallback: Value("64"), bounds: Bounds::new(1, 100_000) }
+        /// The same from one address; an IPv6 address stands for its /64. Addresses that wait
+        /// take turns.
+        max_concurrent_logins_per_address: u32 {
+            fallback: Value("48"),
+            bounds: Bounds::new(1, 100_000),
+        }
+        /// Clients of one address that are connected and have not logged in yet; more are closed
+        /// without a word. 0 is half of max_client_conn.
+        max_pending_logins_per_address: u32 {
+            fallback: Value("0"),
+            bounds: Bounds::new(0, 1_000_000),
+        }
+        /// Clients a second from one address, after a burst of four seconds' worth; more are
+        /// closed without a word. 0 is no bound.
+        login_rate: u32 { fallback: Value("500"), bounds: Bounds::new(0, 1_000_000) }
+        /// Failed logins a minute from one address, and for one user; after as many at once,
+        /// logins are refused until time has passed. An address from which a user has got in is
+        /// not held up by failures elsewhere. 0 is no bound.
+        failed_login_rate: u32 { fallback: Value("120"), bounds: Bounds::new(0, 1_000_000) }
         /// Cancel requests a second from one address.
         cancel_rate: u32 { fallback: Value("20"), bounds: Bounds::new(1, 100_000) }
         /// Cancel connections to servers at a time.

@@ -12,7 +12,7 @@ use config::{Clients, Config, ListenTls};
 use session::fault::FaultKind;
 use shell::Proxy;
 use shell::probe::{Leg, Probe, Unencrypted, unencrypted};
-use shell::setup::{Address, Host, HostAddress, Negotiation, ServerTls, Setup};
+use shell::setup::{Address, Host, HostAddress, Negotiation, ProxyProtocol, ServerTls, Setup};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tls::{Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source};
@@ -34,6 +34,8 @@ pub(super) fn check(
         say("\nclient leg: a Unix socket only, which needs no TLS");
         return Ok(Vec::new());
     };
+    // The meeting comes from here, not from a load balancer.
+    listener.proxy_protocol = ProxyProtocol::Off;
     listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let proxy = Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])?;
     let Some(address) = proxy.addresses().first().copied() else {
