@@ -82,12 +82,22 @@ impl Contender {
     /// Starts a proxy under an instrument.
     #[track_caller]
     pub fn start_under(instrument: Instrument, kind: Kind, scene: &Scene) -> Self {
+        Self::start_before(&Upstream::cluster(scene), (instrument, kind), scene)
+    }
+
+    /// Starts a proxy before another server than the scene's.
+    #[track_caller]
+    pub fn start_before(
+        upstream: &Upstream,
+        (instrument, kind): (Instrument, Kind),
+        scene: &Scene,
+    ) -> Self {
         let place = Workplace::new("bench-proxy-");
         let port = ports::reserve();
         let (program, arguments) = match kind {
-            Kind::Portcullis => portcullis(scene, place.path(), &port),
+            Kind::Portcullis => portcullis(scene, upstream, place.path(), &port),
             Kind::PgBouncer | Kind::PgBouncerDialling => {
-                pgbouncer(kind, scene, place.path(), &port)
+                pgbouncer((kind, scene), upstream, place.path(), &port)
             }
         };
         // Both under the account that PgBouncer accepts: it refuses to run as root.
@@ -173,11 +183,47 @@ fn under(instrument: Instrument, program: &Path, directory: &Path, account: &Acc
     }
 }
 
-fn portcullis(scene: &Scene, directory: &Path, port: &Reserved) -> (PathBuf, Vec<OsString>) {
-    let (files, users) = material(scene, directory);
+/// The server behind a proxy, and who logs in there.
+pub struct Upstream {
+    /// Its port on this machine.
+    pub port: u16,
+    /// Whether it is a real one, met with verified TLS; else a script on the loopback interface.
+    pub verified: bool,
+    /// Every client's role.
+    pub role: &'static str,
+    /// The role's verifier.
+    pub verifier: String,
+}
+
+impl Upstream {
+    fn cluster(scene: &Scene) -> Self {
+        Self {
+            port: scene.cluster.port(),
+            verified: true,
+            role: ROLE,
+            verifier: scene.verifier.clone(),
+        }
+    }
+}
+
+fn portcullis(
+    scene: &Scene,
+    upstream: &Upstream,
+    directory: &Path,
+    port: &Reserved,
+) -> (PathBuf, Vec<OsString>) {
+    let (files, users) = material(scene, upstream, directory);
+    let tls = match upstream.verified {
+        true => format!(
+            "ca = '{}'\nmin_version = 'TLSv1.3'\n",
+            directory.join("server-ca.crt").display()
+        ),
+        false => "mode = 'disable'\n".to_owned(),
+    };
     let text = format!(
         "[listen]\n\
          address = '{address}'\n\
+         listen_backlog = 1024\n\
          workers = {workers}\n\
          [listen.tls]\n\
          certificate = '{certificate}'\n\
@@ -190,15 +236,13 @@ fn portcullis(scene: &Scene, directory: &Path, port: &Reserved) -> (PathBuf, Vec
          host = 'localhost'\n\
          port = {server_port}\n\
          [database.tls]\n\
-         ca = '{ca}'\n\
-         min_version = 'TLSv1.3'\n",
+         {tls}",
         address = port.address(),
         workers = scene.workers,
         certificate = files.certificate.display(),
         private_key = files.private_key.display(),
         users = users.display(),
-        server_port = scene.cluster.port(),
-        ca = directory.join("server-ca.crt").display(),
+        server_port = upstream.port,
     );
     let file = write(directory, "portcullis.toml", &text);
     let arguments = vec!["run".into(), "--config".into(), file.into()];
@@ -206,12 +250,21 @@ fn portcullis(scene: &Scene, directory: &Path, port: &Reserved) -> (PathBuf, Vec
 }
 
 fn pgbouncer(
-    kind: Kind,
-    scene: &Scene,
+    (kind, scene): (Kind, &Scene),
+    upstream: &Upstream,
     directory: &Path,
     port: &Reserved,
 ) -> (PathBuf, Vec<OsString>) {
-    let (files, users) = material(scene, directory);
+    let (files, users) = material(scene, upstream, directory);
+    let tls = match upstream.verified {
+        true => format!(
+            "server_tls_sslmode = verify-full\n\
+             server_tls_ca_file = {}\n\
+             server_tls_protocols = tlsv1.3\n",
+            directory.join("server-ca.crt").display()
+        ),
+        false => "server_tls_sslmode = disable\n".to_owned(),
+    };
     // 0: a server connection serves one client, then it is closed.
     let lifetime_s = match kind {
         Kind::PgBouncerDialling => 0,
@@ -223,6 +276,7 @@ fn pgbouncer(
          [pgbouncer]\n\
          listen_addr = 127.0.0.1\n\
          listen_port = {port}\n\
+         listen_backlog = 1024\n\
          unix_socket_dir =\n\
          auth_type = scram-sha-256\n\
          auth_file = {users}\n\
@@ -234,26 +288,23 @@ fn pgbouncer(
          client_tls_cert_file = {certificate}\n\
          client_tls_key_file = {private_key}\n\
          client_tls_protocols = tlsv1.3\n\
-         server_tls_sslmode = verify-full\n\
-         server_tls_ca_file = {ca}\n\
-         server_tls_protocols = tlsv1.3\n",
-        server_port = scene.cluster.port(),
+         {tls}",
+        server_port = upstream.port,
         port = port.number,
         users = users.display(),
         certificate = files.certificate.display(),
         private_key = files.private_key.display(),
-        ca = directory.join("server-ca.crt").display(),
     );
     let file = write(directory, "pgbouncer.ini", &text);
     (scene.pgbouncer.clone(), vec![file.into()])
 }
 
 /// Certificates, and the users file, which both read in the same form.
-fn material(scene: &Scene, directory: &Path) -> (Files, PathBuf) {
+fn material(scene: &Scene, upstream: &Upstream, directory: &Path) -> (Files, PathBuf) {
     scene.authority.write(directory, "ca");
     scene.cluster.authority().write(directory, "server-ca");
     let files = scene.certificate.write(directory, "proxy");
-    let users = format!("\"{ROLE}\" \"{}\"\n", scene.verifier);
+    let users = format!("\"{}\" \"{}\"\n", upstream.role, upstream.verifier);
     (files, write(directory, "users.txt", &users))
 }
 

@@ -4,6 +4,7 @@ pub mod drivers;
 mod program;
 pub mod scripted;
 mod stage;
+pub mod storm;
 
 pub use program::Program;
 pub use stage::{Stage, StagePlan};

@@ -4,6 +4,7 @@ mod connect;
 mod copy;
 mod counted;
 mod idle;
+mod storm;
 mod transactions;
 
 use crate::options::Options;
@@ -21,7 +22,7 @@ pub struct Measure {
 }
 
 /// What is exact comes first.
-pub const ALL: [Measure; 6] = [
+pub const ALL: [Measure; 7] = [
     Measure {
         name: "instructions",
         what: "user instructions under callgrind",
@@ -46,6 +47,11 @@ pub const ALL: [Measure; 6] = [
         name: "connect",
         what: "CPU per connection",
         run: connect::run,
+    },
+    Measure {
+        name: "storm",
+        what: "500 clients that log in at once: CPU of each, a bystander's latency",
+        run: storm::run,
     },
     Measure {
         name: "idle",

@@ -57,6 +57,15 @@ pub fn client_final(server_first: &[u8], password: &str) -> Vec<u8> {
     message::frame(b'p', text.as_bytes())
 }
 
+/// The verifier of a password, as `pg_authid.rolpassword` has it.
+pub fn verifier(password: &str, salt: &[u8], iterations: u32) -> String {
+    let salted = salted(password, salt, iterations);
+    let stored = encode_block(&sha256(&hmac(&salted, b"Client Key")));
+    let server = encode_block(&hmac(&salted, b"Server Key"));
+    let salt = encode_block(salt);
+    format!("SCRAM-SHA-256${iterations}:{salt}${stored}:{server}")
+}
+
 /// What a server does with a login; the variants other than `Honest` are attacks on the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
