@@ -204,6 +204,14 @@ impl Upstream {
             verifier: scene.verifier.clone(),
         }
     }
+
+    /// What its certificate is for; a script has none, and needs no look-up of a name.
+    fn host(&self) -> &'static str {
+        match self.verified {
+            true => "localhost",
+            false => "127.0.0.1",
+        }
+    }
 }
 
 fn portcullis(
@@ -233,7 +241,7 @@ fn portcullis(
          auth_file = '{users}'\n\
          [[database]]\n\
          name = '*'\n\
-         host = 'localhost'\n\
+         host = '{host}'\n\
          port = {server_port}\n\
          [database.tls]\n\
          {tls}",
@@ -242,6 +250,7 @@ fn portcullis(
         certificate = files.certificate.display(),
         private_key = files.private_key.display(),
         users = users.display(),
+        host = upstream.host(),
         server_port = upstream.port,
     );
     let file = write(directory, "portcullis.toml", &text);
@@ -272,7 +281,7 @@ fn pgbouncer(
     };
     let text = format!(
         "[databases]\n\
-         * = host=localhost port={server_port}\n\
+         * = host={host} port={server_port}\n\
          [pgbouncer]\n\
          listen_addr = 127.0.0.1\n\
          listen_port = {port}\n\
@@ -289,6 +298,7 @@ fn pgbouncer(
          client_tls_key_file = {private_key}\n\
          client_tls_protocols = tlsv1.3\n\
          {tls}",
+        host = upstream.host(),
         server_port = upstream.port,
         port = port.number,
         users = users.display(),

@@ -168,7 +168,7 @@ fn per_unit(
 }
 
 /// The line "totals: N" of a callgrind file.
-fn total(text: &str) -> f64 {
+pub(super) fn total(text: &str) -> f64 {
     let line = text.lines().rev().find_map(|line| {
         line.strip_prefix("totals: ")
             .or_else(|| line.strip_prefix("summary: "))
@@ -178,7 +178,7 @@ fn total(text: &str) -> f64 {
 }
 
 /// Lines "share seconds us/call calls errors? name" below a head; the last one is the total.
-fn by_call(text: &str) -> BTreeMap<String, f64> {
+pub(super) fn by_call(text: &str) -> BTreeMap<String, f64> {
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let calls = fields.get(3)?.parse().ok()?;
@@ -187,7 +187,7 @@ fn by_call(text: &str) -> BTreeMap<String, f64> {
     text.lines().filter_map(parse).collect()
 }
 
-fn keep(options: &Options, file: &Path, case: &str, kind: Kind, units: u64) {
+pub(super) fn keep(options: &Options, file: &Path, case: &str, kind: Kind, units: u64) {
     let Some(directory) = &options.profiles else {
         return;
     };

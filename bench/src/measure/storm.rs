@@ -4,6 +4,7 @@
 //! same for both proxies. What a login costs is measured without a bystander, whose own queries
 //! would be part of it; then the storm rages once more beside one.
 
+use super::counted::{by_call, keep, total};
 use super::order;
 use crate::contender::{BOTH, Contender, Instrument, Upstream};
 use crate::options::Options;
@@ -12,6 +13,7 @@ use crate::report::{Report, Table, Target};
 use crate::scene::Scene;
 use crate::stats::percentile;
 use e2e::storm::{self, Bystander};
+use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 use testkit::ClientTls;
@@ -28,6 +30,7 @@ pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
         verifier: storm::verifier(),
     };
     let tls = ClientTls::verified(&scene.authority, "localhost");
+    report.add(&counted(&upstream, &tls, scene, options));
     let mut table = Table::new(format!("Login storm, clients: {CLIENTS}"), &BOTH);
     for round in 0..options.rounds() {
         for place in order(BOTH.len(), round) {
@@ -57,6 +60,39 @@ pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
         }
     }
     report.add(&table);
+}
+
+/// Instructions and system calls of a login, exact where times are not: the difference of a small
+/// storm and a larger one, free of start and end.
+fn counted(upstream: &Upstream, tls: &ClientTls, scene: &Scene, options: &Options) -> Table {
+    const SMALL: usize = 20;
+    const LARGE: usize = 120;
+    let mut table = Table::new("Login, in a small storm".to_owned(), &BOTH);
+    for (place, &kind) in BOTH.iter().enumerate() {
+        let count = |instrument, clients| {
+            let contender = Contender::start_before(upstream, (instrument, kind), scene);
+            let address = SocketAddr::from(([127, 0, 0, 1], contender.port()));
+            storm::rage(address, tls, clients, Bystander::Absent);
+            contender.finish(|file| {
+                let text = fs::read_to_string(file).expect("what was counted");
+                match instrument {
+                    Instrument::Callgrind => {
+                        keep(options, file, "storm", kind, clients as u64);
+                        total(&text)
+                    }
+                    _ => by_call(&text)["total"],
+                }
+            })
+        };
+        for (name, instrument) in [
+            ("user instructions/login", Instrument::Callgrind),
+            ("system calls/login", Instrument::Strace),
+        ] {
+            let more = count(instrument, LARGE) - count(instrument, SMALL);
+            table.add(place, name, Target::None, more / (LARGE - SMALL) as f64);
+        }
+    }
+    table
 }
 
 fn millis(times: &[Duration]) -> Vec<f64> {
