@@ -146,6 +146,26 @@ fn listeners_that_contradict_themselves() {
             "stands here twice",
         ),
         (
+            format!("[listen]\nproxy_protocol = \"require\"\n{TLS}{rest}"),
+            "2:18: listen.proxy_protocol",
+            "needs proxy_trusted",
+        ),
+        (
+            format!("[listen]\nproxy_trusted = \"10.0.0.0/8\"\n{TLS}{rest}"),
+            "2:17: listen.proxy_trusted",
+            "makes no use of proxy_trusted",
+        ),
+        (
+            format!("[listen]\nproxy_trusted = \"10.0.0.0/33\"\n{TLS}{rest}"),
+            "2:17: listen.proxy_trusted",
+            "this is not a network",
+        ),
+        (
+            format!("[listen]\nproxy_trusted = \"10.0.0.0/+8\"\n{TLS}{rest}"),
+            "2:17: listen.proxy_trusted",
+            "this is not a network",
+        ),
+        (
             format!("[listen]\naddress = \"localhost\"\n{TLS}{rest}"),
             "2:11: listen.address",
             "write IP:port",
