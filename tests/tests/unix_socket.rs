@@ -16,7 +16,10 @@ fn account() -> String {
 
 /// A proxy with a socket beside its configuration.
 fn with_socket(plan: StagePlan) -> Stage {
-    plan.set("listen", "unix_socket_dir", "'.'").start()
+    let stage = plan.set("listen", "unix_socket_dir", "'.'").start();
+    // The TCP address listens before the socket has its mode.
+    stage.proxy.await_log("ready");
+    stage
 }
 
 fn socket(stage: &Stage) -> PathBuf {
