@@ -16,7 +16,9 @@ mod logging;
 mod material;
 mod metrics;
 mod mint;
+mod notify;
 mod output;
+mod pages;
 mod process;
 mod quickstart;
 mod run;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Settings(options) => settings::run(&options),
+        Command::Pages(options) => pages::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

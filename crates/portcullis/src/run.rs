@@ -7,6 +7,7 @@ use crate::load;
 use crate::logging;
 use crate::material::{Material, now_unix_s};
 use crate::metrics;
+use crate::notify;
 use crate::process;
 use crate::setup::{Circumstances, setup};
 use buf::Secret;
@@ -111,6 +112,7 @@ impl Signals {
     /// Lets the proxy serve until told to stop, and ends its sessions in order.
     pub(crate) fn serve(mut self, proxy: &Proxy) {
         tracing::info!(addresses = ?proxy.addresses(), "ready");
+        notify::ready();
         self.runtime.block_on(stop(proxy, &mut self.stops));
     }
 }
@@ -128,6 +130,7 @@ impl Stops {
 
 async fn stop(proxy: &Proxy, signals: &mut Stops) {
     let at_once = signals.next().await;
+    notify::stopping("sessions end");
     if !at_once {
         let clients = proxy.clients();
         let timeout = proxy.drain_timeout();
