@@ -20,6 +20,7 @@ mod greet;
 pub mod leg;
 mod lend;
 mod life;
+mod live;
 mod log;
 pub mod port;
 pub mod probe;
