@@ -6,7 +6,7 @@ use crate::derive::Deriver;
 use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::setup::Setup;
-use observe::Counters;
+use observe::{Counters, Gauges};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -24,6 +24,8 @@ pub struct Context {
     pub clients: AtomicUsize,
     /// What happened so far.
     pub counters: Arc<Counters>,
+    /// What stands now.
+    pub gauges: Arc<Gauges>,
 }
 
 impl Context {
@@ -35,6 +37,7 @@ impl Context {
             cancels: Cancels::default(),
             clients: AtomicUsize::new(0),
             counters: Arc::default(),
+            gauges: Arc::default(),
             live: Live::new(setup),
         }
     }

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
-use observe::Counters;
+use observe::{Counters, Gauges};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -94,6 +94,11 @@ impl Proxy {
     /// What happened so far.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.context.counters
+    }
+
+    /// What stands now.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.context.gauges
     }
 
     /// Puts another setup in force for clients that connect from now on. Live sessions keep what they

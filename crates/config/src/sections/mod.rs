@@ -16,7 +16,7 @@ use toml::de::DeTable;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseTls};
 pub(crate) use listen::{Listen, ListenTls};
-pub(crate) use process::{Limits, Log, Process, Tcp};
+pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -50,6 +50,7 @@ pub const SECTIONS: &[Section] = &[
     Limits::SECTION,
     Tcp::SECTION,
     Log::SECTION,
+    Files::SECTION,
     Process::SECTION,
 ];
 
@@ -95,6 +96,7 @@ pub(crate) struct Sections {
     pub(crate) users: Vec<User>,
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
+    pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
 }
 
@@ -122,6 +124,7 @@ impl Sections {
             users: users.collect(),
             limits: root.once().0,
             log: root.once().0,
+            files: root.once().0,
             process: root.once().0,
         }
     }
