@@ -1,19 +1,21 @@
-//! Owns what all workers share: the setup, the pools, the cancel keys, the bounds.
+//! Owns what all workers share: the setup in force, the pools, the cancel keys, the bounds. All of
+//! it but the setup outlives a reload.
 
 use crate::cancel::Cancels;
 use crate::derive::Deriver;
 use crate::exchange::Exchange;
-use crate::setup::{Database, Setup};
-use observe::Counters;
+use crate::live::Live;
+use crate::setup::Setup;
+use observe::{Counters, Gauges};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 /// Shared by all workers; nothing in it is locked across I/O.
 pub struct Context {
-    /// What the operator configured.
-    pub setup: Setup,
+    /// What the operator configured: each client takes a snapshot when it is accepted.
+    pub live: Live,
     /// The pools.
-    pub exchange: Arc<Exchange>,
+    pub exchange: Exchange,
     /// PBKDF2.
     pub deriver: Deriver,
     /// Cancel keys handed out.
@@ -22,27 +24,21 @@ pub struct Context {
     pub clients: AtomicUsize,
     /// What happened so far.
     pub counters: Arc<Counters>,
+    /// What stands now.
+    pub gauges: Arc<Gauges>,
 }
 
 impl Context {
     /// The shared state of a proxy with this setup.
     pub fn new(setup: Setup) -> Context {
-        let bounds = setup.databases.iter().map(|d| d.connections_max);
         Context {
-            exchange: Arc::new(Exchange::new(bounds, setup.timeouts.query_wait)),
+            exchange: Exchange::default(),
             deriver: Deriver::new(setup.limits.derivations_max),
-            cancels: Cancels::new(setup.limits.cancels_max, setup.limits.cancels_per_second),
+            cancels: Cancels::default(),
             clients: AtomicUsize::new(0),
             counters: Arc::default(),
-            setup,
+            gauges: Arc::default(),
+            live: Live::new(setup),
         }
-    }
-
-    /// The entry for a database name, with its number: its own, else the one for all names.
-    pub fn database(&self, name: &str) -> Option<(usize, &Database)> {
-        let entries = || self.setup.databases.iter().enumerate();
-        entries()
-            .find(|(_, entry)| entry.name.as_deref() == Some(name))
-            .or_else(|| entries().find(|(_, entry)| entry.name.is_none()))
     }
 }

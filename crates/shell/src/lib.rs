@@ -21,6 +21,7 @@ mod greet;
 pub mod leg;
 mod lend;
 mod life;
+mod live;
 mod log;
 mod observed;
 pub mod port;

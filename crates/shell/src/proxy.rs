@@ -7,7 +7,7 @@ use crate::control::{Control, Phase};
 use crate::observed::Observed;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
-use observe::Counters;
+use observe::{Counters, Gauges};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,6 +103,20 @@ impl Proxy {
         Observed::new(Arc::clone(&self.context), controls.collect())
     }
 
+    /// What stands now.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.context.gauges
+    }
+
+    /// Puts another setup in force for clients that connect from now on. Live sessions keep what they
+    /// have; pools, cancel keys and counts go on. Addresses and worker threads stay as they are: an
+    /// address that `setup` doesn't have keeps its rules, a new one is not listened on.
+    pub fn reload(&self, setup: Setup) {
+        let setup = self.context.live.replace(setup);
+        let patience = setup.timeouts.query_wait;
+        self.context.exchange.rebound(&setup.databases, patience);
+    }
+
     /// Stops accepting, and ends each session at its next moment without a transaction.
     pub fn drain(&self) {
         let _ = self.stop.send(true);
@@ -128,7 +142,7 @@ impl Proxy {
 
     /// How long draining may take, by configuration.
     pub fn drain_timeout(&self) -> Duration {
-        self.context.setup.timeouts.drain
+        self.context.live.snapshot().timeouts.drain
     }
 
     fn advance(&self, phase: Phase) {

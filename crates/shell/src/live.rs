@@ -1,0 +1,162 @@
+//! Owns the setup in force, and its replacement while clients come and go.
+//!
+//! A client takes a snapshot when it is accepted and lives with it to its end, so a reload never
+//! changes anything under a session's feet. The snapshot is a pointer: the setup it points to is
+//! freed, and its secrets wiped, when the last session that began under it has ended.
+
+use crate::setup::{Address, Listener, Setup};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The setup in force.
+pub struct Live(Mutex<Arc<Setup>>);
+
+impl Live {
+    /// Begins with this setup.
+    pub fn new(setup: Setup) -> Live {
+        Live(Mutex::new(Arc::new(setup)))
+    }
+
+    /// The setup in force now: a short lock, once for each connection.
+    pub fn snapshot(&self) -> Arc<Setup> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Puts `next` in force for clients that are accepted from now on, and gives the setup as it
+    /// is then. What takes a restart stays: see [`carry_over`].
+    pub fn replace(&self, next: Setup) -> Arc<Setup> {
+        let mut current = self.lock();
+        let next = Arc::new(carry_over(&current, next));
+        let before = std::mem::replace(&mut *current, Arc::clone(&next));
+        drop(current);
+        // Outside the lock: wiping a big users file takes a while.
+        drop(before);
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Setup>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The next setup with what can't change while the proxy runs: its sockets and its threads.
+///
+/// An address that `next` doesn't have stays open with the rules that it had: those of `next` were
+/// not written for it. One that only `next` has is not open yet, and left out.
+fn carry_over(running: &Setup, mut next: Setup) -> Setup {
+    let mut named = std::mem::take(&mut next.listeners);
+    let keep = |open: &Listener| {
+        let same = |listener: &Listener| listener.address.is_place_of(&open.address);
+        match named.iter().position(same) {
+            Some(index) => named.swap_remove(index),
+            None => open.clone(),
+        }
+    };
+    next.listeners = running.listeners.iter().map(keep).collect();
+    next.workers = running.workers;
+    next.limits.derivations_max = running.limits.derivations_max;
+    next
+}
+
+impl Address {
+    /// True if both are the same socket, whatever its mode.
+    fn is_place_of(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Tcp(one), Address::Tcp(other)) => one == other,
+            (Address::Unix { path: one, .. }, Address::Unix { path: other, .. }) => one == other,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::{
+        Authentication, ClientCertificates, DirectTls, Limits, ListenerTls, LogLines,
+        PlaintextCancel, TcpOptions, Timeouts,
+    };
+    use auth::users::Users;
+    use auth::{GateRules, Method, MockSecret};
+    use std::collections::HashMap;
+    use std::time::Duration;
+
+    fn listener(port: u16, method: Method) -> Listener {
+        Listener {
+            address: Address::Tcp(([127, 0, 0, 1], port).into()),
+            tls: ListenerTls::UnencryptedByConfiguration,
+            plaintext_cancel: PlaintextCancel::Refuse,
+            method,
+            rules: GateRules::default(),
+            client_certificates: ClientCertificates::NotAsked,
+            direct_tls: DirectTls::Refused,
+        }
+    }
+
+    fn setup(listeners: Vec<Listener>, workers: usize) -> Setup {
+        let second = Duration::from_secs(1);
+        Setup {
+            listeners,
+            databases: Vec::new(),
+            auth: Authentication {
+                users: Users::default(),
+                exceptions: HashMap::new(),
+                query: None,
+                mock: MockSecret::new(&[0; 32]),
+            },
+            limits: Limits {
+                max_client_conn: workers,
+                cancels_max: 1,
+                cancels_per_second: 1,
+                pipeline_max: 1,
+                derivations_max: workers,
+            },
+            timeouts: Timeouts {
+                client_login: second,
+                query_wait: second,
+                client_idle: second,
+                idle_transaction: second,
+                query: second,
+                drain: second,
+                close: second,
+                cancel: second,
+            },
+            tcp: TcpOptions::default(),
+            log: LogLines {
+                connections: true,
+                disconnections: true,
+            },
+            workers,
+        }
+    }
+
+    #[test]
+    fn sockets_and_threads_stay_and_everything_else_follows() {
+        let before = [listener(1, Method::Md5), listener(2, Method::Md5)];
+        let live = Live::new(setup(before.to_vec(), 1));
+        let next = [listener(3, Method::Trust), listener(2, Method::ScramSha256)];
+        let now = live.replace(setup(next.to_vec(), 5));
+        let of = |listener: &Listener| (listener.address.clone(), listener.method);
+        let listeners: Vec<_> = now.listeners.iter().map(of).collect();
+        // The first address is gone from the configuration: its rules stay, and nobody who comes in
+        // there meets a rule that was written for another address.
+        let expected = [listener(1, Method::Md5), listener(2, Method::ScramSha256)];
+        assert_eq!(listeners, expected.iter().map(of).collect::<Vec<_>>());
+        assert_eq!((now.workers, now.limits.derivations_max), (1, 1));
+        assert_eq!(now.limits.max_client_conn, 5);
+    }
+
+    #[test]
+    fn a_setup_is_freed_when_its_last_session_ends() {
+        let live = Live::new(setup(vec![listener(1, Method::Md5)], 1));
+        let session = live.snapshot();
+        let old = Arc::downgrade(&session);
+        for _ in 0..100 {
+            let unused = Arc::downgrade(&live.snapshot());
+            live.replace(setup(vec![listener(1, Method::Md5)], 1));
+            assert!(unused.strong_count() <= 1);
+        }
+        assert_eq!(old.strong_count(), 1);
+        drop(session);
+        assert_eq!(old.strong_count(), 0);
+    }
+}
