@@ -99,6 +99,7 @@ mod tests {
             databases: Vec::new(),
             auth: Authentication {
                 users: Users::default(),
+                hba: None,
                 exceptions: HashMap::new(),
                 query: None,
                 mock: MockSecret::new(&[0; 32]),
