@@ -119,7 +119,8 @@ mod tests {
         bells.client.wait();
         bells.server.wait();
         bells.client.context().waker().wake_by_ref();
-        bells.listen(Waker::noop());
+        bells.client.listen();
+        bells.server.listen();
         assert!(!bells.client.is_silent() && bells.server.is_silent());
     }
 
@@ -129,10 +130,12 @@ mod tests {
         let mut bells = Bells::default();
         bells.client.context().waker().wake_by_ref();
         bells.client.wait();
-        bells.listen(Waker::noop());
+        bells.client.listen();
+        bells.server.listen();
         assert!(!bells.client.is_silent());
         bells.client.wait();
-        bells.listen(Waker::noop());
+        bells.client.listen();
+        bells.server.listen();
         assert!(bells.client.is_silent());
     }
 
