@@ -3,6 +3,7 @@
 //! order, and what is said and logged when one of them ends it.
 
 use crate::acceptor::{Admission, Incoming};
+use crate::bell::Bells;
 use crate::cancel::{Bounds, Carried, Issued, Target};
 use crate::context::Context;
 use crate::control::Control;
@@ -374,6 +375,7 @@ impl<'a> Life<'a> {
             link: dialled.server,
             watch: Watch::new(control, number, deadlines),
             upstream: Upstream::Open,
+            bells: Bells::default(),
         });
         let ending = poll_fn(|cx| pump.poll(cx)).await;
         if self.setup.log.disconnections {
