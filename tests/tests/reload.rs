@@ -9,9 +9,11 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use e2e::drivers::{self, Endpoint};
+use e2e::scripted::scram;
 use e2e::{Stage, StagePlan};
 use openssl::hash::MessageDigest;
 use testkit::guard::Workplace;
+use testkit::peer::message;
 use testkit::{Authority, Certificate, Cluster, Identity, Peer, Signal, wait};
 
 fn before() -> StagePlan {
@@ -462,4 +464,25 @@ fn certificates_rotate_under_load_and_nobody_notices() {
         assert!(count > 0);
     }
     assert!(!log.contains("reload refused"), "{log}");
+}
+
+/// A salt that changes with the private key would tell that there is no such user.
+#[test]
+fn salts_of_unknown_users_outlive_the_private_key() {
+    let stage = before().start();
+    let salt = |user: &str| {
+        let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+        peer.send(&message::startup(&[("user", user), ("database", "any")]));
+        peer.expect_frame(b'R');
+        let first = scram::client_first();
+        peer.send(&scram::initial_response(scram::MECHANISM, first.as_bytes()));
+        let text = String::from_utf8(peer.expect_frame(b'R').body).expect("text");
+        text.split_once(",s=").expect("a salt").1.to_owned()
+    };
+    let before = salt("nobody");
+    assert_ne!(salt("somebody else"), before);
+    let new = renewed(&stage);
+    rename_over(stage.proxy.directory(), &new);
+    await_served(&stage, &new);
+    assert_eq!(salt("nobody"), before);
 }
