@@ -51,10 +51,12 @@ fn await_served(stage: &Stage, certificate: &Certificate) {
     assert!(found.is_some(), "the old one stays:\n{}", stage.proxy.log());
 }
 
-/// Writes a certificate and its key beside the old ones and renames both over them.
+/// Renames a certificate and its key from elsewhere over the old ones: nothing is written or made in
+/// this directory.
 #[track_caller]
 fn rename_over(directory: &Path, certificate: &Certificate) {
-    let files = certificate.write(directory, "renewed");
+    let elsewhere = Workplace::new("portcullis-renewed-");
+    let files = certificate.write(elsewhere.path(), "renewed");
     fs::rename(files.private_key, directory.join("proxy.key")).expect("the key");
     fs::rename(files.certificate, directory.join("proxy.crt")).expect("the certificate");
 }
@@ -323,6 +325,30 @@ fn a_changed_password_counts_from_then_on() {
 }
 
 #[test]
+fn authorities_of_servers_are_read_anew() {
+    let direct = role("behind_authorities");
+    let pem = String::from_utf8(Cluster::shared().authority().pem().to_vec()).expect("PEM");
+    let mut stage = before()
+        .user(&direct)
+        .file("server-ca.crt", &pem)
+        .set("database.tls", "ca", "'server-ca.crt'")
+        .start();
+    gets_in(&stage, &direct);
+    let file = stage.proxy.directory().join("server-ca.crt");
+    let foreign = Authority::new("Foreign authority");
+    reloaded_by(&mut stage, |_| {
+        fs::write(&file, foreign.pem()).expect("a foreign authority");
+    });
+    assert_eq!(drivers::refusal(&stage.endpoint(&direct)).0, "57P03");
+    let log = stage.proxy.log();
+    assert!(log.contains("certificate"), "{log}");
+    reloaded_by(&mut stage, |_| {
+        fs::write(&file, &pem).expect("the authority")
+    });
+    gets_in(&stage, &direct);
+}
+
+#[test]
 fn databases_come_and_go() {
     let direct = Endpoint::direct(Cluster::shared(), "databases_come_and_go");
     let name = &direct.database;
@@ -464,6 +490,7 @@ fn certificates_rotate_under_load_and_nobody_notices() {
         assert!(count > 0);
     }
     assert!(!log.contains("reload refused"), "{log}");
+    assert!(reloads(&stage) >= swaps);
 }
 
 /// A salt that changes with the private key would tell that there is no such user.
