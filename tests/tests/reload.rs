@@ -133,11 +133,6 @@ fn a_certificate_that_is_renamed_over_the_old_one_is_shown() {
         await_served(&stage, &new);
         gets_in(&stage, &direct);
     }
-    assert!(
-        !stage.proxy.log().contains("refused"),
-        "{}",
-        stage.proxy.log()
-    );
 }
 
 #[test]
@@ -490,7 +485,6 @@ fn certificates_rotate_under_load_and_nobody_notices() {
         let count = outcome.unwrap_or_else(|failed| panic!("{failed}\n{log}"));
         assert!(count > 0);
     }
-    assert!(!log.contains("reload refused"), "{log}");
     assert!(reloads(&stage) >= swaps);
 }
 
