@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo install bench test check-tls soak fuzz regress check format lint docs deny build-tests
+.PHONY: help demo install bench test check-tls soak fuzz deb regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -32,17 +32,26 @@ check-tls: build-tests ## scan a listener's TLS as public scanners do, in every 
 	PORTCULLIS_CHECK_TLS=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test tls_scan
 
+deb: ## build a Debian package (needs cargo-deb)
+	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb"; exit 1; }
+	@scripts/install build
+	cargo build --release --locked --package portcullis
+	$(TARGET)/release/portcullis pages dist/pages
+	cargo deb --no-build --package portcullis
+
 regress: ## compare PostgreSQL's own regression tests through the proxy and without it (some minutes)
 	@scripts/install build
 	cargo build --release --package portcullis
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
-soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, properties over many more cases
+soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, properties over many more cases
 	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test admission
+	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
+		cargo test --package e2e --test reload rotate
 
 FUZZ ?= framer
 FUZZ_SECONDS ?= 60

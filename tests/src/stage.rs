@@ -11,7 +11,7 @@ use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
 use crate::drivers::Endpoint;
 
 /// Sections in the order of the file; `database.tls` belongs to the `[[database]]` before it.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "listen",
     "listen.tls",
     "tcp",
@@ -20,6 +20,7 @@ const SECTIONS: [&str; 9] = [
     "database.tls",
     "limits",
     "log",
+    "files",
     "process",
 ];
 

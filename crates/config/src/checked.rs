@@ -4,7 +4,7 @@
 use crate::error::{ConfigError, Place};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
-    UnixSocketMethod,
+    Reload, UnixSocketMethod,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -29,6 +29,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
+    /// `[files]`: how changes come into force.
+    pub files: Files,
     /// `[process]`: what the process asks of the kernel.
     pub process: Process,
     /// Every file and environment variable that a setting names, in the order of the file.
@@ -404,6 +406,19 @@ pub struct Log {
     pub connections: bool,
     /// A line at the end of each session.
     pub disconnections: bool,
+    /// How often statistics are written; `None` = never.
+    pub stats: Option<Duration>,
+}
+
+/// How a changed configuration, and changed files that it names, come into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// When they are read anew.
+    pub reload: Reload,
+    /// How often they are looked at.
+    pub reload_interval: Duration,
+    /// How long before the end of a certificate warnings begin.
+    pub expiry_warning: Duration,
 }
 
 /// The HTTP listener.

@@ -169,6 +169,18 @@ choice! {
 }
 
 choice! {
+    /// When changed files come into force.
+    pub enum Reload {
+        /// as soon as the kernel tells of a change, and as poll
+        Watch = "watch",
+        /// every reload_interval, if one has changed
+        Poll = "poll",
+        /// only on SIGHUP
+        Sighup = "sighup",
+    }
+}
+
+choice! {
     /// Who reads the log.
     pub enum LogFormat {
         /// people: one readable line per event

@@ -1,18 +1,22 @@
-//! What happened, as numbers: counters of a running proxy, each defined once with its name and
-//! meaning, so that the log, a console and an exporter can show them all without knowing any.
+//! What happened and what stands, as numbers: counters and gauges of a running proxy, each defined
+//! once with its name and meaning, so that the log, a console and an exporter can show them all without knowing any.
 //!
-//! Owns the counters and their names. Takes increments from any thread, gives readings. Never does
-//! I/O, never knows a clock, and holds nothing but numbers: no name, statement or address of
-//! anybody can end up here.
+//! Owns them and their names. Takes increments from any thread, gives readings. Never does I/O, never
+//! knows a clock, and holds nothing but numbers and paths of the configuration: no name, statement or
+//! address of a client can end up here.
 
 mod admission;
 mod counter;
 mod family;
+mod gauge;
+mod reload;
 mod tls;
 
 pub use admission::Admission;
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, exposition};
+pub use gauge::{GaugeReading, Gauges, LastReload};
+pub use reload::Reload;
 pub use tls::Tls;
 
 use counter::Group;
@@ -24,12 +28,14 @@ pub struct Counters {
     pub admission: Admission,
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
+    /// Configurations that were read while the proxy ran.
+    pub reload: Reload,
 }
 
 impl Counters {
     /// Shows every counter, group by group, in the order of their definition.
     pub fn each(&self, mut visit: impl FnMut(Reading)) {
-        let groups: [&dyn Group; 2] = [&self.admission, &self.tls];
+        let groups: [&dyn Group; 3] = [&self.admission, &self.tls, &self.reload];
         for group in groups {
             group.each(&mut visit);
         }

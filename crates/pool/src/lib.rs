@@ -69,8 +69,7 @@ impl Pool {
 
     /// Asks for a connection. Nobody passes those who wait already.
     pub fn ask(&mut self, now: Duration) -> Asked {
-        let room = self.connections_max.is_none_or(|max| self.lent < max);
-        if room && self.waiting.is_empty() {
+        if self.has_room() && self.waiting.is_empty() {
             Asked::Dial(self.lend())
         } else {
             self.next += 1;
@@ -81,13 +80,25 @@ impl Pool {
         }
     }
 
+    /// Changes the limit and the patience of those who come from now on, and calls the waiters that
+    /// the limit has room for now. Connections beyond a lower limit live on until they are given back.
+    pub fn rebound(
+        &mut self,
+        connections_max: Option<usize>,
+        wait_max: Duration,
+    ) -> Vec<(Ticket, Lease)> {
+        self.connections_max = connections_max;
+        self.wait_max = wait_max;
+        std::iter::from_fn(|| self.call()).collect()
+    }
+
     /// Ends a lease, whose connection closes, and calls the oldest waiter.
     pub fn give_back(&mut self, lease: Lease) -> Returned {
         let Lease { number: _ } = lease;
         assert!(self.lent > 0, "a lease came back that was never given");
         self.lent -= 1;
-        match self.waiting.pop_front() {
-            Some((ticket, _)) => Returned::CloseAndCall(ticket, self.lend()),
+        match self.call() {
+            Some((ticket, lease)) => Returned::CloseAndCall(ticket, lease),
             None => Returned::Close,
         }
     }
@@ -120,6 +131,19 @@ impl Pool {
     /// Waiters now.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.connections_max.is_none_or(|max| self.lent < max)
+    }
+
+    /// The oldest waiter's turn, if there is room.
+    fn call(&mut self) -> Option<(Ticket, Lease)> {
+        if !self.has_room() {
+            return None;
+        }
+        let (ticket, _) = self.waiting.pop_front()?;
+        Some((ticket, self.lend()))
     }
 
     fn lend(&mut self) -> Lease {
@@ -157,6 +181,28 @@ mod tests {
             assert_eq!(pool.give_back(lease), Returned::Close);
         }
         assert_eq!(pool.lent(), 0);
+    }
+
+    #[test]
+    fn a_higher_limit_calls_waiters_and_a_lower_one_lets_leases_end() {
+        let mut pool = Pool::new(Some(1), SECOND);
+        let mut leases = vec![dial(pool.ask(SECOND))];
+        let tickets: Vec<_> = (0..3).map(|_| wait(pool.ask(SECOND))).collect();
+        for (called, ticket) in pool.rebound(Some(3), SECOND).into_iter().zip(&tickets) {
+            assert_eq!(called.0, *ticket);
+            leases.push(called.1);
+        }
+        assert_eq!((leases.len(), pool.lent(), pool.waiting()), (3, 3, 1));
+        assert!(pool.rebound(Some(1), SECOND).is_empty());
+        let mut leases = leases.into_iter();
+        for _ in 0..2 {
+            assert_eq!(pool.give_back(leases.next().unwrap()), Returned::Close);
+        }
+        let Returned::CloseAndCall(called, last) = pool.give_back(leases.next().unwrap()) else {
+            panic!("nobody was called");
+        };
+        assert_eq!((called, pool.lent()), (tickets[2], 1));
+        assert_eq!(pool.give_back(last), Returned::Close);
     }
 
     #[test]

@@ -75,6 +75,11 @@ pub(crate) enum Command {
     ///
     /// Without a name this prints the reference of all settings, in Markdown.
     Settings(SettingsOptions),
+    /// Write the manual pages and the completions of shells into a directory.
+    ///
+    /// portcullis(1) with a page for each command, portcullis.toml(5) with every setting, and
+    /// completions for bash, zsh and fish. All come from the same tables as this help.
+    Pages(PagesOptions),
 }
 
 /// Options of `demo`.
@@ -184,6 +189,14 @@ pub(crate) struct SettingsOptions {
     pub(crate) names: Vec<String>,
 }
 
+/// Options of `pages`.
+#[derive(Debug, Args)]
+pub(crate) struct PagesOptions {
+    /// Where to write them; it is made if it isn't there.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
 /// The command that was asked for. Ends the process after help, version, or a mistake.
 pub(crate) fn parse() -> Command {
     let mut matches = command().get_matches();
@@ -195,7 +208,7 @@ pub(crate) fn parse() -> Command {
 
 /// The parser, with a version that names the OpenSSL that runs: its updates come from the
 /// distribution, so that the program's own version says nothing about them.
-fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     let tls = tls::versions();
     Line::command().version(format!(
         "{}\n{} (compiled with {})",

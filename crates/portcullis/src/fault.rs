@@ -5,7 +5,7 @@ use auth::users::UsersFault;
 use config::{ConfigError, Place};
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use tls::ContextFault;
+use tls::{ContextFault, RehearsalFault};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +120,22 @@ pub(crate) enum Fault {
         place: Place,
         /// What is wrong.
         fault: ContextFault,
+    },
+    /// TLS contexts that could be built, but don't work.
+    #[error("{place}: {fault}")]
+    Rehearsal {
+        /// The setting that names the certificate.
+        place: Place,
+        /// What is wrong.
+        fault: RehearsalFault,
+    },
+    /// A certificate that is of no use any more, in place of one that works.
+    #[error("{place}: {file} holds a certificate that has expired; it does not come into force")]
+    ExpiredAlready {
+        /// The setting that names the listener's certificate.
+        place: Place,
+        /// The file.
+        file: String,
     },
     /// `init` never overwrites.
     #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]

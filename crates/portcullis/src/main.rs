@@ -7,6 +7,7 @@ mod cli;
 mod conninfo;
 mod demo;
 mod draft;
+mod expiry;
 mod fault;
 mod init;
 mod interrupt;
@@ -16,12 +17,16 @@ mod logging;
 mod material;
 mod metrics;
 mod mint;
+mod notify;
 mod output;
+mod pages;
 mod process;
 mod quickstart;
+mod reload;
 mod run;
 mod settings;
 mod setup;
+mod stats;
 mod witness;
 
 use cli::Command;
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Settings(options) => settings::run(&options),
+        Command::Pages(options) => pages::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

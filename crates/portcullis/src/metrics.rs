@@ -2,6 +2,7 @@
 //! the proxy.
 
 use crate::fault::Fault;
+use crate::material::now_unix_s;
 use buf::Secret;
 use config::{Config, Metrics, Origin};
 use observe::{Family, Kind, Sample};
@@ -82,7 +83,7 @@ impl View for Seen {
                 self.started_unix_s,
             ),
         ];
-        families.extend(self.proxy.families());
+        families.extend(self.proxy.families(now_unix_s()));
         families
     }
 

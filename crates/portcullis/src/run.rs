@@ -1,13 +1,14 @@
 //! Owns `portcullis run`: starts the proxy, waits for signals, ends it. The first SIGTERM or SIGINT
-//! drains, a second one cuts, SIGQUIT cuts at once.
+//! drains, a second one cuts, SIGQUIT cuts at once; SIGHUP, and changed files, reload.
 
 use crate::cli::RunOptions;
 use crate::fault::Fault;
-use crate::load;
 use crate::logging;
 use crate::material::{Material, now_unix_s};
 use crate::metrics;
+use crate::notify;
 use crate::process;
+use crate::reload::{Keeper, Loaded, Reloader, Seen};
 use crate::setup::{Circumstances, setup};
 use buf::Secret;
 use config::{Config, ListenTls};
@@ -19,23 +20,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until told to stop.
 pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
-    let (config, warnings) = load::configuration_with_warnings(&options.config)?;
-    logging::start(&config.log);
-    process::forbid_core_dumps(&config);
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    let material = Material::read(&config, now_unix_s())?;
-    for warning in material.warnings() {
-        tracing::warn!("{warning}");
-    }
+    let system = |error| vec![Fault::System(error)];
+    let mut seen = Seen::default();
+    let loaded = Loaded::read(&options.config, &mut seen, &[], now_unix_s())?;
+    logging::start(&loaded.config.log);
+    process::forbid_core_dumps(&loaded.config);
+    loaded.tell_warnings();
+    let Loaded {
+        config, material, ..
+    } = loaded;
+    let mock = mock_secret(&config).map_err(system)?;
+    let mut reloader = Reloader::new(&options.config, &config, mock, material.certificates());
+    reloader.seen = seen;
     // Before anybody can connect, so that no signal finds the process unprepared.
-    let signals = Signals::listen().map_err(|error| vec![Fault::System(error)])?;
+    let signals = Signals::listen().map_err(system)?;
+    let keeper = signals.with_reloads(reloader).map_err(system)?;
     let token = metrics::token(&config, &material.passwords);
-    let proxy = start(&config, material)?;
+    let setup = setup_of(&config, material, mock)?;
+    let proxy = Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])?;
     // Kept until the end: it says that the proxy drains.
     let _web = metrics::start(&config, token, &proxy)?;
-    signals.serve(&proxy);
+    signals.serve_and_keep(&proxy, keeper);
     Ok(())
 }
 
@@ -111,7 +116,30 @@ impl Signals {
     /// Lets the proxy serve until told to stop, and ends its sessions in order.
     pub(crate) fn serve(mut self, proxy: &Proxy) {
         tracing::info!(addresses = ?proxy.addresses(), "ready");
-        self.runtime.block_on(stop(proxy, &mut self.stops));
+        notify::ready();
+        self.runtime.block_on(async {
+            let at_once = self.stops.next().await;
+            stop(proxy, &mut self.stops, at_once).await;
+        });
+    }
+
+    /// Begins to listen to SIGHUP, too, and to watch files.
+    fn with_reloads(&self, reloader: Reloader) -> std::io::Result<Keeper> {
+        let _inside = self.runtime.enter();
+        Keeper::begin(reloader)
+    }
+
+    /// As [`serve`](Self::serve), with what goes on beside it.
+    fn serve_and_keep(mut self, proxy: &Proxy, mut keeper: Keeper) {
+        tracing::info!(addresses = ?proxy.addresses(), "ready");
+        notify::ready();
+        self.runtime.block_on(async {
+            let at_once = tokio::select! {
+                at_once = self.stops.next() => at_once,
+                never = keeper.keep(proxy) => match never {},
+            };
+            stop(proxy, &mut self.stops, at_once).await;
+        });
     }
 }
 
@@ -126,8 +154,8 @@ impl Stops {
     }
 }
 
-async fn stop(proxy: &Proxy, signals: &mut Stops) {
-    let at_once = signals.next().await;
+async fn stop(proxy: &Proxy, signals: &mut Stops, at_once: bool) {
+    notify::stopping("sessions end");
     if !at_once {
         let clients = proxy.clients();
         let timeout = proxy.drain_timeout();

@@ -2,7 +2,7 @@
 //! with the fewest. When descriptors run out it waits and says so once a second.
 
 use crate::context::Context;
-use crate::setup::{Address, TcpOptions};
+use crate::setup::{Address, Setup, TcpOptions};
 use crate::socket::Socket;
 use crate::tcp;
 use crate::worker::Worker;
@@ -37,6 +37,7 @@ pub enum Admission {
 /// A socket on its way to a worker.
 pub struct Accepted {
     socket: Bare,
+    setup: Arc<Setup>,
     listener: usize,
     peer: String,
     address: Option<IpAddr>,
@@ -52,6 +53,8 @@ enum Bare {
 pub struct Incoming {
     /// The socket, registered with the worker's runtime.
     pub socket: Socket,
+    /// The setup in force when it was accepted; the client's to its end.
+    pub setup: Arc<Setup>,
     /// Number of the listener it came through.
     pub listener: usize,
     /// The client's address, for the log.
@@ -64,17 +67,18 @@ pub struct Incoming {
 
 impl Incoming {
     /// Registers an accepted socket with this thread's runtime.
-    pub fn from_accepted(accepted: Accepted, options: &TcpOptions) -> io::Result<Incoming> {
+    pub fn from_accepted(accepted: Accepted) -> io::Result<Incoming> {
         let socket = match accepted.socket {
             Bare::Tcp(socket) => {
                 let socket = TcpStream::from_std(socket)?;
-                tcp::configure(&socket, options)?;
+                tcp::configure(&socket, &accepted.setup.tcp)?;
                 Socket::Tcp(socket)
             }
             Bare::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
         };
         Ok(Incoming {
             socket,
+            setup: accepted.setup,
             listener: accepted.listener,
             peer: accepted.peer,
             address: accepted.address,
@@ -188,7 +192,8 @@ fn place(caller: Caller, listener: usize, context: &Context, workers: &[Worker])
         peer,
         address,
     } = caller;
-    let max = context.setup.limits.max_client_conn;
+    let setup = context.live.snapshot();
+    let max = setup.limits.max_client_conn;
     let before = context.clients.fetch_add(1, Ordering::Relaxed);
     let admission = match before {
         count if count < max => Admission::Admitted,
@@ -203,6 +208,7 @@ fn place(caller: Caller, listener: usize, context: &Context, workers: &[Worker])
         .min_by_key(|worker| worker.control.sessions.load(Ordering::Relaxed));
     let accepted = Accepted {
         socket,
+        setup,
         listener,
         peer,
         address,

@@ -10,10 +10,9 @@ use crate::setup::{Host, TcpOptions};
 use session::cancel::Keys;
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use wire::from_server::BackendKeyData;
 use wire::startup::CancelRequest;
 
@@ -36,10 +35,10 @@ impl Target {
     }
 }
 
-/// The keys handed out, and the bound of cancels at once.
+/// The keys handed out, and the cancels under way.
 pub struct Cancels {
     keys: Mutex<Keys<Target>>,
-    permits: Semaphore,
+    under_way: AtomicUsize,
     rate: Mutex<Rate>,
     last_hit_us: AtomicU64,
 }
@@ -50,18 +49,29 @@ pub struct Issued<'a> {
     key: BackendKeyData,
 }
 
-impl Cancels {
-    /// At most `max` cancels are carried out at once, and `per_second` of each client address;
-    /// more are dropped.
-    pub fn new(max: usize, per_second: u32) -> Cancels {
+/// What is carried out; more is dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Cancels at once, of all clients.
+    pub at_once: usize,
+    /// Cancels a second of one client address.
+    pub per_second: u32,
+    /// How long one may take.
+    pub deadline: Duration,
+}
+
+impl Default for Cancels {
+    fn default() -> Cancels {
         Cancels {
             keys: Mutex::default(),
-            permits: Semaphore::new(max),
-            rate: Mutex::new(Rate::new(per_second)),
+            under_way: AtomicUsize::new(0),
+            rate: Mutex::new(Rate::new()),
             last_hit_us: AtomicU64::new(FIRST_MISS.as_micros() as u64),
         }
     }
+}
 
+impl Cancels {
     /// Hands a key out for the server at `host` whose own key is `server`.
     pub fn issue(&self, issued: BackendKeyData, target: Target) -> Issued<'_> {
         self.lock().insert(&issued, target);
@@ -76,22 +86,22 @@ impl Cancels {
         &self,
         request: &CancelRequest,
         from: &str,
-        deadline: Duration,
+        bounds: Bounds,
     ) -> Result<Carried, Fault> {
-        if !self.rate().admit(from, Instant::now()) {
+        if !self.rate().admit(from, Instant::now(), bounds.per_second) {
             return Ok(Carried::Dropped);
         }
-        let Ok(_permit) = self.permits.try_acquire() else {
+        let Some(_under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
             return Ok(Carried::Dropped);
         };
         let target = self.lock().find(request);
         let Some(target) = target else {
             let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
-            tokio::time::sleep(wait.min(deadline)).await;
+            tokio::time::sleep(wait.min(bounds.deadline)).await;
             return Ok(Carried::Unknown);
         };
         let start = Instant::now();
-        let done = within(deadline, &target).await;
+        let done = within(bounds.deadline, &target).await;
         let took = start.elapsed().as_micros().min(1_000_000) as u64;
         self.last_hit_us.store(took, Ordering::Relaxed);
         done.map(|()| Carried::Out)
@@ -116,9 +126,24 @@ impl Cancels {
     }
 }
 
+/// One cancel under way.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl UnderWay<'_> {
+    fn begin(count: &AtomicUsize, most: usize) -> Option<UnderWay<'_>> {
+        let guard = UnderWay(count);
+        (count.fetch_add(1, Ordering::Relaxed) < most).then_some(guard)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Cancel requests of the present second by client address.
 struct Rate {
-    per_second: u32,
     second: Instant,
     counts: HashMap<String, u32>,
 }
@@ -127,16 +152,15 @@ impl Rate {
     /// Addresses counted; with more in one second, all are refused.
     const ADDRESSES_MAX: usize = 10_000;
 
-    fn new(per_second: u32) -> Rate {
+    fn new() -> Rate {
         Rate {
-            per_second,
             second: Instant::now(),
             counts: HashMap::new(),
         }
     }
 
     /// Counts one more of `from`; false if it is one too many.
-    fn admit(&mut self, from: &str, now: Instant) -> bool {
+    fn admit(&mut self, from: &str, now: Instant, per_second: u32) -> bool {
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
             self.counts.clear();
@@ -147,7 +171,7 @@ impl Rate {
         }
         let count = self.counts.entry(address.to_owned()).or_default();
         *count += 1;
-        *count <= self.per_second
+        *count <= per_second
     }
 }
 
@@ -209,13 +233,24 @@ mod tests {
 
     #[test]
     fn cancels_are_limited_per_address_and_second() {
-        let mut rate = Rate::new(2);
+        let mut rate = Rate::new();
         let now = rate.second;
         let later = now + Duration::from_millis(999);
-        assert!(rate.admit("10.0.0.1:5000", now));
-        assert!(rate.admit("10.0.0.1:5001", now));
-        assert!(!rate.admit("10.0.0.1:5002", later));
-        assert!(rate.admit("10.0.0.2:5000", later));
-        assert!(rate.admit("10.0.0.1:5003", now + Duration::from_secs(1)));
+        assert!(rate.admit("10.0.0.1:5000", now, 2));
+        assert!(rate.admit("10.0.0.1:5001", now, 2));
+        assert!(!rate.admit("10.0.0.1:5002", later, 2));
+        assert!(rate.admit("10.0.0.2:5000", later, 2));
+        assert!(rate.admit("10.0.0.1:5003", now + Duration::from_secs(1), 2));
+    }
+
+    #[test]
+    fn cancels_at_once_are_bounded_and_a_refused_one_takes_no_place() {
+        let count = AtomicUsize::new(0);
+        let first = UnderWay::begin(&count, 1);
+        assert!(first.is_some());
+        assert!(UnderWay::begin(&count, 1).is_none());
+        assert!(UnderWay::begin(&count, 2).is_some());
+        drop(first);
+        assert!(UnderWay::begin(&count, 1).is_some());
     }
 }

@@ -1,21 +1,23 @@
-//! Owns what all workers share: the setup, the pools, the cancel keys, the bounds.
+//! Owns what all workers share: the setup in force, the pools, the cancel keys, the bounds. All of
+//! it but the setup outlives a reload.
 
 use crate::cancel::Cancels;
 use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
-use crate::setup::{Database, Setup};
+use crate::live::Live;
+use crate::setup::Setup;
 use buf::Secret;
-use observe::Counters;
+use observe::{Counters, Gauges};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 /// Shared by all workers; nothing in it is locked across I/O.
 pub struct Context {
-    /// What the operator configured.
-    pub setup: Setup,
+    /// What the operator configured: each client takes a snapshot when it is accepted.
+    pub live: Live,
     /// The pools.
-    pub exchange: Arc<Exchange>,
+    pub exchange: Exchange,
     /// PBKDF2.
     pub deriver: Deriver,
     /// Who may come in.
@@ -26,6 +28,8 @@ pub struct Context {
     pub clients: AtomicUsize,
     /// What happened so far.
     pub counters: Arc<Counters>,
+    /// What stands now.
+    pub gauges: Arc<Gauges>,
 }
 
 impl Context {
@@ -33,27 +37,19 @@ impl Context {
     /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it.
     pub fn new(setup: Setup, kept_under: [u8; 32]) -> Context {
         let counters = Arc::<Counters>::default();
-        let bounds = setup.databases.iter().map(|d| d.connections_max);
         Context {
-            exchange: Arc::new(Exchange::new(bounds, setup.timeouts.query_wait)),
+            exchange: Exchange::default(),
             deriver: Deriver::new(
                 setup.limits.derivations_max,
                 Secret::new(&kept_under),
                 Arc::clone(&counters),
             ),
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
-            cancels: Cancels::new(setup.limits.cancels_max, setup.limits.cancels_per_second),
+            cancels: Cancels::default(),
             clients: AtomicUsize::new(0),
             counters,
-            setup,
+            gauges: Arc::default(),
+            live: Live::new(setup),
         }
-    }
-
-    /// The entry for a database name, with its number: its own, else the one for all names.
-    pub fn database(&self, name: &str) -> Option<(usize, &Database)> {
-        let entries = || self.setup.databases.iter().enumerate();
-        entries()
-            .find(|(_, entry)| entry.name.as_deref() == Some(name))
-            .or_else(|| entries().find(|(_, entry)| entry.name.is_none()))
     }
 }

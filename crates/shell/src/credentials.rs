@@ -1,9 +1,9 @@
 //! Owns finding a user's verifier: the users file, then `auth_query`. The query runs as a role of
 //! its own, over a connection that carries nothing of the client's but the name, which is bound.
 
-use crate::context::Context;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
-use crate::setup::AuthQuery;
+use crate::life::Life;
+use crate::setup::{AuthQuery, Setup};
 use auth::{Credential, Method, ServerUser, Stored, Verifier};
 use session::fault::{Fault, FaultKind, Side};
 use session::lookup::Lookup;
@@ -12,7 +12,7 @@ use wire::startup::StartupMessage;
 
 /// What is stored for `user`, who wants `database`.
 pub async fn stored(
-    context: &Context,
+    life: &Life<'_>,
     method: Method,
     user: &str,
     database: &str,
@@ -21,11 +21,11 @@ pub async fn stored(
         Method::Certificate | Method::Trust | Method::Peer => return Ok(Stored::Unknown),
         Method::ScramSha256 | Method::Md5 | Method::Password => {}
     }
-    if let Some(verifier) = context.setup.auth.users.verifier(user) {
+    if let Some(verifier) = life.setup.auth.users.verifier(user) {
         return Ok(Stored::Known(verifier.clone()));
     }
-    match (&context.setup.auth.query, method) {
-        (Some(query), _) => ask(context, query, user, database).await,
+    match (&life.setup.auth.query, method) {
+        (Some(query), _) => ask(life, query, user, database).await,
         (None, Method::Password) => Ok(Stored::AskServer),
         (None, _) => Ok(Stored::Unknown),
     }
@@ -33,8 +33,8 @@ pub async fn stored(
 
 /// What the users file has to log in to a server with: for clients whose own login showed nothing
 /// (certificate, peer, trust), or less than the password.
-pub fn from_users_file(context: &Context, user: &str) -> Credential {
-    match context.setup.auth.users.verifier(user) {
+pub fn from_users_file(setup: &Setup, user: &str) -> Credential {
+    match setup.auth.users.verifier(user) {
         Some(Verifier::Password(password)) => Credential::Password(password.clone()),
         Some(Verifier::Md5(hash)) => Credential::Md5Hash(hash.clone()),
         Some(Verifier::Scram(_)) | None => Credential::None,
@@ -42,14 +42,14 @@ pub fn from_users_file(context: &Context, user: &str) -> Credential {
 }
 
 async fn ask(
-    context: &Context,
+    life: &Life<'_>,
     query: &AuthQuery,
     user: &str,
     database: &str,
 ) -> Result<Stored, Fault> {
     let name = query.database.as_deref().unwrap_or(database);
     // A database that doesn't exist is no reason to tell a stranger so: the login fails later.
-    let Some((_, entry)) = context.database(name) else {
+    let Some(entry) = life.setup.database(name) else {
         return Ok(Stored::Unknown);
     };
     let role = ServerUser::for_auth_query(&query.user);
@@ -75,7 +75,7 @@ async fn ask(
     };
     let asking = async {
         let Dialled { mut port, .. } =
-            dial(&entry.hosts, &entry.tcp, &context.deriver, login).await?;
+            dial(&entry.hosts, &entry.tcp, &life.context.deriver, login).await?;
         let mut lookup = {
             let mut asked = None;
             full(Lookup::ask(&query.text, &[user], port.room()).map(|ask| asked = Some(ask)))?;
@@ -83,7 +83,7 @@ async fn ask(
         };
         let rows = converse(&mut port, |input, _| lookup.step(input)).await?;
         full(port.room().push(session::farewell::TERMINATE))?;
-        let _ = tokio::time::timeout(context.setup.timeouts.close, port.close()).await;
+        let _ = tokio::time::timeout(life.setup.timeouts.close, port.close()).await;
         Ok::<_, Fault>(rows)
     };
     let rows = tokio::time::timeout(entry.connect_timeout, asking)

@@ -1,6 +1,10 @@
 //! Owns the pools where the workers meet: each behind a short mutex that is never held across I/O,
 //! libssl or an await. Takes requests for a lease, gives guards that give it back.
+//!
+//! A pool belongs to the name of a database, not to one setup: it outlives a reload, so that a limit
+//! counts the connections of before, too.
 
+use crate::setup::Database;
 use pool::{Asked, Lease, Pool, Returned, Ticket};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
@@ -8,47 +12,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// All pools, one for each configured database.
+/// All pools, one for each database that was asked for.
 pub struct Exchange {
-    pools: Vec<Mutex<Shared>>,
+    pools: Mutex<HashMap<Name, Arc<Place>>>,
     start: Instant,
-    wait_max: Duration,
 }
 
+/// What a database is called in the configuration; `None` for the entry of all names.
+type Name = Option<String>;
+
+/// One pool and those who wait for it.
+#[derive(Debug)]
+struct Place(Mutex<Shared>);
+
+#[derive(Debug)]
 struct Shared {
     pool: Pool,
     waiters: HashMap<Ticket, oneshot::Sender<Leased>>,
 }
 
 /// A lease that returns by itself.
+#[derive(Debug)]
 pub struct Leased {
-    exchange: Arc<Exchange>,
-    pool: usize,
+    place: Arc<Place>,
     lease: Option<Lease>,
 }
 
-impl Exchange {
-    /// Pools with these bounds; waits end after `wait_max`.
-    pub fn new(bounds: impl Iterator<Item = Option<usize>>, wait_max: Duration) -> Exchange {
-        let shared = |bound| {
-            Mutex::new(Shared {
-                pool: Pool::new(bound, wait_max),
-                waiters: HashMap::new(),
-            })
-        };
+impl Default for Exchange {
+    fn default() -> Exchange {
         Exchange {
-            pools: bounds.map(shared).collect(),
+            pools: Mutex::default(),
             start: Instant::now(),
-            wait_max,
         }
     }
+}
 
-    /// A lease of pool number `pool`, at once or when its turn comes.
-    pub async fn lease(self: &Arc<Self>, pool: usize) -> Result<Leased, Fault> {
+impl Exchange {
+    /// A lease of a database's pool, at once or when its turn comes; waits end after `patience`.
+    pub async fn lease(&self, database: &Database, patience: Duration) -> Result<Leased, Fault> {
+        let place = self.place(database, patience);
         let (ticket, turn) = {
-            let mut shared = self.lock(pool);
+            let mut shared = place.lock();
             match shared.pool.ask(self.start.elapsed()) {
-                Asked::Dial(lease) => return Ok(self.guard(pool, lease)),
+                Asked::Dial(lease) => return Ok(place.guard(lease)),
                 Asked::Wait(ticket) => {
                     let (call, turn) = oneshot::channel();
                     shared.waiters.insert(ticket, call);
@@ -57,11 +63,10 @@ impl Exchange {
             }
         };
         let waiting = Waiting {
-            exchange: self,
-            pool,
+            place: &place,
             ticket,
         };
-        let called = tokio::time::timeout(self.wait_max, turn).await;
+        let called = tokio::time::timeout(patience, turn).await;
         // Takes the ticket back; a lease that was sent in this moment returns by its guard.
         drop(waiting);
         match called {
@@ -76,26 +81,69 @@ impl Exchange {
         }
     }
 
-    fn guard(self: &Arc<Self>, pool: usize, lease: Lease) -> Leased {
+    /// Gives the pools the limits of another setup. One that it doesn't have goes, unless a
+    /// connection is lent or waited for; should its name come back, those count.
+    pub fn rebound(&self, databases: &[Database], patience: Duration) {
+        let mut called = Vec::new();
+        self.lock().retain(|name, place| {
+            let mut shared = place.lock();
+            match databases.iter().find(|entry| entry.name == *name) {
+                Some(entry) => {
+                    for (ticket, lease) in shared.pool.rebound(entry.connections_max, patience) {
+                        called.push((shared.waiters.remove(&ticket), place.guard(lease)));
+                    }
+                    true
+                }
+                None => shared.pool.lent() > 0 || shared.pool.waiting() > 0,
+            }
+        });
+        // Without a lock: a waiter that is gone by now gives its lease back at once.
+        for (call, guard) in called {
+            if let Some(call) = call {
+                let _ = call.send(guard);
+            }
+        }
+    }
+
+    fn place(&self, database: &Database, patience: Duration) -> Arc<Place> {
+        let mut pools = self.lock();
+        if let Some(place) = pools.get(&database.name) {
+            return Arc::clone(place);
+        }
+        let shared = Shared {
+            pool: Pool::new(database.connections_max, patience),
+            waiters: HashMap::new(),
+        };
+        let place = Arc::new(Place(Mutex::new(shared)));
+        pools.insert(database.name.clone(), Arc::clone(&place));
+        place
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<Place>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn guard(self: &Arc<Self>, lease: Lease) -> Leased {
         Leased {
-            exchange: Arc::clone(self),
-            pool,
+            place: Arc::clone(self),
             lease: Some(lease),
         }
     }
 
-    fn give_back(self: &Arc<Self>, pool: usize, lease: Lease) {
+    fn give_back(self: &Arc<Self>, lease: Lease) {
         let mut lease = lease;
         loop {
             let (call, next) = {
-                let mut shared = self.lock(pool);
+                let mut shared = self.lock();
                 match shared.pool.give_back(lease) {
                     Returned::Close => return,
                     Returned::CloseAndCall(ticket, next) => (shared.waiters.remove(&ticket), next),
                 }
             };
             // A called waiter may be gone by now: then the next one is called.
-            let mut guard = self.guard(pool, next);
+            let mut guard = self.guard(next);
             if let Some(call) = call {
                 match call.send(guard) {
                     Ok(()) => return,
@@ -109,31 +157,28 @@ impl Exchange {
         }
     }
 
-    fn lock(&self, pool: usize) -> MutexGuard<'_, Shared> {
-        self.pools[pool]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Leased {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.exchange.give_back(self.pool, lease);
+            self.place.give_back(lease);
         }
     }
 }
 
 /// A place in the queue, given up when the waiter leaves for whatever reason.
 struct Waiting<'a> {
-    exchange: &'a Arc<Exchange>,
-    pool: usize,
+    place: &'a Place,
     ticket: Ticket,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut shared = self.exchange.lock(self.pool);
+        let mut shared = self.place.lock();
         shared.pool.cancel(self.ticket);
         shared.waiters.remove(&self.ticket);
     }
@@ -142,39 +187,88 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::{Login, TcpOptions};
 
-    fn exchange(bound: usize, wait: Duration) -> Arc<Exchange> {
-        Arc::new(Exchange::new([Some(bound)].into_iter(), wait))
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn database(name: &str, connections_max: usize) -> Database {
+        Database {
+            name: Some(name.to_owned()),
+            dbname: None,
+            hosts: Vec::new(),
+            login: Login::AsClient,
+            connections_max: Some(connections_max),
+            connect_timeout: LONG,
+            tcp: TcpOptions::default(),
+        }
+    }
+
+    fn counts(exchange: &Exchange, name: &str) -> Option<(usize, usize)> {
+        let pools = exchange.lock();
+        let shared = pools.get(&Some(name.to_owned()))?.lock();
+        assert!(shared.waiters.len() >= shared.pool.waiting());
+        Some((shared.pool.lent(), shared.pool.waiting()))
+    }
+
+    /// A client of another worker that waits for a lease and then holds it.
+    async fn waiter(
+        exchange: &Arc<Exchange>,
+        database: Database,
+    ) -> tokio::task::JoinHandle<Leased> {
+        let name = database.name.clone().unwrap_or_default();
+        let before = counts(exchange, &name).map_or(0, |(_, waiting)| waiting);
+        let shared = Arc::clone(exchange);
+        let task = tokio::spawn(async move { shared.lease(&database, LONG).await.unwrap() });
+        while counts(exchange, &name).map_or(0, |(_, waiting)| waiting) == before {
+            tokio::task::yield_now().await;
+        }
+        task
     }
 
     #[tokio::test]
     async fn a_lease_goes_to_the_one_that_waits() {
-        let exchange = exchange(1, Duration::from_secs(60));
-        let first = exchange.lease(0).await.ok();
-        let waiter = tokio::spawn({
-            let exchange = Arc::clone(&exchange);
-            async move { exchange.lease(0).await.is_ok() }
-        });
-        while exchange.lock(0).pool.waiting() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let exchange = Arc::new(Exchange::default());
+        let first = exchange.lease(&database("a", 1), LONG).await.unwrap();
+        let waiter = waiter(&exchange, database("a", 1)).await;
         drop(first);
-        assert!(waiter.await.unwrap());
-        assert_eq!(exchange.lock(0).pool.lent(), 0);
+        drop(waiter.await.unwrap());
+        assert_eq!(counts(&exchange, "a"), Some((0, 0)));
     }
 
     #[tokio::test]
     async fn waits_end_and_leave_nothing_behind() {
-        let exchange = exchange(1, Duration::from_millis(1));
-        let held = exchange.lease(0).await.ok();
-        let late = exchange.lease(0).await.err().unwrap();
+        let exchange = Exchange::default();
+        let only = database("a", 1);
+        let held = exchange.lease(&only, LONG).await.ok();
+        let late = exchange.lease(&only, Duration::from_millis(1)).await;
+        let late = late.err().unwrap();
         assert!(late.to_string().contains("query_wait_timeout"), "{late}");
-        assert_eq!(exchange.lock(0).pool.waiting(), 0);
+        assert_eq!(counts(&exchange, "a"), Some((1, 0)));
         // A waiter that goes away by itself.
-        let future = exchange.lease(0);
+        let future = exchange.lease(&only, LONG);
         assert!(tokio::time::timeout(Duration::ZERO, future).await.is_err());
         drop(held);
-        assert_eq!(exchange.lock(0).pool.lent(), 0);
-        assert!(exchange.lock(0).waiters.is_empty());
+        assert_eq!(counts(&exchange, "a"), Some((0, 0)));
+        assert!(exchange.place(&only, LONG).lock().waiters.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_reload_changes_limits_and_counts_what_is_lent() {
+        let exchange = Arc::new(Exchange::default());
+        let first = exchange.lease(&database("a", 1), LONG).await.unwrap();
+        let second = waiter(&exchange, database("a", 1)).await;
+        exchange.rebound(&[database("a", 2)], LONG);
+        let second = second.await.unwrap();
+        assert_eq!(counts(&exchange, "a"), Some((2, 0)));
+        // Taken out of the configuration, then back, with both connections still there.
+        exchange.rebound(&[], LONG);
+        exchange.rebound(&[database("a", 2)], LONG);
+        let third = waiter(&exchange, database("a", 2)).await;
+        drop(first);
+        drop(third.await.unwrap());
+        drop(second);
+        assert_eq!(counts(&exchange, "a"), Some((0, 0)));
+        exchange.rebound(&[database("b", 1)], LONG);
+        assert_eq!(counts(&exchange, "a"), None);
     }
 }

@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod balancer;
+mod bell;
 mod cancel;
 mod chance;
 mod context;
@@ -23,6 +24,7 @@ mod greet;
 pub mod leg;
 mod lend;
 mod life;
+mod live;
 mod log;
 mod observed;
 pub mod port;

@@ -4,7 +4,8 @@
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::cancel::{Carried, Issued, Target};
+use crate::bell::Bells;
+use crate::cancel::{Bounds, Carried, Issued, Target};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
@@ -14,7 +15,7 @@ use crate::exchange::Leased;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
-use crate::setup::{ClientCertificates, Database, Listener, Login};
+use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
 use crate::{chance, entry, leg, lend};
@@ -40,8 +41,9 @@ pub async fn serve(
     mut incoming: Incoming,
     number: u64,
 ) {
-    let listener = &context.setup.listeners[incoming.listener];
-    let end = tokio::time::Instant::now() + context.setup.timeouts.client_login;
+    let setup = Arc::clone(&incoming.setup);
+    let listener = &setup.listeners[incoming.listener];
+    let end = tokio::time::Instant::now() + setup.timeouts.client_login;
     if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
         return log::refused(&incoming.peer, None, &fault);
     }
@@ -49,6 +51,7 @@ pub async fn serve(
     let admission = incoming.admission;
     let life = Life {
         context: &context,
+        setup: &setup,
         listener,
         peer: &peer,
         address: incoming.address,
@@ -113,6 +116,8 @@ async fn behind_balancer(
 /// What stays the same while a client lives.
 pub(crate) struct Life<'a> {
     pub(crate) context: &'a Context,
+    /// The setup in force when the client was accepted.
+    pub(crate) setup: &'a Setup,
     pub(crate) listener: &'a Listener,
     /// The client's address, for the log.
     pub(crate) peer: &'a str,
@@ -180,7 +185,7 @@ impl<'a> Life<'a> {
         };
         progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
         if admission == Admission::OverLimit {
-            let limit = self.context.setup.limits.max_client_conn as u64;
+            let limit = self.setup.limits.max_client_conn as u64;
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
         }
@@ -206,13 +211,13 @@ impl<'a> Life<'a> {
         leg: &LegFacts,
         seat: &mut Seat<'_>,
     ) -> Result<Entered, Fault> {
-        let setup = &self.context.setup;
+        let setup = self.setup;
         let from = (leg, self.address);
         let entry = entry::choose(setup, self.listener, newcomer, from)?;
         self.certificate(entry.certificate, newcomer, leg)?;
         let method = entry.method;
         let (user, database) = (&newcomer.user, &newcomer.database);
-        let stored = credentials::stored(self.context, method, user, database).await?;
+        let stored = credentials::stored(self, method, user, database).await?;
         let mut step = Gate::start(Attempt {
             method,
             user,
@@ -290,14 +295,15 @@ impl<'a> Life<'a> {
         mut entered: Entered,
         client_leg: LegFacts,
     ) -> Result<Linked<'a>, Fault> {
-        let Some((pool, database)) = self.context.database(&newcomer.database) else {
+        let Some(database) = self.setup.database(&newcomer.database) else {
             let name = newcomer.database.clone();
             return Err(Fault::new(
                 Side::Client,
                 FaultKind::UnknownDatabase { name },
             ));
         };
-        let lease = self.context.exchange.lease(pool).await?;
+        let patience = self.setup.timeouts.query_wait;
+        let lease = self.context.exchange.lease(database, patience).await?;
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
@@ -343,7 +349,7 @@ impl<'a> Life<'a> {
         port.hibernate();
         dialled.port.hibernate();
         let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
-        if self.context.setup.log.connections {
+        if self.setup.log.connections {
             log::started(&log);
         }
         Ok(Linked {
@@ -361,7 +367,7 @@ impl<'a> Life<'a> {
         user: &str,
         entered: &mut Entered,
     ) -> (ServerUser, Credential) {
-        let exception = self.context.setup.auth.exceptions.get(user);
+        let exception = self.setup.auth.exceptions.get(user);
         let login = exception.and_then(|exception| exception.login.as_ref());
         match (login.unwrap_or(&database.login), entered) {
             (Login::Forced { user, password }, _) => (
@@ -376,7 +382,7 @@ impl<'a> Life<'a> {
             }
             (Login::AsClient, Entered::Proved(proved)) => {
                 let role = ServerUser::same_as_client(&proved.user);
-                let kept = credentials::from_users_file(self.context, role.name());
+                let kept = credentials::from_users_file(self.setup, role.name());
                 let credential = match (std::mem::replace(&mut proved.proof, Proof::None), kept) {
                     // A password fits every server; what a client showed fits one verifier.
                     (_, kept @ Credential::Password(_)) | (Proof::None, kept) => kept,
@@ -412,10 +418,14 @@ impl<'a> Life<'a> {
     }
 
     pub(crate) async fn cancel(&self, request: &CancelRequest) {
-        let setup = &self.context.setup;
+        let limits = &self.setup.limits;
+        let bounds = Bounds {
+            at_once: limits.cancels_max,
+            per_second: limits.cancels_per_second,
+            deadline: self.setup.timeouts.cancel,
+        };
         let cancels = &self.context.cancels;
-        let carried = cancels.carry_out(request, self.peer, setup.timeouts.cancel);
-        match carried.await {
+        match cancels.carry_out(request, self.peer, bounds).await {
             Ok(Carried::Out) => log::cancelled(self.peer),
             Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
             Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
@@ -431,7 +441,7 @@ impl<'a> Life<'a> {
             issued,
             log,
         } = linked;
-        let timeouts = &self.context.setup.timeouts;
+        let timeouts = &self.setup.timeouts;
         let deadlines = Deadlines {
             idle: timeouts.client_idle,
             idle_transaction: timeouts.idle_transaction,
@@ -440,13 +450,14 @@ impl<'a> Life<'a> {
         let mut pump = Box::new(Pump {
             client,
             server: dialled.port,
-            stream: ClientStream::new(self.context.setup.limits.pipeline_max),
+            stream: ClientStream::new(self.setup.limits.pipeline_max),
             link: dialled.server,
             watch: Watch::new(control, number, deadlines),
             upstream: Upstream::Open,
+            bells: Bells::default(),
         });
         let ending = poll_fn(|cx| pump.poll(cx)).await;
-        if self.context.setup.log.disconnections {
+        if self.setup.log.disconnections {
             log::ended(&log, &ending, &pump.client, &pump.server);
         }
         let Pump {
@@ -492,7 +503,7 @@ impl<'a> Life<'a> {
 
     /// A server that works on a request doesn't notice that its connection is gone.
     async fn stop_query(&self, issued: &Issued<'_>) {
-        let deadline = self.context.setup.timeouts.cancel;
+        let deadline = self.setup.timeouts.cancel;
         match self.context.cancels.stop(issued, deadline).await {
             Ok(()) => log::cancelled(self.peer),
             Err(fault) => log::cancel_failed(self.peer, &fault),
@@ -509,7 +520,7 @@ impl<'a> Life<'a> {
     }
 
     pub(crate) async fn part(&self, port: Port) {
-        let _ = tokio::time::timeout(self.context.setup.timeouts.close, port.close()).await;
+        let _ = tokio::time::timeout(self.setup.timeouts.close, port.close()).await;
     }
 }
 

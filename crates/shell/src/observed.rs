@@ -25,10 +25,10 @@ impl Observed {
             .all(|control| control.phase() == Phase::Running)
     }
 
-    /// All numbers, gauges first.
-    pub fn families(&self) -> Vec<Family> {
+    /// All numbers as they stand at `now_unix_s`, gauges first.
+    pub fn families(&self, now_unix_s: i64) -> Vec<Family> {
         let clients = self.context.clients.load(Ordering::Relaxed);
-        let max = self.context.setup.limits.max_client_conn;
+        let max = self.context.live.snapshot().limits.max_client_conn;
         let (under_way, waiting) = self.context.door.crowd();
         let mut families = vec![
             gauge("clients", "Clients connected now.", clients),
@@ -49,6 +49,7 @@ impl Observed {
             ),
             self.sessions(),
         ];
+        families.extend(self.context.gauges.families(now_unix_s));
         families.extend(self.context.counters.families());
         families
     }

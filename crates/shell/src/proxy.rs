@@ -8,7 +8,7 @@ use crate::control::{Control, Phase};
 use crate::observed::Observed;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
-use observe::Counters;
+use observe::{Counters, Gauges};
 use session::fault::Fault;
 use std::io;
 use std::net::SocketAddr;
@@ -111,6 +111,20 @@ impl Proxy {
         Observed::new(Arc::clone(&self.context), controls.collect())
     }
 
+    /// What stands now.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.context.gauges
+    }
+
+    /// Puts another setup in force for clients that connect from now on. Live sessions keep what they
+    /// have; pools, cancel keys and counts go on. Addresses and worker threads stay as they are: an
+    /// address that `setup` doesn't have keeps its rules, a new one is not listened on.
+    pub fn reload(&self, setup: Setup) {
+        let setup = self.context.live.replace(setup);
+        let patience = setup.timeouts.query_wait;
+        self.context.exchange.rebound(&setup.databases, patience);
+    }
+
     /// Stops accepting, and ends each session at its next moment without a transaction.
     pub fn drain(&self) {
         let _ = self.stop.send(true);
@@ -136,7 +150,7 @@ impl Proxy {
 
     /// How long draining may take, by configuration.
     pub fn drain_timeout(&self) -> Duration {
-        self.context.setup.timeouts.drain
+        self.context.live.snapshot().timeouts.drain
     }
 
     fn advance(&self, phase: Phase) {
@@ -176,14 +190,18 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
-/// On the acceptor's thread: sends silent sessions to rest, and gives freed memory back to the
-/// system when it is worth a look.
-async fn keep_house(workers: Arc<Vec<Worker>>) {
+/// On the acceptor's thread: sends silent sessions to rest, has setups freed that no session lives
+/// with any more, and gives freed memory back to the system when it is worth a look.
+async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
+        let over = context.live.served_their_time();
+        if !over.is_empty() {
+            drop(tokio::task::spawn_blocking(move || drop(over)));
+        }
         let controls = || workers.iter().map(|worker| &worker.control);
         let freed = |control: &Arc<Control>| control.freed.load(Ordering::Relaxed);
         if controls().map(freed).sum::<usize>() >= WORTH_IT {
@@ -216,7 +234,7 @@ fn start_acceptor(
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
                     tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
                 }
-                let janitor = tokio::spawn(keep_house(Arc::clone(&workers)));
+                let janitor = tokio::spawn(keep_house(Arc::clone(&context), Arc::clone(&workers)));
                 while tasks.join_next().await.is_some() {}
                 janitor.abort();
             });

@@ -5,6 +5,7 @@
 //! other, so each direction holds what one read produced and never more. Knows no message; what
 //! may pass is [`session::relay`]'s business.
 
+use crate::bell::Bells;
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
 use crate::watch::{Watch, Watched};
@@ -32,6 +33,8 @@ pub struct Pump {
     pub watch: Watch,
     /// Whether more may come from the client.
     pub upstream: Upstream,
+    /// Which sockets are worth asking.
+    pub bells: Bells,
 }
 
 /// Whether more may come from the client.
@@ -62,14 +65,6 @@ pub enum Ending {
     Fault(Fault),
 }
 
-/// Sides whose socket had nothing more within this wake-up: their wakers are set, so they are not
-/// asked again before one of them rings.
-#[derive(Default)]
-struct Quiet {
-    client: bool,
-    server: bool,
-}
-
 enum Turn {
     Moved,
     Still,
@@ -79,9 +74,9 @@ enum Turn {
 impl Pump {
     /// Runs until the session ends.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let mut quiet = Quiet::default();
+        self.bells.listen(cx.waker());
         for _ in 0..TURNS_MAX {
-            match self.turn(cx, &mut quiet) {
+            match self.turn(cx) {
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Still) => {
                     self.client.rest();
@@ -97,12 +92,12 @@ impl Pump {
     }
 
     /// One turn of both directions.
-    fn turn(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
-        let from_client = self.upstream(cx, quiet)?;
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+        let from_client = self.upstream(cx)?;
         if let Turn::End(_) = from_client {
             return Ok(from_client);
         }
-        let from_server = self.downstream(cx, quiet)?;
+        let from_server = self.downstream(cx)?;
         Ok(match (from_client, from_server) {
             (_, Turn::End(ending)) => Turn::End(ending),
             (Turn::Still, Turn::Still) => Turn::Still,
@@ -112,7 +107,7 @@ impl Pump {
 
     /// Client to server.
     #[inline]
-    fn upstream(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
+    fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
         if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
@@ -121,11 +116,11 @@ impl Pump {
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if !quiet.client && may_receive(&self.client) {
-            match self.client.poll_receive(cx)? {
+        if !self.bells.client.is_silent() && may_receive(&self.client) {
+            match self.client.poll_receive(&mut self.bells.client.context())? {
                 Poll::Ready(Arrived::Bytes) => turn = Turn::Moved,
                 Poll::Ready(Arrived::End(kind)) => end = Some(kind),
-                Poll::Pending => quiet.client = true,
+                Poll::Pending => self.bells.client.wait(),
             }
         }
         if !self.client.plain_in.is_empty() {
@@ -176,18 +171,18 @@ impl Pump {
 
     /// Server to client.
     #[inline]
-    fn downstream(&mut self, cx: &mut Context<'_>, quiet: &mut Quiet) -> Result<Turn, Fault> {
+    fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
         if self.client.has_output() && self.client.poll_send(cx)?.is_pending() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if !quiet.server && may_receive(&self.server) {
-            match self.server.poll_receive(cx) {
+        if !self.bells.server.is_silent() && may_receive(&self.server) {
+            match self.server.poll_receive(&mut self.bells.server.context()) {
                 Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
                 Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
                 Poll::Ready(Err(fault)) => return Err(fault),
-                Poll::Pending => quiet.server = true,
+                Poll::Pending => self.bells.server.wait(),
             }
         }
         if !self.server.plain_in.is_empty() {

@@ -1,5 +1,6 @@
-//! Owns what the shell has to be told: plain values, checked and built by the caller, never changed
-//! while the proxy runs. The binary makes them from the configuration file; tests make them by hand.
+//! Owns what the shell has to be told: plain values, checked and built by the caller, never changed.
+//! A reload replaces the whole ([`Proxy::reload`](crate::Proxy::reload)); what can't change while the
+//! proxy runs says so. The binary makes a setup from the configuration file; tests make it by hand.
 
 use admission::Network;
 use auth::hba::Hba;
@@ -15,7 +16,8 @@ use tls::{ListenerContext, ServerContext, ServerName};
 
 /// Everything.
 pub struct Setup {
-    /// Where clients come in.
+    /// Where clients come in. The addresses stay for as long as the proxy runs; the rules beside
+    /// them follow a reload.
     pub listeners: Vec<Listener>,
     /// Where they may go.
     pub databases: Vec<Database>,
@@ -29,11 +31,23 @@ pub struct Setup {
     pub tcp: TcpOptions,
     /// Which lines about sessions are logged.
     pub log: LogLines,
-    /// Worker threads; at least one.
+    /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }
 
+impl Setup {
+    /// The entry for a database name: its own, else the one for all names.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        let named = |wanted| {
+            let is = move |entry: &&Database| entry.name.as_deref() == wanted;
+            self.databases.iter().find(is)
+        };
+        named(Some(name)).or_else(|| named(None))
+    }
+}
+
 /// One address that clients connect to.
+#[derive(Clone)]
 pub struct Listener {
     /// Where.
     pub address: Address,
@@ -80,6 +94,7 @@ pub enum Address {
 }
 
 /// Whether clients speak TLS.
+#[derive(Clone)]
 pub enum ListenerTls {
     /// They must.
     Required(ListenerContext),
@@ -259,7 +274,7 @@ pub struct Limits {
     pub cancels_per_second: u32,
     /// Requests of a session that wait for an answer (`max_pipeline`).
     pub pipeline_max: usize,
-    /// PBKDF2 derivations at once.
+    /// PBKDF2 derivations at once. Stays for as long as the proxy runs.
     pub derivations_max: usize,
     /// Logins under way at once on each listener (`max_concurrent_logins`).
     pub logins_max: usize,

@@ -31,7 +31,7 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .max_blocking_threads(context.setup.limits.derivations_max.max(1) + 4)
+            .max_blocking_threads(context.live.snapshot().limits.derivations_max.max(1) + 4)
             .build()?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{index}"))
@@ -80,7 +80,7 @@ async fn work(
             context: Arc::clone(&context),
             control: Arc::clone(&control),
         };
-        match Incoming::from_accepted(accepted, &context.setup.tcp) {
+        match Incoming::from_accepted(accepted) {
             Ok(incoming) => {
                 let (context, control) = (Arc::clone(&context), Arc::clone(&control));
                 tokio::spawn(async move {

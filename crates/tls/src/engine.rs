@@ -102,7 +102,7 @@ impl Engine {
         Engine(Kind::Clear)
     }
 
-    fn over(ssl: Ssl, refusal: Option<Refusal>) -> Result<Engine, TlsFault> {
+    pub(crate) fn over(ssl: Ssl, refusal: Option<Refusal>) -> Result<Engine, TlsFault> {
         let tls = Tls::new(ssl, refusal).map_err(dead_on_arrival)?;
         Ok(Engine(Kind::Tls(tls)))
     }

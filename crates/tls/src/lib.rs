@@ -19,13 +19,14 @@ mod ffi;
 pub mod mint;
 mod name;
 mod profile;
+mod rehearsal;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use context::{
-    ClientCertificates, ContextFault, Identity, KeySource, ListenerContext, ListenerSettings,
-    Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, io_reason,
+    ClientCertificates, ContextFault, Dated, Identity, KeySource, ListenerContext,
+    ListenerSettings, Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, io_reason,
     key_file_is_private,
 };
 pub use engine::{EndOfInput, Engine, Handshake, Received};
@@ -33,6 +34,7 @@ pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
+pub use rehearsal::{RehearsalFault, rehearse};
 
 /// OpenSSL's version when this program was compiled and when it runs. They differ after the
 /// distribution has updated libssl; the second one is what counts for security reports.

@@ -6,7 +6,7 @@ mod listen;
 mod metrics;
 mod tls;
 
-use crate::checked::{Config, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
+use crate::checked::{Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
 use crate::error::Problem;
@@ -85,6 +85,7 @@ impl Judge<'_, '_> {
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
+            files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.
             sources: Vec::new(),
@@ -204,5 +205,14 @@ fn log(log: &sections::Log) -> Log {
         level: log.level.value,
         connections: log.log_connections.value,
         disconnections: log.log_disconnections.value,
+        stats: log.stats_period.value.0.filter(|_| log.log_stats.value),
+    }
+}
+
+fn files(files: &sections::Files) -> Files {
+    Files {
+        reload: files.reload.value,
+        reload_interval: files.reload_interval.value,
+        expiry_warning: files.expiry_warning.value,
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseTls};
 pub(crate) use listen::{Listen, ListenTls};
 pub(crate) use metrics::Metrics;
-pub(crate) use process::{Limits, Log, Process, Tcp};
+pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -53,6 +53,7 @@ pub const SECTIONS: &[Section] = &[
     Tcp::SECTION,
     Log::SECTION,
     Metrics::SECTION,
+    Files::SECTION,
     Process::SECTION,
 ];
 
@@ -99,6 +100,7 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
 }
 
@@ -127,6 +129,7 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             metrics: root.once().0,
+            files: root.once().0,
             process: root.once().0,
         }
     }

@@ -4,7 +4,7 @@ use super::{DAY, HOUR, SECOND};
 use crate::setting::Fallback::Value;
 use crate::setting::{Bounds, section};
 use crate::values::Timeout;
-use crate::words::{LogFormat, LogLevel};
+use crate::words::{LogFormat, LogLevel, Reload};
 use std::time::Duration;
 
 section! {
@@ -86,6 +86,31 @@ section! {
         log_connections: bool { fallback: Value("true") }
         /// A line when a session ends, with its reason, bytes and duration.
         log_disconnections: bool { fallback: Value("true") }
+        /// A line every stats_period, with the clients and what was counted since the last one.
+        log_stats: bool { fallback: Value("true") }
+        /// How often that line is written; 0 never.
+        stats_period: Timeout {
+            fallback: Value("60"),
+            bounds: Bounds::new(SECOND, DAY),
+        }
+    }
+}
+
+section! {
+    /// How a changed configuration, and changed files that it names, come into force.
+    Files = "files", Once {
+        /// When they are read anew. SIGHUP always does it.
+        reload: Reload { fallback: Value("\"watch\"") }
+        /// How often `watch` and `poll` look whether a file has changed.
+        reload_interval: Duration {
+            fallback: Value("60"),
+            bounds: Bounds::new(SECOND, DAY),
+        }
+        /// How long before the end of a certificate a daily warning begins.
+        expiry_warning: Duration {
+            fallback: Value("\"30d\""),
+            bounds: Bounds::new(DAY, 3650 * DAY),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use config::{Config, Holds, Origin, Source};
 use std::collections::HashMap;
 use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tls::{ListenerContext, ServerContext};
+use tls::{Dated, ListenerContext, ServerContext};
 
 /// What the files and variables of a configuration hold.
 pub(crate) struct Material {
@@ -67,6 +67,19 @@ impl Material {
         let listener = self.listener.iter().flat_map(|it| it.warnings());
         let servers = self.servers.iter().flatten();
         listener.chain(servers.flat_map(|it| it.warnings()))
+    }
+}
+
+impl Material {
+    /// Until when the certificates of both legs are good; each file once.
+    pub(crate) fn certificates(&self) -> Vec<Dated> {
+        let listener = self.listener.iter().flat_map(|it| it.certificates());
+        let servers = self.servers.iter().flatten();
+        let servers = servers.flat_map(|it| it.certificates());
+        let mut files: Vec<_> = listener.chain(servers).cloned().collect();
+        files.sort_by(|one, other| one.of.cmp(&other.of));
+        files.dedup();
+        files
     }
 }
 

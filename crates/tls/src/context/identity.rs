@@ -21,15 +21,23 @@ const TEXT: &str = "(given as text)";
 /// From how many days before its end on a certificate is worth a warning.
 const SOON_DAYS: i64 = 30;
 
+/// What was put into a context.
+pub(super) struct Presented {
+    /// The certificate and its chain.
+    pub(super) chain: Vec<X509>,
+    /// What the operator should know.
+    pub(super) warnings: Vec<Warning>,
+}
+
 /// Puts our certificate, its chain and its key into a context.
 pub(super) fn present(
     identity: &Identity,
     builder: &mut SslContextBuilder,
     now_unix_s: i64,
-) -> Result<Vec<Warning>, ContextFault> {
+) -> Result<Presented, ContextFault> {
     let of = name(&identity.certificate);
-    let mut chain = certificates(&identity.certificate)?.into_iter();
-    let Some(leaf) = chain.next() else {
+    let chain = certificates(&identity.certificate)?;
+    let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(ContextFault::NoCertificate { of });
     };
     let key = private_key(&identity.private_key)?;
@@ -44,15 +52,16 @@ pub(super) fn present(
         of: of.clone(),
         reason: first_reason(&stack),
     };
-    builder.set_certificate(&leaf).map_err(refused)?;
+    builder.set_certificate(leaf).map_err(refused)?;
     builder.set_private_key(&key).map_err(refused)?;
-    for intermediate in chain {
+    for intermediate in intermediates {
         builder
-            .add_extra_chain_cert(intermediate)
+            .add_extra_chain_cert(intermediate.clone())
             .map_err(refused)?;
     }
     builder.check_private_key().map_err(refused)?;
-    Ok(validity(&leaf, of, now_unix_s).into_iter().collect())
+    let warnings = validity(leaf, of, now_unix_s).into_iter().collect();
+    Ok(Presented { chain, warnings })
 }
 
 /// All certificates of a source, in order; at least one.
@@ -148,7 +157,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ContextFault {
 }
 
 /// How a source is called in messages.
-fn name(source: &Source) -> String {
+pub(super) fn name(source: &Source) -> String {
     match source {
         Source::File(path) => path.display().to_string(),
         Source::Pem(_) => TEXT.to_owned(),

@@ -1,10 +1,11 @@
 //! Owns the TLS context of a listener: our certificate towards clients.
 
-use super::identity::{certificates, present};
-use super::{ContextFault, Identity, Source, Warning, library};
+use super::identity::{Presented, certificates, present};
+use super::{ContextFault, Dated, Identity, Source, Warning, dated, library};
 use crate::profile::{self, Effective, Profile};
 use openssl::ssl::{AlpnError, SslContext, SslContextBuilder, SslMethod, SslVerifyMode};
 use openssl::stack::Stack;
+use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 
 /// Whether clients are asked for a certificate.
@@ -36,6 +37,9 @@ pub struct ListenerContext {
     pub(crate) context: SslContext,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) effective: Effective,
+    pub(crate) profile: Profile,
+    pub(crate) chain: Vec<X509>,
+    certificates: Vec<Dated>,
 }
 
 impl ListenerContext {
@@ -46,36 +50,47 @@ impl ListenerContext {
     ) -> Result<ListenerContext, ContextFault> {
         let mut builder = SslContextBuilder::new(SslMethod::tls_server()).map_err(library)?;
         let mut effective = profile::apply(&settings.profile, &mut builder)?;
-        let warnings = present(&settings.identity, &mut builder, now_unix_s)?;
+        let Presented { chain, warnings } = present(&settings.identity, &mut builder, now_unix_s)?;
         builder
             .set_session_id_context(b"portcullis")
             .map_err(library)?;
         builder
             .set_alpn_select_callback(|_, offered| choose(offered).ok_or(AlpnError::ALERT_FATAL));
+        let mut certificates = Vec::new();
         let verify = match &settings.clients {
             ClientCertificates::Off => SslVerifyMode::NONE,
             ClientCertificates::Optional(roots) => {
-                trust(roots, &mut builder)?;
+                certificates.extend(trust(roots, &mut builder)?);
                 SslVerifyMode::PEER
             }
             ClientCertificates::Required(roots) => {
-                trust(roots, &mut builder)?;
+                certificates.extend(trust(roots, &mut builder)?);
                 SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT
             }
         };
         builder.set_verify(verify);
         let context = builder.build();
         effective.ciphers = profile::ciphers(&context);
+        let own = dated::identity(&settings.identity.certificate, &chain);
+        certificates.splice(..0, own);
         Ok(ListenerContext {
             context,
             warnings,
             effective,
+            profile: settings.profile.clone(),
+            chain,
+            certificates,
         })
     }
 
     /// What the operator should know although it works.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Until when its certificates are good, and those it checks clients' with.
+    pub fn certificates(&self) -> &[Dated] {
+        &self.certificates
     }
 
     /// The settings that OpenSSL really uses.
@@ -102,17 +117,19 @@ fn choose(mut offered: &[u8]) -> Option<&[u8]> {
 
 /// Trusts these authorities for clients' certificates, and names them in the request, so that
 /// clients with several certificates can choose.
-fn trust(roots: &Source, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+fn trust(roots: &Source, builder: &mut SslContextBuilder) -> Result<Option<Dated>, ContextFault> {
     let mut store = X509StoreBuilder::new().map_err(library)?;
     let mut names = Stack::new().map_err(library)?;
-    for root in certificates(roots)? {
+    let found = certificates(roots)?;
+    let dated = dated::authorities(roots, &found);
+    for root in found {
         let name = root.subject_name().to_owned().map_err(library)?;
         names.push(name).map_err(library)?;
         store.add_cert(root).map_err(library)?;
     }
     builder.set_cert_store(store.build());
     builder.set_client_ca_list(names);
-    Ok(())
+    Ok(dated)
 }
 
 #[cfg(test)]

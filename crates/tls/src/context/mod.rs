@@ -4,10 +4,12 @@
 //! Takes file paths or PEM text. Gives contexts that are never changed again: a reload builds a new
 //! one, and connections keep the one that they began with.
 
+mod dated;
 mod identity;
 mod listener;
 mod server;
 
+pub use dated::Dated;
 pub use listener::{ClientCertificates, ListenerContext, ListenerSettings};
 pub use server::{Roots, ServerContext, ServerMode, ServerSettings};
 

@@ -1,7 +1,7 @@
 //! Owns the TLS context towards a server: whom we trust, and who we are.
 
 use super::identity::{certificates, present};
-use super::{ALPN, ContextFault, Identity, Source, Warning, library};
+use super::{ALPN, ContextFault, Dated, Identity, Source, Warning, dated, library};
 use crate::ffi;
 use crate::profile::{self, Effective, Profile};
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVerifyMode};
@@ -49,6 +49,7 @@ pub struct ServerContext {
     pub(crate) mode: ServerMode,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) effective: Effective,
+    certificates: Vec<Dated>,
 }
 
 impl ServerContext {
@@ -59,10 +60,13 @@ impl ServerContext {
     ) -> Result<ServerContext, ContextFault> {
         let mut builder = SslContextBuilder::new(SslMethod::tls_client()).map_err(library)?;
         let mut effective = profile::apply(&settings.profile, &mut builder)?;
-        let warnings = match &settings.identity {
-            Some(identity) => present(identity, &mut builder, now_unix_s)?,
-            None => Vec::new(),
-        };
+        let mut certificates = Vec::new();
+        let mut warnings = Vec::new();
+        if let Some(identity) = &settings.identity {
+            let presented = present(identity, &mut builder, now_unix_s)?;
+            certificates.extend(dated::identity(&identity.certificate, &presented.chain));
+            warnings = presented.warnings;
+        }
         let mut offer = vec![u8::try_from(ALPN.len()).unwrap_or(0)];
         offer.extend_from_slice(ALPN);
         builder.set_alpn_protos(&offer).map_err(library)?;
@@ -70,7 +74,7 @@ impl ServerContext {
             ServerMode::Require => SslVerifyMode::NONE,
             ServerMode::Pin(_) => SslVerifyMode::PEER,
             ServerMode::VerifyCa(roots) | ServerMode::VerifyFull(roots) => {
-                trust(roots, &mut builder)?;
+                certificates.extend(trust(roots, &mut builder)?);
                 SslVerifyMode::PEER
             }
         };
@@ -85,12 +89,19 @@ impl ServerContext {
             mode: settings.mode.clone(),
             warnings,
             effective,
+            certificates,
         })
     }
 
     /// What the operator should know although it works.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Until when our certificate is good, and those that servers' are checked with, if they come
+    /// from files.
+    pub fn certificates(&self) -> &[Dated] {
+        &self.certificates
     }
 
     /// The settings that OpenSSL really uses.
@@ -101,14 +112,17 @@ impl ServerContext {
 
 /// X509_V_FLAG_X509_STRICT stays off: it refuses authorities without keyUsage, which is how
 /// `openssl req -x509`, and so PostgreSQL's manual, makes them.
-fn trust(roots: &Roots, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+fn trust(roots: &Roots, builder: &mut SslContextBuilder) -> Result<Vec<Dated>, ContextFault> {
     let sources = match roots {
-        Roots::System => return trust_the_system(builder),
+        Roots::System => return trust_the_system(builder).map(|()| Vec::new()),
         Roots::Given(sources) => sources,
     };
     let mut store = X509StoreBuilder::new().map_err(library)?;
+    let mut dates = Vec::new();
     for source in sources {
-        for root in certificates(source)? {
+        let found = certificates(source)?;
+        dates.extend(dated::authorities(source, &found));
+        for root in found {
             store.add_cert(root).map_err(library)?;
         }
     }
@@ -117,7 +131,7 @@ fn trust(roots: &Roots, builder: &mut SslContextBuilder) -> Result<(), ContextFa
         return Err(ContextFault::NoRoots { of });
     }
     builder.set_cert_store(store.build());
-    Ok(())
+    Ok(dates)
 }
 
 /// OpenSSL reads the system's authorities when it needs them, and does not mind if there are none.

@@ -4,6 +4,7 @@ mod data;
 mod handshakes;
 mod hostile;
 mod hygiene;
+mod rehearsals;
 mod verification;
 
 use crate::context::{

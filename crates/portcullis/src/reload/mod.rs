@@ -1,0 +1,170 @@
+//! Owns the replacement of the configuration while the proxy runs: everything is read, matched and
+//! rehearsed before any of it comes into force; on any fault what was in force stays.
+
+mod due;
+mod keep;
+mod restart;
+mod seen;
+mod watch;
+
+pub(crate) use keep::Keeper;
+pub(crate) use seen::Seen;
+
+use crate::fault::Fault;
+use crate::load;
+use crate::material::Material;
+use crate::run;
+use config::{Config, Holds, Place, Source, Warning};
+use shell::Proxy;
+use std::path::{Path, PathBuf};
+use tls::Dated;
+
+/// A configuration and what its files hold, fit to come into force.
+pub(crate) struct Loaded {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// What it weakens.
+    pub(crate) warnings: Vec<Warning>,
+    /// What its files hold.
+    pub(crate) material: Material,
+}
+
+impl Loaded {
+    /// Reads, matches and rehearses everything. What was looked at is noted in `seen`, also if it
+    /// can't be used: the files of the configuration, or those of `fallback` if it can't be read.
+    pub(crate) fn read(
+        path: &Path,
+        seen: &mut Seen,
+        fallback: &[Source],
+        now_unix_s: i64,
+    ) -> Result<Loaded, Vec<Fault>> {
+        seen.look(path);
+        let checked = load::configuration_with_warnings(path);
+        match &checked {
+            Ok((config, _)) => seen.look_at_all(&config.sources),
+            Err(_) => seen.look_at_all(fallback),
+        }
+        let (config, warnings) = checked?;
+        let material = Material::read(&config, now_unix_s)?;
+        rehearse(&config, &material)?;
+        Ok(Loaded {
+            config,
+            warnings,
+            material,
+        })
+    }
+
+    /// Tells what the operator should know although it works.
+    pub(crate) fn tell_warnings(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+        for warning in self.material.warnings() {
+            // The end of certificates has lines of its own, again and again.
+            if let tls::Warning::NotYetValid { .. } = warning {
+                tracing::warn!("{warning}");
+            }
+        }
+    }
+}
+
+/// A handshake in memory with the certificate that clients are going to see.
+fn rehearse(config: &Config, material: &Material) -> Result<(), Vec<Fault>> {
+    let Some(listener) = &material.listener else {
+        return Ok(());
+    };
+    tls::rehearse(listener).map_err(|fault| {
+        let place = listener_place(config);
+        vec![Fault::Rehearsal { place, fault }]
+    })
+}
+
+/// Where the configuration names the listener's certificate.
+fn listener_place(config: &Config) -> Place {
+    let ours = |source: &&Source| {
+        source.holds == Holds::Certificate && source.place.key.starts_with("listen.tls.")
+    };
+    let place = config.sources.iter().find(ours).map(|it| it.place.clone());
+    place.unwrap_or(Place {
+        file: "".into(),
+        line: 0,
+        column: 0,
+        key: "listen.tls".to_owned(),
+    })
+}
+
+/// A running proxy's configuration.
+pub(crate) struct Reloader {
+    path: PathBuf,
+    /// What the process was started with: what needs a restart is still like this.
+    started: Config,
+    /// Salts of unknown users don't change with the private key: one that changes tells that there
+    /// is no such user.
+    mock: [u8; 32],
+    /// What is in force.
+    pub(crate) config: Config,
+    /// Its certificates.
+    pub(crate) certificates: Vec<Dated>,
+    /// How the files looked when they were last read.
+    pub(crate) seen: Seen,
+}
+
+impl Reloader {
+    /// For a proxy that was started with this configuration.
+    pub(crate) fn new(
+        path: &Path,
+        config: &Config,
+        mock: [u8; 32],
+        certificates: Vec<Dated>,
+    ) -> Reloader {
+        Reloader {
+            path: path.to_owned(),
+            started: config.clone(),
+            mock,
+            config: config.clone(),
+            certificates,
+            seen: Seen::default(),
+        }
+    }
+
+    /// Reads everything anew and puts it in force, or gives every reason why not. Gives the names
+    /// of changed settings that wait for a restart.
+    pub(crate) fn reload(
+        &mut self,
+        proxy: &Proxy,
+        now_unix_s: i64,
+    ) -> Result<Vec<&'static str>, Vec<Fault>> {
+        self.seen = Seen::default();
+        let fallback = &self.config.sources;
+        let loaded = Loaded::read(&self.path, &mut self.seen, fallback, now_unix_s)?;
+        let certificates = loaded.material.certificates();
+        self.stays_valid(&loaded, now_unix_s)?;
+        loaded.tell_warnings();
+        let Loaded {
+            config, material, ..
+        } = loaded;
+        proxy.reload(run::setup_of(&config, material, self.mock)?);
+        self.config = config;
+        self.certificates = certificates;
+        Ok(restart::waiting(&self.started, &self.config))
+    }
+
+    /// A certificate that works is not replaced by one that has expired. One that expires where it
+    /// is keeps nobody from changing something else.
+    fn stays_valid(&self, next: &Loaded, now_unix_s: i64) -> Result<(), Vec<Fault>> {
+        let Some(listener) = &next.material.listener else {
+            return Ok(());
+        };
+        let is_over = |dated: &&Dated| dated.days_left(now_unix_s) < 0;
+        let Some(over) = listener.certificates().iter().find(is_over) else {
+            return Ok(());
+        };
+        match self.certificates.contains(over) {
+            true => Ok(()),
+            false => Err(vec![Fault::ExpiredAlready {
+                place: listener_place(&next.config),
+                file: over.of.clone(),
+            }]),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What is shipped beside the program: the service's unit, manual pages, completions.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+
+use e2e::StagePlan;
+use testkit::{Signal, proxy, wait};
+
+/// A file of the source tree.
+fn shipped(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_service_manager_is_told_of_the_begin_and_the_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("its mode");
+    socket
+        .set_read_timeout(Some(wait::LONG))
+        .expect("a deadline");
+    let told = || {
+        let mut text = [0; 1024];
+        let len = socket.recv(&mut text).expect("a notification");
+        String::from_utf8_lossy(&text[..len]).into_owned()
+    };
+    let mut stage = StagePlan::new("localhost", 1, "ca.crt".as_ref())
+        .environment("NOTIFY_SOCKET", path.to_str().expect("a path of text"))
+        .start();
+    assert_eq!(told().trim(), "READY=1");
+    stage.proxy.signal(Signal::SIGTERM);
+    assert!(told().lines().any(|line| line == "STOPPING=1"));
+    stage.proxy.await_end(wait::LONG);
+}
+
+/// The unit's own command lines, tried on a configuration.
+#[test]
+fn the_unit_starts_what_there_is() {
+    let unit = shipped("dist/portcullis.service");
+    let stage = StagePlan::new("localhost", 1, "ca.crt".as_ref()).start();
+    let configuration = stage.proxy.directory().join("portcullis.toml");
+    let lines = |key: &str| -> Vec<Vec<String>> {
+        let of_key = unit.lines().filter_map(|line| line.strip_prefix(key));
+        of_key
+            .map(|line| line.split(' ').map(str::to_owned).collect())
+            .collect()
+    };
+    let commands = [lines("ExecStartPre="), lines("ExecStart=")].concat();
+    assert_eq!(commands.len(), 2);
+    for command in commands {
+        assert_eq!(command[0], "/usr/bin/portcullis");
+        let (last, arguments) = command[1..].split_last().expect("arguments");
+        assert_eq!(last, "/etc/portcullis/portcullis.toml");
+        let mut run = Command::new(proxy::binary());
+        run.args(arguments).env_remove("RUST_LOG");
+        if command[1] == "check" {
+            let output = run.arg(&configuration).output().expect("check");
+            assert!(output.status.success(), "{output:?}");
+        } else {
+            // To the command line it is sound: what is missing is the file.
+            let output = run.arg("/nonexistent").output().expect("run");
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+        }
+    }
+    // A drain that systemd would cut short is none.
+    let seconds = |key: &str| -> u64 {
+        let value = lines(key)[0][0].clone();
+        value.parse().expect("seconds")
+    };
+    assert!(seconds("TimeoutStopSec=") > 30);
+    assert!(lines("ExecReload=")[0].contains(&"-HUP".to_owned()));
+}
+
+#[test]
+fn pages_have_every_command_and_every_setting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = directory.path();
+    let output = Command::new(proxy::binary()).arg("pages").arg(at).output();
+    assert!(output.expect("pages").status.success());
+    let page = |name: &str| fs::read_to_string(at.join(name)).expect("a page");
+    // Roff writes some characters in its own way.
+    let settings = page("portcullis.toml.5").replace('\\', "");
+    for line in shipped("docs/settings.md").lines() {
+        if let Some(path) = line
+            .strip_prefix("### `")
+            .and_then(|it| it.strip_suffix('`'))
+        {
+            let name = path.rsplit('.').next().expect("a name");
+            assert!(settings.contains(name), "{path}");
+        }
+    }
+    for command in ["run", "check", "init", "quickstart", "demo", "settings"] {
+        let page = page(&format!("portcullis-{command}.1"));
+        assert!(page.contains(".SH SYNOPSIS"), "{command}");
+        for shell in ["portcullis.bash", "_portcullis", "portcullis.fish"] {
+            assert!(
+                fs::read_to_string(at.join(shell))
+                    .expect("completions")
+                    .contains(command)
+            );
+        }
+    }
+    let bash = Command::new("bash")
+        .arg("-n")
+        .arg(at.join("portcullis.bash"))
+        .output();
+    assert!(bash.expect("bash").status.success());
+}
