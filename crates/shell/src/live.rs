@@ -6,7 +6,7 @@
 //! secrets wiped, but not by that session: with a million users this takes a while, in which no
 //! other session of the worker would move.
 
-use crate::setup::{Address, Listener, ProxyProtocol, Setup};
+use crate::setup::{Address, Listener, Setup};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The setup in force, and those before it that sessions still live with.
@@ -109,7 +109,7 @@ mod tests {
             rules: GateRules::default(),
             client_certificates: ClientCertificates::NotAsked,
             direct_tls: DirectTls::Refused,
-            proxy_protocol: ProxyProtocol::Off,
+            proxy_protocol: crate::setup::ProxyProtocol::Off,
         }
     }
 
