@@ -30,6 +30,7 @@ use crate::engine::{Handshake, Received};
 use crate::fault::{self, TlsFault};
 use crate::ffi::{self, KeyUpdate};
 use crate::flood::{Allowance, FloodKind};
+use crate::rekey::{Due, KeyLimits, Keys, Remedy};
 use crate::verify::Refusal;
 use buf::{Cipher, Plain};
 use openssl::error::ErrorStack;
@@ -58,6 +59,8 @@ pub(crate) struct Tls {
     undelivered: usize,
     /// What the peer may still send without data.
     allowance: Allowance,
+    /// How far our sending key is worn.
+    keys: Keys,
     /// One of them came since the last look whether it wants an answer.
     unanswered: bool,
 }
@@ -83,6 +86,7 @@ impl Tls {
             refusal,
             undelivered: 0,
             allowance: Allowance::new(),
+            keys: Keys::new(KeyLimits::default(), Remedy::KeyUpdate, 0),
             unanswered: false,
         })
     }
@@ -247,6 +251,7 @@ impl Tls {
         if !matches!(self.phase, Phase::Open | Phase::PeerClosed) {
             return Err(TlsFault::Dead);
         }
+        let (before, mut records) = (plain.len(), 0);
         while !plain.is_empty() {
             let output = &self.stream.get_ref().output;
             let usable = output.room().saturating_sub(RESERVE + OVERHEAD);
@@ -259,11 +264,44 @@ impl Tls {
                 Ok(written) => {
                     plain.consume(written);
                     self.allowance.data();
+                    records += 1;
                 }
                 Err(error) => return Err(self.fail(&error)),
             }
         }
-        Ok(())
+        let bytes = (before - plain.len()) as u64;
+        match records > 0 && self.keys.sent(records, bytes) {
+            true => self.rekey(),
+            false => Ok(()),
+        }
+    }
+
+    /// Changes our sending key: 27 bytes of the output's reserve.
+    #[cold]
+    fn rekey(&mut self) -> Result<(), TlsFault> {
+        ffi::forget_errors();
+        let ssl = self.stream.ssl();
+        // What is in the middle of a message gets its turn with the next write.
+        if !ssl.is_init_finished() {
+            return Ok(());
+        }
+        let updates = ffi::key_update(ssl, KeyUpdate::NotRequested);
+        self.keys.did(Due::Update);
+        if !updates {
+            // TLS 1.2 has no KeyUpdate.
+            ffi::forget_errors();
+            return Ok(());
+        }
+        match self.stream.do_handshake() {
+            Ok(()) => Ok(()),
+            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(()),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limit_keys(&mut self, limits: KeyLimits) {
+        self.keys = Keys::new(limits, Remedy::KeyUpdate, 0);
     }
 
     pub(crate) fn say_goodbye(&mut self) {

@@ -20,7 +20,6 @@ mod flood;
 pub mod mint;
 mod name;
 mod profile;
-#[cfg(test)]
 mod rekey;
 #[cfg(test)]
 mod tests;

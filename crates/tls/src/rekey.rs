@@ -8,6 +8,11 @@
 //! OpenSSL never rekeys by itself, and enforces no limit of a cipher (RFC 8446 section 5.5: about
 //! 2^24.5 full records for AES-GCM).
 
+#![cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the engine asks for the sending side alone")
+)]
+
 /// When a key is worn. A limit that is reached first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
