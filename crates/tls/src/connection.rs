@@ -29,10 +29,12 @@ use crate::bio::Lent;
 use crate::engine::{Handshake, Received};
 use crate::fault::{self, TlsFault};
 use crate::ffi::{self, KeyUpdate};
+use crate::flood::{Allowance, FloodKind};
+use crate::rekey::{Due, KeyLimits, Keys, Remedy};
 use crate::verify::Refusal;
 use buf::{Cipher, Plain};
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode, Ssl, SslRef, SslStream};
+use openssl::ssl::{Error, ErrorCode, Ssl, SslRef, SslStream, SslVersion};
 
 /// The largest plaintext of a record (RFC 8446 section 5.1).
 pub(crate) const RECORD_MAX: usize = 16 * 1024;
@@ -46,10 +48,6 @@ const WORTHWHILE: usize = 4 * 1024;
 /// data records) [`DRY_COST`].
 const BUDGET: u32 = 256;
 const DRY_COST: u32 = 16;
-/// Records without data in a row that a peer may send while neither side sends data: a peer that
-/// only answers the KeyUpdates of a long transfer in the other direction is no flood. OpenSSL
-/// knows no limit.
-const DRY_MAX: u32 = 32;
 
 /// One encrypted connection.
 pub(crate) struct Tls {
@@ -59,8 +57,10 @@ pub(crate) struct Tls {
     refusal: Option<Refusal>,
     /// Bytes of a decrypted record that did not fit into the caller's buffer.
     undelivered: usize,
-    /// Records without data since the last one with data, of either side.
-    dry: u32,
+    /// What the peer may still send without data.
+    allowance: Allowance,
+    /// How far our sending key is worn.
+    keys: Keys,
     /// One of them came since the last look whether it wants an answer.
     unanswered: bool,
 }
@@ -85,7 +85,8 @@ impl Tls {
             phase: Phase::Handshaking,
             refusal,
             undelivered: 0,
-            dry: 0,
+            allowance: Allowance::new(),
+            keys: Keys::new(KeyLimits::default(), Remedy::KeyUpdate, 0),
             unanswered: false,
         })
     }
@@ -180,7 +181,7 @@ impl Tls {
             match self.stream.ssl_read(spare) {
                 Ok(count) => {
                     plain.commit(count);
-                    self.dry = 0;
+                    self.allowance.data();
                     budget -= 1;
                     self.undelivered = match count == room {
                         true => self.stream.ssl().pending(),
@@ -215,13 +216,15 @@ impl Tls {
     }
 
     fn count_dry(&mut self) -> Result<(), TlsFault> {
-        self.dry += 1;
         self.unanswered = true;
-        if self.dry <= DRY_MAX {
-            return Ok(());
-        }
-        self.phase = Phase::Dead;
-        Err(TlsFault::Flood { records: self.dry })
+        // In TLS 1.3 a peer has little else to say without data, in 1.2 it has no KeyUpdates.
+        let kind = match self.stream.ssl().version2() {
+            Some(SslVersion::TLS1_3) => FloodKind::KeyUpdates,
+            _ => FloodKind::Renegotiations,
+        };
+        self.allowance
+            .dry(kind)
+            .inspect_err(|_| self.phase = Phase::Dead)
     }
 
     /// Sends the answer to a KeyUpdate of the peer without waiting for data to send. libssl would
@@ -248,6 +251,7 @@ impl Tls {
         if !matches!(self.phase, Phase::Open | Phase::PeerClosed) {
             return Err(TlsFault::Dead);
         }
+        let (before, mut records) = (plain.len(), 0);
         while !plain.is_empty() {
             let output = &self.stream.get_ref().output;
             let usable = output.room().saturating_sub(RESERVE + OVERHEAD);
@@ -259,12 +263,45 @@ impl Tls {
             match self.stream.ssl_write(&plain.bytes()[..count]) {
                 Ok(written) => {
                     plain.consume(written);
-                    self.dry = 0;
+                    self.allowance.data();
+                    records += 1;
                 }
                 Err(error) => return Err(self.fail(&error)),
             }
         }
-        Ok(())
+        let bytes = (before - plain.len()) as u64;
+        match records > 0 && self.keys.sent(records, bytes) {
+            true => self.rekey(),
+            false => Ok(()),
+        }
+    }
+
+    /// Changes our sending key: 27 bytes of the output's reserve.
+    #[cold]
+    fn rekey(&mut self) -> Result<(), TlsFault> {
+        ffi::forget_errors();
+        let ssl = self.stream.ssl();
+        // What is in the middle of a message gets its turn with the next write.
+        if !ssl.is_init_finished() {
+            return Ok(());
+        }
+        let updates = ffi::key_update(ssl, KeyUpdate::NotRequested);
+        self.keys.did(Due::Update);
+        if !updates {
+            // TLS 1.2 has no KeyUpdate.
+            ffi::forget_errors();
+            return Ok(());
+        }
+        match self.stream.do_handshake() {
+            Ok(()) => Ok(()),
+            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(()),
+            Err(error) => Err(self.fail(&error)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limit_keys(&mut self, limits: KeyLimits) {
+        self.keys = Keys::new(limits, Remedy::KeyUpdate, 0);
     }
 
     pub(crate) fn say_goodbye(&mut self) {

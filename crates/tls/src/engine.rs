@@ -197,6 +197,13 @@ impl Engine {
     }
 
     #[cfg(test)]
+    pub(crate) fn limit_keys(&mut self, limits: crate::rekey::KeyLimits) {
+        if let Kind::Tls(tls) = &mut self.0 {
+            tls.limit_keys(limits);
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn ssl(&self) -> &openssl::ssl::SslRef {
         match &self.0 {
             Kind::Tls(tls) => tls.ssl(),

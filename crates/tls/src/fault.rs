@@ -4,6 +4,7 @@
 //! OpenSSL's own constant texts, names come from certificates and are escaped.
 
 use crate::facts::PeerCertificate;
+use crate::flood::FloodKind;
 use crate::verify::Refusal;
 use openssl::error::{Error, ErrorStack};
 use std::fmt;
@@ -44,9 +45,11 @@ pub enum TlsFault {
     /// The stream ended without close_notify, so what came last may be missing something.
     #[error("the connection was cut without TLS close_notify; the data may be truncated")]
     Truncated,
-    /// Too many records without application data, one after the other.
-    #[error("the peer sent {records} TLS records without data in a row")]
+    /// Too much that brings no data, in a row or over time.
+    #[error("the peer sent too many {kind}: {records} at once without data to go with them")]
     Flood {
+        /// Of what.
+        kind: FloodKind,
         /// How many.
         records: u32,
     },

@@ -16,10 +16,12 @@ mod engine;
 mod facts;
 mod fault;
 mod ffi;
+mod flood;
 pub mod mint;
 mod name;
 mod profile;
 mod rehearsal;
+mod rekey;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -32,6 +34,7 @@ pub use context::{
 pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
+pub use flood::FloodKind;
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 pub use rehearsal::{RehearsalFault, rehearse};

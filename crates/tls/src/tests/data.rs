@@ -190,3 +190,28 @@ fn engines_move_between_threads() {
     let got = std::thread::spawn(move || pair.server.take()).join();
     assert_eq!(got.unwrap(), b"over there");
 }
+
+#[test]
+fn our_own_rekeying_disturbs_nothing() {
+    for tls12 in [false, true] {
+        let mut pair = Pair::ready(tls12);
+        let limits = crate::rekey::KeyLimits {
+            records: 4,
+            bytes: 4_000,
+            age_s: None,
+        };
+        pair.client.engine.limit_keys(limits);
+        let (mut sent, mut plain) = (0, 0);
+        for round in 0..200u8 {
+            let data = pattern(700, round);
+            pair.client.send(&data).unwrap();
+            sent += pair.client.output.len();
+            plain += data.len();
+            pair.carry(usize::MAX);
+            assert_eq!(pair.server.take(), data);
+        }
+        let overhead = if tls12 { 29 } else { 22 };
+        let updates = (sent - plain - 200 * overhead) / 27;
+        assert_eq!(updates, if tls12 { 0 } else { 200 / 3 });
+    }
+}

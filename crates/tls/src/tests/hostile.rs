@@ -88,7 +88,13 @@ fn a_flood_of_key_updates_is_cut() {
             Err(fault) => break fault,
         }
     };
-    assert_eq!(fault, TlsFault::Flood { records: 33 });
+    assert_eq!(
+        fault,
+        TlsFault::Flood {
+            kind: crate::flood::FloodKind::KeyUpdates,
+            records: 33
+        }
+    );
     assert_eq!(calls, 3, "one call does a bounded amount of work");
     assert_eq!(pair.server.receive(), Err(TlsFault::Dead));
     assert_eq!(pair.server.send(b"x"), Err(TlsFault::Dead));
