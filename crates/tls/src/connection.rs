@@ -23,25 +23,27 @@
 //!
 //! libssl can't survive a KeyUpdate that arrives while a record of its own is stuck. Here no record
 //! ever gets stuck: [`Tls::encrypt`] encrypts only what the output has room for, and leaves
-//! [`RESERVE`] bytes for what libssl has to say itself.
+//! [`Terms::reserve`] bytes for what libssl has to say itself.
+
+mod keeping;
 
 use crate::bio::Lent;
 use crate::engine::{Handshake, Received};
 use crate::fault::{self, TlsFault};
-use crate::ffi::{self, KeyUpdate};
-use crate::flood::{Allowance, FloodKind};
-use crate::rekey::{Due, KeyLimits, Keys, Remedy};
+use crate::ffi;
+use crate::flood::Allowance;
+use crate::rekey::{Keys, Remedy};
+use crate::upkeep::{Renegotiation, Tally, Upkeep};
 use crate::verify::Refusal;
 use buf::{Cipher, Plain};
+use keeping::{Awaited, Terms};
 use openssl::error::ErrorStack;
-use openssl::ssl::{Error, ErrorCode, Ssl, SslRef, SslStream, SslVersion};
+use openssl::ssl::{Error, ErrorCode, Ssl, SslRef, SslStream};
 
 /// The largest plaintext of a record (RFC 8446 section 5.1).
 pub(crate) const RECORD_MAX: usize = 16 * 1024;
 /// What a record adds to its plaintext, at most: header, explicit nonce or content type, tag.
 const OVERHEAD: usize = 40;
-/// Room in the output that data never takes: answers to KeyUpdates (27 bytes each) and alerts.
-const RESERVE: usize = 2 * 1024;
 /// Below this a record is not worth its cost while the output is about to drain.
 const WORTHWHILE: usize = 4 * 1024;
 /// Work of one `receive`: a data record counts 1, any other one (a KeyUpdate costs as much as ten
@@ -59,10 +61,26 @@ pub(crate) struct Tls {
     undelivered: usize,
     /// What the peer may still send without data.
     allowance: Allowance,
-    /// How far our sending key is worn.
+    /// How far the keys are worn.
     keys: Keys,
-    /// One of them came since the last look whether it wants an answer.
+    /// Whether the peer may renegotiate.
+    terms: Terms,
+    /// Where libssl tells that the peer followed our request to change its key, while that is
+    /// awaited.
+    awaited: Option<Box<Awaited>>,
+    tally: Tally,
+    /// What libssl has begun and not finished; nothing is encrypted until then.
+    held: Held,
+    /// A KeyUpdate of the peer wants an answer.
     unanswered: bool,
+}
+
+/// Whether libssl is in the middle of a message after the handshake: a KeyUpdate that is spread
+/// over records, or a renegotiation. A write now would be refused, or break the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    UntilMore,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +104,23 @@ impl Tls {
             refusal,
             undelivered: 0,
             allowance: Allowance::new(),
-            keys: Keys::new(KeyLimits::default(), Remedy::KeyUpdate, 0),
+            keys: Keys::new(Upkeep::default().limits, Remedy::KeyUpdate, 0),
+            terms: Terms::NoRenegotiation,
+            awaited: None,
+            tally: Tally::default(),
+            held: Held::No,
             unanswered: false,
         })
+    }
+
+    /// Says how the connection is to be kept up; before the handshake. `chance` spreads the limits
+    /// of many connections.
+    pub(crate) fn uphold(&mut self, upkeep: &Upkeep, chance: u64) {
+        self.keys = Keys::new(upkeep.limits, Remedy::KeyUpdate, chance);
+        if upkeep.renegotiation == Renegotiation::Allowed {
+            ffi::allow_renegotiation(self.stream.ssl());
+            self.terms = Terms::MayRenegotiate { peer: None };
+        }
     }
 
     pub(crate) fn ssl(&self) -> &SslRef {
@@ -136,11 +168,14 @@ impl Tls {
             match self.stream.do_handshake() {
                 Ok(()) => {
                     self.phase = Phase::Open;
+                    self.opened();
                     return Ok(Handshake::Done);
                 }
                 Err(error) if error.code() == ErrorCode::WANT_READ => {
                     // Without SSL_MODE_AUTO_RETRY libssl may stop while there is input.
                     let left = self.stream.get_ref().input.len();
+                    let counted = self.allowance.handshake(before - left);
+                    counted.map_err(|fault| self.flooded(fault))?;
                     if left == 0 || left == before {
                         return Ok(Handshake::Reading);
                     }
@@ -158,15 +193,25 @@ impl Tls {
         if matches!(self.phase, Phase::Handshaking | Phase::Dead) {
             return Err(TlsFault::Dead);
         }
-        let received = self.decrypt_records(plain)?;
+        let before = plain.len();
+        let mut records = 0;
+        let received = self.decrypt_records(plain, &mut records)?;
         if self.unanswered {
             self.unanswered = false;
             self.answer_key_update()?;
         }
+        let bytes = (plain.len() - before) as u64;
+        if self.keys.received(records, bytes) {
+            self.keep_up()?;
+        }
         Ok(received)
     }
 
-    fn decrypt_records(&mut self, plain: &mut Plain) -> Result<Received, TlsFault> {
+    fn decrypt_records(
+        &mut self,
+        plain: &mut Plain,
+        records: &mut u64,
+    ) -> Result<Received, TlsFault> {
         let mut budget = BUDGET;
         loop {
             if self.undelivered == 0 && self.stream.get_ref().input.is_empty() {
@@ -181,7 +226,14 @@ impl Tls {
             match self.stream.ssl_read(spare) {
                 Ok(count) => {
                     plain.commit(count);
-                    self.allowance.data();
+                    if let Err(fault) = self.allowance.data(count) {
+                        return Err(self.flooded(fault));
+                    }
+                    // A handshake may have ended in the same call that brought data.
+                    if self.held == Held::UntilMore {
+                        self.look_at_handshake()?;
+                    }
+                    *records += 1;
                     budget -= 1;
                     self.undelivered = match count == room {
                         true => self.stream.ssl().pending(),
@@ -193,7 +245,7 @@ impl Tls {
                     self.undelivered = 0;
                     if self.stream.get_ref().is_between_records() {
                         budget = budget.saturating_sub(DRY_COST);
-                        self.count_dry()?;
+                        self.dry()?;
                     }
                 }
                 Err(error) if error.code() == ErrorCode::ZERO_RETURN => {
@@ -215,46 +267,18 @@ impl Tls {
         ffi::waits_for_input(ssl) && (self.stream.get_ref().starved || ssl.is_init_finished())
     }
 
-    fn count_dry(&mut self) -> Result<(), TlsFault> {
-        self.unanswered = true;
-        // In TLS 1.3 a peer has little else to say without data, in 1.2 it has no KeyUpdates.
-        let kind = match self.stream.ssl().version2() {
-            Some(SslVersion::TLS1_3) => FloodKind::KeyUpdates,
-            _ => FloodKind::Renegotiations,
-        };
-        self.allowance
-            .dry(kind)
-            .inspect_err(|_| self.phase = Phase::Dead)
-    }
-
-    /// Sends the answer to a KeyUpdate of the peer without waiting for data to send. libssl would
-    /// answer with the next write or the next KeyUpdate only.
-    fn answer_key_update(&mut self) -> Result<(), TlsFault> {
-        let due = ffi::key_update_is_due(self.stream.ssl());
-        let speaks = matches!(self.phase, Phase::Open | Phase::PeerClosed);
-        if !due || !speaks {
-            return Ok(());
-        }
-        ffi::forget_errors();
-        // Scheduling it again makes the next call a handshake call, which sends it.
-        if !ffi::key_update(self.stream.ssl(), KeyUpdate::NotRequested) {
-            return Ok(());
-        }
-        match self.stream.do_handshake() {
-            Ok(()) => Ok(()),
-            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(()),
-            Err(error) => Err(self.fail(&error)),
-        }
-    }
-
     pub(crate) fn encrypt(&mut self, plain: &mut Plain) -> Result<(), TlsFault> {
         if !matches!(self.phase, Phase::Open | Phase::PeerClosed) {
             return Err(TlsFault::Dead);
         }
+        if self.held == Held::UntilMore {
+            return Ok(());
+        }
         let (before, mut records) = (plain.len(), 0);
+        let reserve = self.terms.reserve() + OVERHEAD;
         while !plain.is_empty() {
             let output = &self.stream.get_ref().output;
-            let usable = output.room().saturating_sub(RESERVE + OVERHEAD);
+            let usable = output.room().saturating_sub(reserve);
             let count = plain.len().min(RECORD_MAX).min(usable);
             let scrap = count < plain.len().min(WORTHWHILE) && !output.is_empty();
             if count == 0 || scrap {
@@ -263,7 +287,7 @@ impl Tls {
             match self.stream.ssl_write(&plain.bytes()[..count]) {
                 Ok(written) => {
                     plain.consume(written);
-                    self.allowance.data();
+                    self.allowance.sent();
                     records += 1;
                 }
                 Err(error) => return Err(self.fail(&error)),
@@ -271,37 +295,9 @@ impl Tls {
         }
         let bytes = (before - plain.len()) as u64;
         match records > 0 && self.keys.sent(records, bytes) {
-            true => self.rekey(),
+            true => self.keep_up(),
             false => Ok(()),
         }
-    }
-
-    /// Changes our sending key: 27 bytes of the output's reserve.
-    #[cold]
-    fn rekey(&mut self) -> Result<(), TlsFault> {
-        ffi::forget_errors();
-        let ssl = self.stream.ssl();
-        // What is in the middle of a message gets its turn with the next write.
-        if !ssl.is_init_finished() {
-            return Ok(());
-        }
-        let updates = ffi::key_update(ssl, KeyUpdate::NotRequested);
-        self.keys.did(Due::Update);
-        if !updates {
-            // TLS 1.2 has no KeyUpdate.
-            ffi::forget_errors();
-            return Ok(());
-        }
-        match self.stream.do_handshake() {
-            Ok(()) => Ok(()),
-            Err(error) if error.code() == ErrorCode::WANT_READ => Ok(()),
-            Err(error) => Err(self.fail(&error)),
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn limit_keys(&mut self, limits: KeyLimits) {
-        self.keys = Keys::new(limits, Remedy::KeyUpdate, 0);
     }
 
     pub(crate) fn say_goodbye(&mut self) {

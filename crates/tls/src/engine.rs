@@ -9,6 +9,7 @@ use crate::context::{ListenerContext, ServerContext, ServerMode};
 use crate::facts::{LegFacts, PeerCertificate};
 use crate::fault::{self, TlsFault};
 use crate::name::ServerName;
+use crate::upkeep::{Tally, Upkeep};
 use crate::verify::{self, Refusal, Rule};
 use buf::{Cipher, Plain};
 use openssl::error::ErrorStack;
@@ -18,6 +19,10 @@ use openssl::ssl::{Ssl, SslVerifyMode};
 /// socket.
 pub struct Engine(Kind);
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all engines are encrypted, and a box would cost each call a look-up"
+)]
 enum Kind {
     Tls(Tls),
     Clear,
@@ -105,6 +110,45 @@ impl Engine {
     pub(crate) fn over(ssl: Ssl, refusal: Option<Refusal>) -> Result<Engine, TlsFault> {
         let tls = Tls::new(ssl, refusal).map_err(dead_on_arrival)?;
         Ok(Engine(Kind::Tls(tls)))
+    }
+
+    /// Says how the connection is to be kept up; before the handshake. Without it the defaults hold,
+    /// at the same point for all connections. `chance` is random: it spreads their limits.
+    pub fn uphold(&mut self, upkeep: &Upkeep, chance: u64) {
+        if let Kind::Tls(tls) = &mut self.0 {
+            tls.uphold(upkeep, chance);
+        }
+    }
+
+    /// Notes the time in seconds since any fixed moment, at most once a second, and does what is due
+    /// about keys. Flush `output` afterwards. Gives the second at which this has to be called again
+    /// even if nothing moves.
+    pub fn tick(&mut self, now_s: u32, output: &mut Cipher) -> Result<Option<u32>, TlsFault> {
+        match &mut self.0 {
+            Kind::Tls(tls) => tls.lending(&mut Cipher::none(), output, |tls| tls.tick(now_s)),
+            Kind::Clear => Ok(None),
+        }
+    }
+
+    /// What happened since this was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        match &mut self.0 {
+            Kind::Tls(tls) => tls.take_tally(),
+            Kind::Clear => Tally::default(),
+        }
+    }
+
+    /// True while [`send`](Self::send) takes nothing: the peer is in the middle of a renegotiation,
+    /// or of a message of TLS itself. Go on receiving.
+    #[inline]
+    pub fn withholds(&self) -> bool {
+        matches!(&self.0, Kind::Tls(tls) if tls.withholds())
+    }
+
+    /// True if a key has passed its limit and TLS 1.2 has no way to change it: a connection to be
+    /// replaced when it is convenient.
+    pub fn is_worn(&self) -> bool {
+        matches!(&self.0, Kind::Tls(tls) if tls.is_worn())
     }
 
     /// True for [`unencrypted_by_configuration`](Self::unencrypted_by_configuration).
@@ -201,6 +245,15 @@ impl Engine {
         if let Kind::Tls(tls) = &mut self.0 {
             tls.limit_keys(limits);
         }
+    }
+
+    /// Shows another certificate from now on, as a misbehaving peer would.
+    #[cfg(test)]
+    pub(crate) fn become_another(&mut self, minted: &crate::mint::Minted) {
+        use openssl::{pkey::PKey, x509::X509};
+        let certificate = X509::from_pem(&minted.certificate).unwrap();
+        let key = PKey::private_key_from_pem(minted.private_key.expose()).unwrap();
+        crate::ffi::show(self.ssl(), &certificate, &key);
     }
 
     #[cfg(test)]

@@ -65,6 +65,9 @@ pub enum TlsFault {
         /// OpenSSL's reason.
         reason: &'static str,
     },
+    /// Another certificate after a renegotiation: the peer was judged by the first.
+    #[error("the peer showed another certificate when it renegotiated")]
+    PeerChanged,
     /// The engine was used after it had failed or closed.
     #[error("the TLS connection is closed already")]
     Dead,

@@ -12,6 +12,7 @@ use openssl::x509::{X509NameRef, X509Ref};
 use openssl_sys as sys;
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 unsafe extern "C" {
     /// openssl/ssl.h; SSL_key_update(3)
@@ -41,11 +42,30 @@ unsafe extern "C" {
     fn X509_get_default_cert_file() -> *const c_char;
     /// openssl/x509.h
     fn X509_get_default_cert_dir() -> *const c_char;
+    /// openssl/ssl.h; SSL_CTX_set_options(3)
+    fn SSL_set_options(ssl: *mut sys::SSL, options: u64) -> u64;
+    /// openssl/ssl.h; SSL_CTX_set_options(3)
+    fn SSL_clear_options(ssl: *mut sys::SSL, options: u64) -> u64;
+    /// openssl/ssl.h; SSL_CTX_set_msg_callback(3)
+    fn SSL_set_msg_callback(ssl: *mut sys::SSL, callback: Option<MessageCallback>);
     /// openssl/ssl.h; SSL_renegotiate(3)
     #[cfg(test)]
     fn SSL_renegotiate(ssl: *mut sys::SSL) -> c_int;
 }
 
+/// See SSL_CTX_set_msg_callback(3): direction, version, content type, message, its length, the
+/// connection, the argument.
+type MessageCallback =
+    unsafe extern "C" fn(c_int, c_int, c_int, *const c_void, usize, *mut sys::SSL, *mut c_void);
+
+/// SSL_OP_NO_RENEGOTIATION and SSL_OP_ALLOW_CLIENT_RENEGOTIATION (openssl/ssl.h)
+const OP_NO_RENEGOTIATION: u64 = 1 << 30;
+const OP_ALLOW_CLIENT_RENEGOTIATION: u64 = 1 << 8;
+/// SSL_CTRL_SET_MSG_CALLBACK_ARG (openssl/ssl.h)
+const CTRL_MSG_CALLBACK_ARG: c_int = 16;
+/// Handshake records, and the message in them (RFC 8446 section 4).
+const CONTENT_HANDSHAKE: c_int = 22;
+const MESSAGE_KEY_UPDATE: u8 = 24;
 /// SSL_CTRL_MODE and SSL_CTRL_CLEAR_MODE (openssl/ssl.h)
 const CTRL_MODE: c_int = 33;
 const CTRL_CLEAR_MODE: c_int = 78;
@@ -63,7 +83,6 @@ pub(crate) enum KeyUpdate {
     /// Ours only.
     NotRequested = 0,
     /// And the peer is to follow.
-    #[cfg(test)]
     Requested = 1,
 }
 
@@ -133,6 +152,67 @@ pub(crate) fn key_update(ssl: &SslRef, kind: KeyUpdate) -> bool {
 pub(crate) fn key_update_is_due(ssl: &SslRef) -> bool {
     // SAFETY: the pointer is of a live SSL; the function only reads.
     unsafe { SSL_get_key_update_type(ssl.as_ptr()) >= 0 }
+}
+
+/// Where libssl tells that a KeyUpdate of the peer came.
+#[derive(Debug, Default)]
+pub(crate) struct Awaited(AtomicBool);
+
+impl Awaited {
+    /// True if one has come.
+    pub(crate) fn came(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Has libssl tell of KeyUpdates that come, or no more. It costs a call per record, so it is asked
+/// for only while one is awaited. The caller keeps `awaited` until it has said `None`, or dropped
+/// the connection.
+pub(crate) fn watch_key_updates(ssl: &SslRef, awaited: Option<&Awaited>) {
+    let argument = awaited.map_or(ptr::null(), ptr::from_ref::<Awaited>);
+    let callback: Option<MessageCallback> = awaited.map(|_| note_key_update as MessageCallback);
+    // SAFETY: the SSL is live. The argument points into a box that outlives its use by the caller's
+    // promise: it is dropped after this function was called with `None`, or with the connection,
+    // which makes no calls any more. The callback reads it as what it is, and only shares it.
+    unsafe {
+        let argument = argument.cast_mut().cast::<c_void>();
+        sys::SSL_ctrl(ssl.as_ptr(), CTRL_MSG_CALLBACK_ARG, 0, argument);
+        SSL_set_msg_callback(ssl.as_ptr(), callback);
+    }
+}
+
+/// # Safety
+/// Called by libssl with the argument of [`watch_key_updates`].
+unsafe extern "C" fn note_key_update(
+    written: c_int,
+    _version: c_int,
+    content: c_int,
+    message: *const c_void,
+    len: usize,
+    _ssl: *mut sys::SSL,
+    awaited: *mut c_void,
+) {
+    if written != 0 || content != CONTENT_HANDSHAKE || len == 0 || awaited.is_null() {
+        return;
+    }
+    // SAFETY: libssl gives `len` readable bytes, of which there is one at least; the argument is a
+    // live `Awaited`, which is shared and atomic.
+    unsafe {
+        if *message.cast::<u8>() == MESSAGE_KEY_UPDATE {
+            (*awaited.cast::<Awaited>())
+                .0
+                .store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lets the peer of this connection renegotiate, in both roles (TLS 1.2).
+pub(crate) fn allow_renegotiation(ssl: &SslRef) {
+    // SAFETY: the SSL is live; both functions take numbers and change flags of this SSL only.
+    unsafe {
+        SSL_clear_options(ssl.as_ptr(), OP_NO_RENEGOTIATION);
+        SSL_set_options(ssl.as_ptr(), OP_ALLOW_CLIENT_RENEGOTIATION);
+    }
 }
 
 /// The name of the key exchange group, as libssl spells it.
@@ -242,4 +322,17 @@ pub(crate) fn trim_heap() {
 pub(crate) fn renegotiate(ssl: &SslRef) -> bool {
     // SAFETY: the pointer is of a live SSL.
     unsafe { SSL_renegotiate(ssl.as_ptr()) == 1 }
+}
+
+/// Gives the connection another certificate, as a misbehaving peer would.
+#[cfg(test)]
+pub(crate) fn show(
+    ssl: &SslRef,
+    certificate: &X509Ref,
+    key: &openssl::pkey::PKeyRef<openssl::pkey::Private>,
+) {
+    // SAFETY: the SSL is live and no call on it is under way: the test holds it alone.
+    let ssl = unsafe { SslRef::from_ptr_mut(ssl.as_ptr()) };
+    ssl.set_certificate(certificate).expect("a certificate");
+    ssl.set_private_key(key).expect("its key");
 }

@@ -24,6 +24,7 @@ mod rehearsal;
 mod rekey;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verify;
 
 pub use context::{
@@ -38,6 +39,8 @@ pub use flood::FloodKind;
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 pub use rehearsal::{RehearsalFault, rehearse};
+pub use rekey::KeyLimits;
+pub use upkeep::{Renegotiation, Tally, Upkeep};
 
 /// OpenSSL's version when this program was compiled and when it runs. They differ after the
 /// distribution has updated libssl; the second one is what counts for security reports.

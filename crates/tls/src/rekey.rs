@@ -8,11 +8,6 @@
 //! OpenSSL never rekeys by itself, and enforces no limit of a cipher (RFC 8446 section 5.5: about
 //! 2^24.5 full records for AES-GCM).
 
-#![cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the engine asks for the sending side alone")
-)]
-
 /// When a key is worn. A limit that is reached first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
@@ -151,6 +146,16 @@ impl Keys {
             now_s: 0,
             remedy,
             state: State::Fresh,
+        }
+    }
+
+    /// Says what can be done about worn keys, once the version is known. Without a remedy age is no
+    /// limit.
+    pub(crate) fn set_remedy(&mut self, remedy: Remedy) {
+        self.remedy = remedy;
+        if remedy == Remedy::None {
+            self.sending.limits.age_s = None;
+            self.receiving.limits.age_s = None;
         }
     }
 

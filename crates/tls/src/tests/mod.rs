@@ -5,6 +5,7 @@ mod handshakes;
 mod hostile;
 mod hygiene;
 mod rehearsals;
+mod upkeep;
 mod verification;
 
 use crate::context::{
