@@ -256,6 +256,12 @@ impl Engine {
         crate::ffi::show(self.ssl(), &certificate, &key);
     }
 
+    /// True if libssl has only whole records.
+    #[cfg(test)]
+    pub(crate) fn is_between_records(&self) -> bool {
+        matches!(&self.0, Kind::Tls(tls) if tls.is_between_records())
+    }
+
     #[cfg(test)]
     pub(crate) fn ssl(&self) -> &openssl::ssl::SslRef {
         match &self.0 {

@@ -48,6 +48,8 @@ unsafe extern "C" {
     fn SSL_clear_options(ssl: *mut sys::SSL, options: u64) -> u64;
     /// openssl/ssl.h; SSL_CTX_set_msg_callback(3)
     fn SSL_set_msg_callback(ssl: *mut sys::SSL, callback: Option<MessageCallback>);
+    /// openssl/ssl.h; SSL_key_update(3)
+    fn SSL_renegotiate_pending(ssl: *const sys::SSL) -> c_int;
     /// openssl/ssl.h; SSL_renegotiate(3)
     #[cfg(test)]
     fn SSL_renegotiate(ssl: *mut sys::SSL) -> c_int;
@@ -213,6 +215,12 @@ pub(crate) fn allow_renegotiation(ssl: &SslRef) {
         SSL_clear_options(ssl.as_ptr(), OP_NO_RENEGOTIATION);
         SSL_set_options(ssl.as_ptr(), OP_ALLOW_CLIENT_RENEGOTIATION);
     }
+}
+
+/// True from the peer's HelloRequest, or our own request, to the end of the renegotiation.
+pub(crate) fn renegotiation_is_pending(ssl: &SslRef) -> bool {
+    // SAFETY: the pointer is of a live SSL, which is only read.
+    unsafe { SSL_renegotiate_pending(ssl.as_ptr()) != 0 }
 }
 
 /// The name of the key exchange group, as libssl spells it.

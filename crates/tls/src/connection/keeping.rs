@@ -154,15 +154,22 @@ impl Tls {
 
     /// Looks whether libssl is in the middle of something, and what has come to its end.
     pub(super) fn look_at_handshake(&mut self) -> Result<Seen, TlsFault> {
-        let under_way = !self.stream.ssl().is_init_finished();
         let before = self.held;
-        self.held = match under_way {
-            true => Held::UntilMore,
-            false => Held::No,
-        };
         let Terms::MayRenegotiate { peer } = self.terms else {
+            self.held = held(!self.stream.ssl().is_init_finished());
             return Ok(Seen::Other);
         };
+        // A HelloRequest is answered by the next call, and it must not be a write that does it. A
+        // read can take data of the peer on the way, a handshake call can't.
+        if self.stream.get_ref().input.is_empty()
+            && self.stream.ssl().is_init_finished()
+            && ffi::renegotiation_is_pending(self.stream.ssl())
+        {
+            ffi::forget_errors();
+            self.push_message()?;
+        }
+        let ssl = self.stream.ssl();
+        self.held = held(!ssl.is_init_finished() || ffi::renegotiation_is_pending(ssl));
         match (before, self.held) {
             (Held::No, Held::No) => Ok(Seen::Other),
             (Held::No, Held::UntilMore) => {
@@ -226,12 +233,24 @@ impl Tls {
     }
 
     #[cfg(test)]
+    pub(crate) fn is_between_records(&self) -> bool {
+        self.stream.get_ref().is_between_records()
+    }
+
+    #[cfg(test)]
     pub(crate) fn limit_keys(&mut self, limits: crate::rekey::KeyLimits) {
         let remedy = match self.stream.ssl().version2() {
             Some(SslVersion::TLS1_3) => Remedy::KeyUpdate,
             _ => Remedy::None,
         };
         self.keys = crate::rekey::Keys::new(limits, remedy, 0);
+    }
+}
+
+fn held(under_way: bool) -> Held {
+    match under_way {
+        true => Held::UntilMore,
+        false => Held::No,
     }
 }
 
