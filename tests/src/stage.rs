@@ -11,7 +11,7 @@ use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
 use crate::drivers::Endpoint;
 
 /// Sections in the order of the file; `database.tls` belongs to the `[[database]]` before it.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "listen",
     "listen.tls",
     "tcp",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 10] = [
     "limits",
     "log",
     "files",
+    "tls",
     "process",
 ];
 

@@ -63,8 +63,8 @@ fn numbers_of_a_running_proxy() {
         "# TYPE portcullis_clients gauge",
         "portcullis_clients 1",
         "portcullis_build_info{version=\"",
-        "# TYPE portcullis_tls_key_updates_received_total counter",
-        "portcullis_tls_key_updates_received_total 0",
+        "# TYPE portcullis_tls_key_updates_sent_total counter",
+        "portcullis_tls_key_updates_sent_total 0",
     ] {
         assert!(
             answer.lines().any(|it| it.starts_with(line)),

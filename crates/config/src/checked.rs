@@ -4,7 +4,7 @@
 use crate::error::{ConfigError, Place};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
-    Reload, UnixSocketMethod,
+    Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
     pub log: Log,
+    /// `[tls]`: how connections are kept up.
+    pub tls: TlsUpkeep,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
     /// `[files]`: how changes come into force.
@@ -120,6 +122,8 @@ pub struct ListenTlsOn {
     pub client_certificates: ClientCertificates,
     /// Versions, ciphers and groups.
     pub options: TlsOptions,
+    /// Whether clients may renegotiate.
+    pub renegotiation: Renegotiation,
     /// What to do with an unencrypted CancelRequest for an encrypted session.
     pub plaintext_cancel: PlaintextCancel,
 }
@@ -317,6 +321,8 @@ pub enum ServerTls {
 /// How TLS is spoken with servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerTlsOn {
+    /// Whether servers may renegotiate.
+    pub renegotiation: Renegotiation,
     /// What makes a server's certificate good.
     pub trust: ServerTrust,
     /// Our client certificate.
@@ -419,6 +425,19 @@ pub struct Files {
     pub reload_interval: Duration,
     /// How long before the end of a certificate warnings begin.
     pub expiry_warning: Duration,
+}
+
+/// How encrypted connections are kept up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsUpkeep {
+    /// Records of a direction's key.
+    pub rekey_records: u64,
+    /// Its bytes.
+    pub rekey_bytes: u64,
+    /// Its age; `None` without a limit.
+    pub rekey_interval: Option<Duration>,
+    /// What becomes of TLS 1.2 connections beyond that.
+    pub tls12_limit: Tls12Limit,
 }
 
 /// The HTTP listener.

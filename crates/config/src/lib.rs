@@ -26,8 +26,8 @@ pub use checked::{
     Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
     Config, Database, DatabaseName, DatabaseUser, Files, Holds, Host, HostAddress, Invalid,
     KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Metrics, Origin, Process,
-    ServerTls, ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, UnixSocket, User,
-    Workers,
+    ServerTls, ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, TlsUpkeep, UnixSocket,
+    User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
@@ -37,5 +37,5 @@ pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
-    Reload, UnixSocketMethod,
+    Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
 };

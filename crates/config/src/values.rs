@@ -123,6 +123,15 @@ impl Read for u32 {
     }
 }
 
+impl Read for u64 {
+    const KIND: Kind = kind("a whole number", Unit::Count);
+    const BOUNDS: Bounds = Bounds::new(0, i64::MAX as u64);
+
+    fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
+        number(value, bounds, Self::KIND.name)
+    }
+}
+
 impl Read for String {
     const KIND: Kind = kind("a text", Unit::Length);
     const BOUNDS: Bounds = Bounds::new(1, 4096);

@@ -159,6 +159,26 @@ choice! {
 }
 
 choice! {
+    /// What becomes of a TLS 1.2 connection whose keys are worn.
+    pub enum Tls12Limit {
+        /// it is logged and counted, once
+        Warn = "warn",
+        /// its session is closed as well, between two transactions
+        Close = "close",
+    }
+}
+
+choice! {
+    /// Whether the peer may renegotiate (TLS 1.2).
+    pub enum Renegotiation {
+        /// no: PostgreSQL, its drivers and this program never need it
+        Refuse = "refuse",
+        /// yes, at a bounded rate and with the certificate that it had
+        Allow = "allow",
+    }
+}
+
+choice! {
     /// How TLS with a server starts.
     pub enum Negotiation {
         /// by SSLRequest, which every PostgreSQL understands

@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn what_is_counted_is_shown() {
         let counters = Counters::default();
-        counters.tls.key_updates_received.add(2);
+        counters.tls.key_updates_sent.add(2);
         let mut shown = 0;
         counters.each(|reading| {
-            if reading.name == "tls_key_updates_received" {
+            if reading.name == "tls_key_updates_sent" {
                 shown = reading.value;
             }
         });

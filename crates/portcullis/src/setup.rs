@@ -10,13 +10,13 @@ use auth::{
 use buf::Secret;
 use config::{
     CertificateName, ChannelBinding, ClientCertificates, Clients, Config, DatabaseName,
-    DatabaseUser, HostAddress, ListenTls, Method, Origin, ServerTls, ServerTrust, UnixSocketMethod,
-    Workers,
+    DatabaseUser, HostAddress, ListenTls, Method, Origin, Renegotiation, ServerTls, ServerTrust,
+    UnixSocketMethod, Workers,
 };
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
     ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, Setup, TcpOptions,
-    Timeouts,
+    Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -93,6 +93,10 @@ pub(crate) fn setup(
             connections: config.log.connections,
             disconnections: config.log.disconnections,
         },
+        tls12_limit: match config.tls.tls12_limit {
+            config::Tls12Limit::Warn => Tls12Limit::Warn,
+            config::Tls12Limit::Close => Tls12Limit::Close,
+        },
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,
@@ -136,6 +140,7 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
         Listener {
             address: Address::Tcp(*address),
             tls: listener_tls(config, material),
+            upkeep: upkeep(config, listen_renegotiation(config)),
             plaintext_cancel,
             method: method(config.auth.method),
             rules: rules(
@@ -154,6 +159,7 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
             mode: socket.mode,
         },
         tls: ListenerTls::UnencryptedByConfiguration,
+        upkeep: tls::Upkeep::default(),
         plaintext_cancel: PlaintextCancel::Accept,
         method: unix_method(config),
         rules: rules(
@@ -185,6 +191,29 @@ fn listener_tls(config: &Config, material: &Material) -> ListenerTls {
             Clients::MayEncrypt => ListenerTls::Optional(context.clone()),
         },
         _ => ListenerTls::UnencryptedByConfiguration,
+    }
+}
+
+fn listen_renegotiation(config: &Config) -> Renegotiation {
+    match &config.listen.tls {
+        ListenTls::On(tls) => tls.renegotiation,
+        ListenTls::Disabled => Renegotiation::Refuse,
+    }
+}
+
+/// How connections are kept up.
+fn upkeep(config: &Config, renegotiation: Renegotiation) -> tls::Upkeep {
+    let seconds = |age: Duration| u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
+    tls::Upkeep {
+        limits: tls::KeyLimits {
+            records: config.tls.rekey_records,
+            bytes: config.tls.rekey_bytes,
+            age_s: config.tls.rekey_interval.map(seconds),
+        },
+        renegotiation: match renegotiation {
+            Renegotiation::Refuse => tls::Renegotiation::Refused,
+            Renegotiation::Allow => tls::Renegotiation::Allowed,
+        },
     }
 }
 
@@ -292,7 +321,7 @@ fn database(
     let hosts: Result<Vec<_>, _> = entry
         .hosts
         .iter()
-        .map(|it| host(entry, it, context))
+        .map(|it| host(config, entry, it, context))
         .collect();
     Ok(Database {
         name: match &entry.name {
@@ -312,6 +341,7 @@ fn database(
 }
 
 fn host(
+    config: &Config,
     entry: &config::Database,
     host: &config::Host,
     context: Option<&ServerContext>,
@@ -326,6 +356,7 @@ fn host(
     let (ServerTls::On(tls), Some(context)) = (&entry.tls, context) else {
         return Ok(Host {
             address,
+            upkeep: tls::Upkeep::default(),
             tls: shell::setup::ServerTls::UnencryptedByConfiguration,
             rules: AnswerRules {
                 binding: auth::ChannelBinding::Disable,
@@ -343,6 +374,7 @@ fn host(
     let context = context.clone();
     Ok(Host {
         address,
+        upkeep: upkeep(config, tls.renegotiation),
         tls: match tls.trust {
             ServerTrust::AnyOrPlaintext => shell::setup::ServerTls::Preferred { context, name },
             _ => shell::setup::ServerTls::Required {

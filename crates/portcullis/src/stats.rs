@@ -42,10 +42,10 @@ mod tests {
         let mut stats = Stats::default();
         assert_eq!(stats.since(&counters), "");
         counters.reload.failed.add(2);
-        counters.tls.key_updates_received.add(1);
+        counters.tls.key_updates_sent.add(1);
         assert_eq!(
             stats.since(&counters),
-            "tls_key_updates_received=1 reload_failed=2"
+            "tls_key_updates_sent=1 reload_failed=2"
         );
         counters.reload.failed.add(1);
         assert_eq!(stats.since(&counters), "reload_failed=1");

@@ -142,6 +142,7 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "57P01",
             "terminating connection due to administrator command",
         ),
+        FaultKind::WornKeys => fatal("57P01", format!("terminating connection: {kind}")),
         FaultKind::UnknownDatabase { .. } | FaultKind::AuthRefused { .. } => of_client(kind),
         FaultKind::Unavailable { .. } => fatal(
             "57P03",

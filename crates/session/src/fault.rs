@@ -184,6 +184,9 @@ pub enum FaultKind {
         /// What was being waited for.
         phase: &'static str,
     },
+    /// The keys of a TLS 1.2 connection are worn, and the operator wants it closed for that.
+    #[error("a TLS 1.2 connection has passed the limit of its keys (tls12_limit = \"close\")")]
+    WornKeys,
     /// Portcullis is shutting down.
     #[error("shutting down")]
     ShuttingDown,
@@ -242,6 +245,7 @@ impl Fault {
             | FaultKind::Tls { .. }
             | FaultKind::OutOfTurn(_)
             | FaultKind::ShuttingDown
+            | FaultKind::WornKeys
             | FaultKind::Timeout { .. } => Retry::Unknown,
             _ => Retry::Pointless,
         }

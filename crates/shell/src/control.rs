@@ -3,7 +3,7 @@
 //! for this, which would cost the worker a look at the clock each time it sleeps.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -26,6 +26,8 @@ pub struct Control {
     pub sessions: AtomicUsize,
     /// How often sessions have gone to rest or ended since free memory was last given back.
     pub freed: AtomicUsize,
+    /// Sweeps so far: seconds, near enough for keys that live for hours.
+    seconds: AtomicU32,
     asleep: Mutex<HashMap<u64, Sleeper>>,
 }
 
@@ -35,9 +37,21 @@ struct Sleeper {
     silence: Arc<Silence>,
 }
 
-/// How long a session has been silent, in sweeps.
-#[derive(Debug, Default)]
-pub struct Silence(AtomicU8);
+/// How long a session has been silent, in sweeps, and when it wants to be woken all the same.
+#[derive(Debug)]
+pub struct Silence {
+    state: AtomicU8,
+    wake_at_s: AtomicU32,
+}
+
+impl Default for Silence {
+    fn default() -> Silence {
+        Silence {
+            state: AtomicU8::new(Silence::ACTIVE),
+            wake_at_s: AtomicU32::new(u32::MAX),
+        }
+    }
+}
 
 impl Silence {
     const ACTIVE: u8 = 0;
@@ -47,17 +61,23 @@ impl Silence {
     /// Something moved.
     #[inline]
     pub fn broken(&self) {
-        self.0.store(Self::ACTIVE, Ordering::Relaxed);
+        self.state.store(Self::ACTIVE, Ordering::Relaxed);
     }
 
     /// True, once, if nothing has moved for a whole sweep.
     #[inline]
     pub fn is_rest_due(&self) -> bool {
-        let swept = self.0.load(Ordering::Relaxed) == Self::SWEPT;
+        let swept = self.state.load(Ordering::Relaxed) == Self::SWEPT;
         if swept {
-            self.0.store(Self::RESTED, Ordering::Relaxed);
+            self.state.store(Self::RESTED, Ordering::Relaxed);
         }
         swept
+    }
+
+    /// Asks for a ring at this second; `None`: for none.
+    pub fn wake_at(&self, second: Option<u32>) {
+        let second = second.unwrap_or(u32::MAX);
+        self.wake_at_s.store(second, Ordering::Relaxed);
     }
 }
 
@@ -81,12 +101,23 @@ impl Control {
         }
     }
 
-    /// Wakes the sessions that have been silent since the last sweep, so that they go to rest.
+    /// The present second: sweeps so far.
+    #[inline]
+    pub fn second(&self) -> u32 {
+        self.seconds.load(Ordering::Relaxed)
+    }
+
+    /// Called once a second. Wakes the sessions that have been silent since the last sweep, so that
+    /// they go to rest, and those that asked to be woken by now.
     pub fn sweep(&self) {
+        let now_s = self.seconds.fetch_add(1, Ordering::Relaxed) + 1;
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         for Sleeper { waker, silence } in asleep.values() {
-            match silence.0.load(Ordering::Relaxed) {
-                Silence::ACTIVE => silence.0.store(Silence::SWEPT, Ordering::Relaxed),
+            if silence.wake_at_s.load(Ordering::Relaxed) <= now_s {
+                waker.wake_by_ref();
+            }
+            match silence.state.load(Ordering::Relaxed) {
+                Silence::ACTIVE => silence.state.store(Silence::SWEPT, Ordering::Relaxed),
                 Silence::SWEPT => waker.wake_by_ref(),
                 _ => {}
             }

@@ -17,7 +17,7 @@ use session::greeting::Preamble;
 use session::login::{Dialogue, LoginEvent, Welcome};
 use session::welcome::put_response;
 use std::future::poll_fn;
-use tls::{Engine, ServerName};
+use tls::{Engine, ServerName, Upkeep};
 use wire::startup::StartupMessage;
 
 /// A server connection whose login is complete.
@@ -116,7 +116,7 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
             negotiation: Negotiation::Direct,
             ..
         } => {
-            let mut port = encrypted(socket, context, name)?;
+            let mut port = encrypted(socket, (context, &host.upkeep), name)?;
             port.handshake().await?;
             match port.engine().alpn() {
                 Some(b"postgresql") => Ok(port),
@@ -125,7 +125,7 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
         }
         ServerTls::Required { context, name, .. } => match ask_for_tls(socket).await? {
             Asked::Granted(socket) => {
-                let mut port = encrypted(socket, context, name)?;
+                let mut port = encrypted(socket, (context, &host.upkeep), name)?;
                 port.handshake().await?;
                 Ok(port)
             }
@@ -133,7 +133,7 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
         },
         ServerTls::Preferred { context, name } => match ask_for_tls(socket).await? {
             Asked::Granted(socket) => {
-                let mut port = encrypted(socket, context, name)?;
+                let mut port = encrypted(socket, (context, &host.upkeep), name)?;
                 port.handshake().await?;
                 Ok(port)
             }
@@ -181,13 +181,14 @@ async fn ask_for_tls(mut socket: Socket) -> Result<Asked, Fault> {
 
 fn encrypted(
     socket: Socket,
-    context: &tls::ServerContext,
+    (context, upkeep): (&tls::ServerContext, &Upkeep),
     name: &ServerName,
 ) -> Result<Port, Fault> {
-    let engine = Engine::connect(context, name).map_err(|fault| {
+    let mut engine = Engine::connect(context, name).map_err(|fault| {
         let cause = fault.to_string();
         Fault::new(Side::Server, FaultKind::Tls { cause })
     })?;
+    engine.uphold(upkeep, u64::from_ne_bytes(chance::bytes()?));
     Ok(Port::new(Side::Server, socket, engine, Cipher::none()))
 }
 

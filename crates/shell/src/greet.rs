@@ -1,6 +1,7 @@
 //! Owns the first seconds of a client: the bytes before TLS, and the handshake. What they mean is
 //! [`session::greeting`]'s business; what may be written unencrypted is its closed list of constants.
 
+use crate::chance;
 use crate::door::Seat;
 use crate::life::Life;
 use crate::log;
@@ -82,18 +83,29 @@ impl Life<'_> {
             seat.take().await;
             return Ok(Some((port, Reached::Asked)));
         };
-        let engine = Engine::accept(tls).map_err(|fault| {
+        let mut engine = Engine::accept(tls).map_err(|fault| {
             let cause = fault.to_string();
             Fault::new(Side::Client, FaultKind::Tls { cause })
         })?;
+        let spread = u64::from_ne_bytes(chance::bytes()?);
+        engine.uphold(&self.listener.upkeep, spread);
         let mut port = Port::new(Side::Client, socket, engine, raw);
         // A place is for work: nobody has one who has not begun.
         if !port.has_input() {
             port.handshake_read().await?;
         }
         seat.take().await;
-        while port.handshake_step().await? == Handshake::Reading {
-            seat.patient(port.handshake_read()).await?;
+        loop {
+            match port.handshake_step().await {
+                Ok(Handshake::Reading) => seat.patient(port.handshake_read()).await?,
+                Ok(Handshake::Done) => break,
+                Err(fault) => {
+                    if port.take_tally().flood.is_some() {
+                        self.context.counters.tls.floods_of_handshake.add(1);
+                    }
+                    return Err(fault);
+                }
+            }
         }
         if reached == Reached::DirectTls && port.engine().alpn() != Some(b"postgresql") {
             return Err(Fault::new(Side::Client, FaultKind::AlpnMissing));

@@ -21,6 +21,7 @@ mod door;
 mod entry;
 mod exchange;
 mod greet;
+mod keeper;
 pub mod leg;
 mod lend;
 mod life;

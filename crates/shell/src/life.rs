@@ -12,6 +12,7 @@ use crate::credentials;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::door::Seat;
 use crate::exchange::Leased;
+use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
@@ -447,6 +448,7 @@ impl<'a> Life<'a> {
             idle_transaction: timeouts.idle_transaction,
             query: timeouts.query,
         };
+        let steering = Arc::clone(&control);
         let mut pump = Box::new(Pump {
             client,
             server: dialled.port,
@@ -455,6 +457,11 @@ impl<'a> Life<'a> {
             watch: Watch::new(control, number, deadlines),
             upstream: Upstream::Open,
             bells: Bells::default(),
+            keeper: Keeper::new(
+                steering,
+                Arc::clone(&self.context.counters),
+                self.setup.tls12_limit,
+            ),
         });
         let ending = poll_fn(|cx| pump.poll(cx)).await;
         if self.setup.log.disconnections {
@@ -465,8 +472,11 @@ impl<'a> Life<'a> {
             mut server,
             stream,
             link,
+            mut keeper,
             ..
         } = *pump;
+        keeper.account(&mut client);
+        keeper.account(&mut server);
         if let Ending::Fault(fault) = &ending
             && link.between_frames()
         {

@@ -105,6 +105,7 @@ mod tests {
             address: Address::Tcp(([127, 0, 0, 1], port).into()),
             tls: ListenerTls::UnencryptedByConfiguration,
             plaintext_cancel: PlaintextCancel::Refuse,
+            upkeep: tls::Upkeep::default(),
             method,
             rules: GateRules::default(),
             client_certificates: ClientCertificates::NotAsked,
@@ -125,6 +126,7 @@ mod tests {
                 query: None,
                 mock: MockSecret::new(&[0; 32]),
             },
+            tls12_limit: crate::setup::Tls12Limit::Warn,
             limits: Limits {
                 max_client_conn: workers,
                 cancels_max: 1,

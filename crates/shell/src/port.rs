@@ -12,7 +12,7 @@ use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
-use tls::{EndOfInput, Engine, Handshake, Received, TlsFault};
+use tls::{EndOfInput, Engine, Handshake, Received, Tally, TlsFault};
 
 /// Our end towards one peer.
 pub struct Port {
@@ -83,6 +83,26 @@ impl Port {
         &self.engine
     }
 
+    /// Tells the engine the time; what it has to say waits to be written. Gives the second by which
+    /// it has to be told again.
+    pub fn tick(&mut self, now_s: u32) -> Result<Option<u32>, Fault> {
+        lend::borrow_cipher(&mut self.cipher_out);
+        let due = self.engine.tick(now_s, &mut self.cipher_out);
+        lend::give_back_cipher(&mut self.cipher_out);
+        due.map_err(|fault| self.tls(&fault))
+    }
+
+    /// What the engine did since this was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        self.engine.take_tally()
+    }
+
+    /// True while nothing can be encrypted: the peer has to be read, whatever waits.
+    #[inline]
+    pub fn withholds(&self) -> bool {
+        self.engine.withholds()
+    }
+
     /// True while anything waits to be encrypted or written.
     #[inline]
     pub fn has_output(&self) -> bool {
@@ -122,7 +142,8 @@ impl Port {
         Poll::Ready(Ok(Arrived::Bytes))
     }
 
-    /// Encrypts and writes until nothing waits any more.
+    /// Encrypts and writes until nothing waits any more. While the engine [withholds](Self::withholds)
+    /// data it is pending, and only reading helps.
     #[inline]
     pub fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         while self.has_output() {
@@ -132,6 +153,9 @@ impl Port {
                 lend::give_back_plain(&mut self.plain_out);
                 if let Err(fault) = sent {
                     return Poll::Ready(Err(self.tls(&fault)));
+                }
+                if self.cipher_out.is_empty() && self.withholds() {
+                    return Poll::Pending;
                 }
             }
             let before = self.cipher_out.len();

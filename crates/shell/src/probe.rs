@@ -145,6 +145,7 @@ impl Probe<'_> {
 /// Sends a StartupMessage without asking for TLS first, as `sslmode=disable` does.
 pub fn unencrypted(address: SocketAddr, timeout: Duration) -> Result<Unencrypted, Fault> {
     let host = Host {
+        upkeep: tls::Upkeep::default(),
         address: HostAddress::Tcp(address.ip().to_string(), address.port()),
         tls: ServerTls::UnencryptedByConfiguration,
         rules: AnswerRules::default(),

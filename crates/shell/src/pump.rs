@@ -6,6 +6,7 @@
 //! may pass is [`session::relay`]'s business.
 
 use crate::bell::Bells;
+use crate::keeper::Keeper;
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
 use crate::watch::{Watch, Watched};
@@ -33,6 +34,8 @@ pub struct Pump {
     pub watch: Watch,
     /// Whether more may come from the client.
     pub upstream: Upstream,
+    /// The upkeep of both legs.
+    pub keeper: Keeper,
     /// Which sockets are worth asking.
     pub bells: Bells,
 }
@@ -75,6 +78,11 @@ impl Pump {
     /// Runs until the session ends.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.bells.listen(cx.waker());
+        if let Some(now_s) = self.keeper.next_second()
+            && let Err(fault) = self.keep_up(now_s)
+        {
+            return Poll::Ready(Ending::Fault(fault));
+        }
         for _ in 0..TURNS_MAX {
             match self.turn(cx) {
                 Ok(Turn::Moved) => {}
@@ -89,6 +97,20 @@ impl Pump {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Once a second: keys that are due.
+    #[cold]
+    fn keep_up(&mut self, now_s: u32) -> Result<(), Fault> {
+        let due = self
+            .keeper
+            .tick(now_s, &mut self.client, &mut self.server)?;
+        self.watch.wake_at(due);
+        // What a rested session had to say took memory, which goes back in time.
+        if self.client.has_output() || self.server.has_output() {
+            self.watch.moved();
+        }
+        Ok(())
     }
 
     /// One turn of both directions.
@@ -108,10 +130,10 @@ impl Pump {
     /// Client to server.
     #[inline]
     fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        if self.server.has_output() && self.server.poll_send(cx)?.is_pending() {
-            return Ok(Turn::Still);
-        }
-        if self.upstream != Upstream::Open {
+        let stuck = self.server.has_output() && self.server.poll_send(cx)?.is_pending();
+        // A client in the middle of a renegotiation is read all the same: its answer takes what
+        // waits for it, and so the server gets on.
+        if (stuck || self.upstream != Upstream::Open) && !self.client.withholds() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
@@ -123,7 +145,7 @@ impl Pump {
                 Poll::Pending => self.bells.client.wait(),
             }
         }
-        if !self.client.plain_in.is_empty() {
+        if !self.client.plain_in.is_empty() && !stuck && self.upstream == Upstream::Open {
             let before = self.client.plain_in.len();
             let relayed = to_server(
                 &mut self.stream,
@@ -172,7 +194,8 @@ impl Pump {
     /// Server to client.
     #[inline]
     fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        if self.client.has_output() && self.client.poll_send(cx)?.is_pending() {
+        let stuck = self.client.has_output() && self.client.poll_send(cx)?.is_pending();
+        if stuck && !self.server.withholds() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
@@ -185,7 +208,7 @@ impl Pump {
                 Poll::Pending => self.bells.server.wait(),
             }
         }
-        if !self.server.plain_in.is_empty() {
+        if !self.server.plain_in.is_empty() && !stuck {
             let before = self.server.plain_in.len();
             let relayed = to_client(
                 &mut self.link,
@@ -225,6 +248,9 @@ impl Pump {
 
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if self.keeper.wants_end() && self.link.is_idle() {
+            return Poll::Ready(Ending::Fault(Fault::new(Side::Proxy, FaultKind::WornKeys)));
+        }
         let unread = self.server.has_output()
             || !may_receive(&self.client)
             || self.upstream != Upstream::Open;

@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tls::{ListenerContext, ServerContext, ServerName};
+use tls::{ListenerContext, ServerContext, ServerName, Upkeep};
 
 /// Everything.
 pub struct Setup {
@@ -31,6 +31,8 @@ pub struct Setup {
     pub tcp: TcpOptions,
     /// Which lines about sessions are logged.
     pub log: LogLines,
+    /// What becomes of TLS 1.2 connections whose keys are worn.
+    pub tls12_limit: Tls12Limit,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }
@@ -46,6 +48,15 @@ impl Setup {
     }
 }
 
+/// What becomes of TLS 1.2 connections whose keys are worn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls12Limit {
+    /// They are logged and counted.
+    Warn,
+    /// Their sessions end as well, between two transactions.
+    Close,
+}
+
 /// One address that clients connect to.
 #[derive(Clone)]
 pub struct Listener {
@@ -59,6 +70,8 @@ pub struct Listener {
     pub method: Method,
     /// What decides about a proof: binding, certificate map, whether `trust` is named here.
     pub rules: GateRules,
+    /// How its connections are kept up.
+    pub upkeep: Upkeep,
     /// What client certificates this listener asks for are good for.
     pub client_certificates: ClientCertificates,
     /// Whether TLS may begin without SSLRequest.
@@ -158,6 +171,8 @@ pub struct Host {
     pub address: HostAddress,
     /// Encryption.
     pub tls: ServerTls,
+    /// How its connections are kept up.
+    pub upkeep: Upkeep,
     /// What decides about our login to it: channel binding, passwords in clear text.
     pub rules: AnswerRules,
 }

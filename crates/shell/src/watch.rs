@@ -191,6 +191,11 @@ impl Watch {
         self.give_up = Some(Instant::now() + GIVE_UP_AFTER);
     }
 
+    /// Has the session woken at this second even if nothing moves.
+    pub fn wake_at(&self, second: Option<u32>) {
+        self.silence.wake_at(second);
+    }
+
     /// Something passed: silence starts anew.
     #[inline]
     pub fn moved(&mut self) {

@@ -7,9 +7,11 @@
 use crate::fault::TlsFault;
 use std::fmt;
 
-/// Records without data in a row that a peer may send while neither side sends data: a peer that
-/// only answers the KeyUpdates of a long transfer in the other direction is no flood.
+/// Records without data in a row, while neither side sends data, that need no excuse.
 const DRY_IN_A_ROW_MAX: u32 = 32;
+/// More of them after much data: each record of either side excuses one, because a peer may answer
+/// each with a KeyUpdate, and what is on its way when it is held up comes all at once.
+const CREDIT_MAX: u32 = 1024;
 /// Records without data between two ticks, beyond one for each record with data.
 const DRY_MAX: u32 = 512;
 /// Records of a few bytes between two ticks. Each costs as much as a full one.
@@ -53,6 +55,7 @@ impl fmt::Display for FloodKind {
 /// What a peer may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Allowance {
+    credit: u32,
     in_a_row: u32,
     /// Since the last tick.
     dry: u32,
@@ -67,6 +70,7 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new() -> Allowance {
         Allowance {
+            credit: 0,
             in_a_row: 0,
             dry: 0,
             data: 0,
@@ -84,6 +88,7 @@ impl Allowance {
             return;
         }
         self.now_s = now_s;
+        self.in_a_row = 0;
         (self.dry, self.data, self.tiny) = (0, 0, 0);
         while self.next_renegotiation_s <= now_s && self.renegotiations_left < RENEGOTIATIONS_MAX {
             self.renegotiations_left += 1;
@@ -94,15 +99,20 @@ impl Allowance {
     /// We sent data.
     #[inline]
     pub(crate) fn sent(&mut self) {
+        self.earn();
+    }
+
+    #[inline]
+    fn earn(&mut self) {
         self.in_a_row = 0;
+        self.credit = CREDIT_MAX.min(self.credit + 1);
         self.data = self.data.saturating_add(1);
     }
 
     /// A record with data came.
     #[inline]
     pub(crate) fn data(&mut self, bytes: usize) -> Result<(), TlsFault> {
-        self.in_a_row = 0;
-        self.data = self.data.saturating_add(1);
+        self.earn();
         match bytes < TINY_BYTES {
             true => self.tiny(),
             false => Ok(()),
@@ -119,7 +129,13 @@ impl Allowance {
     pub(crate) fn dry(&mut self, kind: FloodKind) -> Result<(), TlsFault> {
         self.in_a_row += 1;
         self.dry = self.dry.saturating_add(1);
-        within(kind, self.in_a_row, DRY_IN_A_ROW_MAX)?;
+        let records = self.in_a_row;
+        if records > DRY_IN_A_ROW_MAX {
+            match self.credit.checked_sub(1) {
+                Some(credit) => self.credit = credit,
+                None => return Err(TlsFault::Flood { kind, records }),
+            }
+        }
         within(kind, self.dry, DRY_MAX.saturating_add(self.data))
     }
 
@@ -175,14 +191,19 @@ mod tests {
     #[test]
     fn records_without_data_in_a_row() {
         let mut allowance = Allowance::new();
-        for _ in 0..3 {
+        // Data of either side earns as many more.
+        for _ in 0..10 {
+            allowance.sent();
+        }
+        for _ in 0..42 {
+            assert_eq!(allowance.dry(FloodKind::KeyUpdates), Ok(()));
+        }
+        // Each second they begin anew.
+        for second in 1..4 {
+            allowance.tick(second);
             for _ in 0..32 {
                 assert_eq!(allowance.dry(FloodKind::KeyUpdates), Ok(()));
             }
-            allowance.data(10).unwrap();
-        }
-        for _ in 0..32 {
-            assert_eq!(allowance.dry(FloodKind::KeyUpdates), Ok(()));
         }
         let refused = allowance.dry(FloodKind::Refused);
         assert_eq!(flood(refused), (FloodKind::Refused, 33));
@@ -193,8 +214,8 @@ mod tests {
         let mut allowance = Allowance::new();
         let dry = |allowance: &mut Allowance, count: u32| {
             for _ in 0..count {
-                allowance.dry(FloodKind::KeyUpdates)?;
                 allowance.in_a_row = 0;
+                allowance.dry(FloodKind::KeyUpdates)?;
             }
             Ok(())
         };

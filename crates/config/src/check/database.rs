@@ -113,6 +113,7 @@ impl Judge<'_, '_> {
         }
         let identity = self.key_pair(&tls.certificate, &tls.private_key);
         Some(ServerTls::On(Box::new(ServerTlsOn {
+            renegotiation: tls.renegotiation.value,
             trust: trust?,
             identity,
             negotiation: tls.negotiation.value,

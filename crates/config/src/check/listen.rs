@@ -118,6 +118,7 @@ impl Judge<'_, '_> {
         let identity = self.key_pair(&tls.certificate, &tls.private_key);
         let client_certificates = self.client_certificates(tls);
         Some(ListenTls::On(Box::new(ListenTlsOn {
+            renegotiation: tls.renegotiation.value,
             clients,
             direct: tls.direct.value,
             identity: identity?,

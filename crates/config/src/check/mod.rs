@@ -6,7 +6,9 @@ mod listen;
 mod metrics;
 mod tls;
 
-use crate::checked::{Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
+use crate::checked::{
+    Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp, TlsUpkeep,
+};
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
 use crate::error::Problem;
@@ -84,6 +86,7 @@ impl Judge<'_, '_> {
             users,
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
+            tls: upkeep(sections.tls.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
             files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
@@ -181,6 +184,15 @@ fn tcp(tcp: &sections::Tcp) -> Tcp {
         keepidle: tcp.tcp_keepidle.value.0,
         keepintvl: tcp.tcp_keepintvl.value.0,
         keepcnt: (probes > 0).then_some(probes),
+    }
+}
+
+fn upkeep(tls: &sections::Tls) -> TlsUpkeep {
+    TlsUpkeep {
+        rekey_records: tls.rekey_records.value,
+        rekey_bytes: tls.rekey_bytes.value,
+        rekey_interval: tls.rekey_interval.value.0,
+        tls12_limit: tls.tls12_limit.value,
     }
 }
 

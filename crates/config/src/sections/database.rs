@@ -5,7 +5,7 @@ use crate::checked::{CaSource, Sha256};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
 use crate::values::{EnvName, Hosts, Ports, ServerName, TimeoutWithUnit};
-use crate::words::{ChannelBinding, MinTlsVersion, Negotiation, ServerMode};
+use crate::words::{ChannelBinding, MinTlsVersion, Negotiation, Renegotiation, ServerMode};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,6 +82,8 @@ section! {
             fallback: Unset("no certificate is shown"),
             sample: "\"client.key\"",
         }
+        /// Whether the peer may renegotiate (TLS 1.2), for foreign peers that rekey this way.
+        renegotiation: Renegotiation { fallback: Value("\"refuse\"") }
         /// How TLS starts.
         negotiation: Negotiation { fallback: Value("\"postgres\"") }
         /// Whether SCRAM with the server is bound to the TLS channel, so that nobody can sit

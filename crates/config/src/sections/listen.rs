@@ -5,7 +5,7 @@ use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
 use crate::values::{Addresses, Mode, Networks, Timeout, TimeoutWithUnit};
-use crate::words::{ListenMode, MinTlsVersion, PlaintextCancel, ProxyProtocol};
+use crate::words::{ListenMode, MinTlsVersion, PlaintextCancel, ProxyProtocol, Renegotiation};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,6 +105,8 @@ section! {
         ciphersuites: String { fallback: Value(CIPHERSUITES) }
         /// Groups for the key exchange, as OpenSSL names them.
         groups: String { fallback: Value(GROUPS) }
+        /// Whether the peer may renegotiate (TLS 1.2), for foreign peers that rekey this way.
+        renegotiation: Renegotiation { fallback: Value("\"refuse\"") }
         /// Whether TLS may start at once, without SSLRequest (sslnegotiation=direct).
         direct: bool { fallback: Value("true") }
         /// What to do with an unencrypted CancelRequest for an encrypted session. psql up to

@@ -8,6 +8,7 @@ mod database;
 mod listen;
 mod metrics;
 mod process;
+mod tls;
 
 use crate::document::Report;
 use crate::read::{Parent, ReadSection};
@@ -19,6 +20,7 @@ pub(crate) use database::{Database, DatabaseTls};
 pub(crate) use listen::{Listen, ListenTls};
 pub(crate) use metrics::Metrics;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
+pub(crate) use tls::Tls;
 
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
@@ -52,6 +54,7 @@ pub const SECTIONS: &[Section] = &[
     Limits::SECTION,
     Tcp::SECTION,
     Log::SECTION,
+    Tls::SECTION,
     Metrics::SECTION,
     Files::SECTION,
     Process::SECTION,
@@ -99,6 +102,7 @@ pub(crate) struct Sections {
     pub(crate) users: Vec<User>,
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
@@ -128,6 +132,7 @@ impl Sections {
             users: users.collect(),
             limits: root.once().0,
             log: root.once().0,
+            tls: root.once().0,
             metrics: root.once().0,
             files: root.once().0,
             process: root.once().0,

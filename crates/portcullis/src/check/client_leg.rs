@@ -198,6 +198,7 @@ fn meet(
     name: &ServerName,
 ) -> Result<Leg, session::fault::Fault> {
     let host = Host {
+        upkeep: tls::Upkeep::default(),
         address: HostAddress::Tcp(address.ip().to_string(), address.port()),
         tls: ServerTls::Required {
             context: context.clone(),

@@ -155,6 +155,7 @@ fn session(
     sql: &str,
 ) -> Result<Session, session::fault::Fault> {
     let host = Host {
+        upkeep: tls::Upkeep::default(),
         address: HostAddress::Tcp("127.0.0.1".to_owned(), port),
         tls: ServerTls::Required {
             context: context.clone(),

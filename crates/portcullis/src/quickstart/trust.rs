@@ -133,6 +133,7 @@ fn required(target: &Target, context: &ServerContext) -> ServerTls {
 
 fn look(target: &Target, tls: ServerTls) -> Result<Leg, Fault> {
     let host = Host {
+        upkeep: tls::Upkeep::default(),
         address: HostAddress::Tcp(target.host.clone(), target.port),
         tls,
         rules: AnswerRules::default(),
