@@ -13,7 +13,7 @@ use e2e::{Stage, StagePlan};
 use openssl::rand::rand_bytes;
 use openssl::ssl::SslVersion;
 use testkit::peer::message::{self, frame, query};
-use testkit::{Cluster, Peer, Portcullis, wait};
+use testkit::{Authority, Certificate, Cluster, Identity, Peer, Portcullis, wait};
 
 /// How long an idle session may take to hand back what it doesn't need.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +34,10 @@ fn reversed(text: &str) -> String {
 
 /// The markers, out of these, that lie in the memory of the process.
 #[track_caller]
-fn found<'a>(proxy: &Portcullis, markers: &[&'a str]) -> Vec<&'a str> {
+fn found<'a, M: AsRef<[u8]> + PartialEq + ?Sized>(
+    proxy: &Portcullis,
+    markers: &[&'a M],
+) -> Vec<&'a M> {
     let place = format!("/proc/{}", proxy.pid());
     let maps = fs::read_to_string(format!("{place}/maps")).expect("its maps");
     let memory = File::open(format!("{place}/mem")).expect("its memory");
@@ -55,7 +58,7 @@ fn found<'a>(proxy: &Portcullis, markers: &[&'a str]) -> Vec<&'a str> {
             };
             searched += count;
             for marker in markers {
-                if !found.contains(marker) && contains(&bytes[..count], marker.as_bytes()) {
+                if !found.contains(marker) && contains(&bytes[..count], marker.as_ref()) {
                     found.push(*marker);
                 }
             }
@@ -283,4 +286,57 @@ fn passwords_are_forgotten_once_they_served() {
     let wrong = marker();
     log_in(&wrong).expect_error("28P01");
     nothing_left("refused", &stage, &[&direct.password, &wrong]);
+}
+
+/// The private key of a P-256 certificate as libcrypto computes with it, and as files hold it.
+fn scalars(certificate: &Certificate) -> [Vec<u8>; 2] {
+    let key = certificate.key.ec_key().expect("a P-256 key");
+    let in_file = key.private_key().to_vec_padded(32).expect("32 bytes");
+    [in_file.iter().rev().copied().collect(), in_file]
+}
+
+/// What a reload replaces lives as long as the sessions that began with it, and not longer.
+#[test]
+fn a_reload_forgets_what_was_before_once_its_sessions_have_ended() {
+    let cluster = Cluster::shared();
+    let role = "forgotten_by_reload";
+    let passwords = [marker(), marker()];
+    cluster.make_role(role, &passwords[0]);
+    let authority = Authority::new("Authority of forgotten keys");
+    let [old, new] = [0, 1].map(|_| authority.issue(&Identity::localhost()));
+    let plan = Stage::before(cluster).user_with(role, &passwords[0]);
+    let plan = plan.set("process", "core_dumps", "true");
+    let mut stage = plan.certificate(&authority, &old).start();
+    let direct = Endpoint::existing(cluster, role, &passwords[0]);
+    assert_eq!(stage.endpoint(&direct).login().says(), role);
+    let old_key = scalars(&old);
+    let new_key = scalars(&new);
+    assert_eq!(
+        found(&stage.proxy, &[&old_key[0]]).len(),
+        1,
+        "the search works"
+    );
+
+    let session = Peer::tls(stage.proxy.address(), &stage.client_tls());
+    let directory = stage.proxy.directory();
+    new.write(directory, "proxy");
+    let users = format!("\"{role}\" \"{}\"\n", passwords[1]);
+    fs::write(directory.join("users.txt"), users).expect("the users file");
+    stage.proxy.signal(testkit::Signal::SIGHUP);
+    stage.proxy.await_log("portcullis::reload: reloaded");
+    wait::until("the new certificate", wait::LONG, || {
+        let peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+        let shown = peer.ssl().and_then(|ssl| ssl.peer_certificate());
+        peer.close();
+        shown.is_some_and(|shown| shown == new.certificate)
+    });
+    assert_eq!(found(&stage.proxy, &[&old_key[0], &new_key[0]]).len(), 2);
+    assert_eq!(found(&stage.proxy, &[&passwords[1]]).len(), 1);
+
+    session.close();
+    let before: [&[u8]; 3] = [&old_key[0], &old_key[1], passwords[0].as_bytes()];
+    let gone = wait::within(PATIENCE, || {
+        found(&stage.proxy, &before).is_empty().then_some(())
+    });
+    assert!(gone.is_some(), "{:?}", found(&stage.proxy, &before).len());
 }

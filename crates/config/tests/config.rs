@@ -2,7 +2,7 @@
 
 use config::{
     CaSource, CertificateName, ClientCertificates, Config, DatabaseName, Holds, HostAddress,
-    ListenTls, MaxClientConn, Method, Origin, ServerTls, ServerTrust, Workers,
+    ListenTls, MaxClientConn, Method, Origin, Reload, ServerTls, ServerTrust, Workers,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -16,6 +16,14 @@ fn read(text: &str) -> (Config, Vec<String>) {
         Ok((config, warnings)) => (config, warnings.iter().map(ToString::to_string).collect()),
         Err(errors) => panic!("{errors:#?}\nin:\n{text}"),
     }
+}
+
+#[test]
+fn statistics_are_switched_off_in_either_way() {
+    let stats = |text: &str| read(&format!("{LEAST}[log]\n{text}\n")).0.log.stats;
+    assert_eq!(stats("stats_period = 5"), Some(Duration::from_secs(5)));
+    assert_eq!(stats("stats_period = 0"), None);
+    assert_eq!(stats("log_stats = false\nstats_period = 5"), None);
 }
 
 #[test]
@@ -33,6 +41,11 @@ fn defaults_are_safe_and_those_people_know() {
     assert_eq!(config.auth.method, Method::ScramSha256);
     assert!(config.tcp.keepalive);
     assert!(!config.process.core_dumps);
+    assert_eq!(config.log.stats, Some(Duration::from_secs(60)));
+    assert_eq!(config.files.reload, Reload::Watch);
+    assert_eq!(config.files.reload_interval, Duration::from_secs(60));
+    let month = Duration::from_secs(30 * 86_400);
+    assert_eq!(config.files.expiry_warning, month);
     let database = &config.databases[0];
     assert_eq!(database.server_connect_timeout, Duration::from_secs(10));
     assert_eq!(database.hosts[0].port, 5432);

@@ -130,14 +130,12 @@ pub(crate) enum Fault {
         fault: RehearsalFault,
     },
     /// A certificate that is of no use any more, in place of one that works.
-    #[error("{place}: {file} expired {days} days ago; the one that it would replace stays")]
+    #[error("{place}: {file} holds a certificate that has expired; it does not come into force")]
     ExpiredAlready {
         /// The setting that names the listener's certificate.
         place: Place,
         /// The file.
         file: String,
-        /// Days since.
-        days: i64,
     },
     /// `init` never overwrites.
     #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]

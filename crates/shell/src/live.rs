@@ -1,39 +1,59 @@
 //! Owns the setup in force, and its replacement while clients come and go.
 //!
 //! A client takes a snapshot when it is accepted and lives with it to its end, so a reload never
-//! changes anything under a session's feet. The snapshot is a pointer: the setup it points to is
-//! freed, and its secrets wiped, when the last session that began under it has ended.
+//! changes anything under a session's feet. The snapshot is a pointer: the setup it points to has
+//! served its time when the last session that began under it has ended. Then it is freed, and its
+//! secrets wiped, but not by that session: with a million users this takes a while, in which no
+//! other session of the worker would move.
 
 use crate::setup::{Address, Listener, Setup};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The setup in force.
-pub struct Live(Mutex<Arc<Setup>>);
+/// The setup in force, and those before it that sessions still live with.
+pub struct Live(Mutex<Setups>);
+
+struct Setups {
+    current: Arc<Setup>,
+    former: Vec<Arc<Setup>>,
+}
 
 impl Live {
     /// Begins with this setup.
     pub fn new(setup: Setup) -> Live {
-        Live(Mutex::new(Arc::new(setup)))
+        Live(Mutex::new(Setups {
+            current: Arc::new(setup),
+            former: Vec::new(),
+        }))
     }
 
     /// The setup in force now: a short lock, once for each connection.
     pub fn snapshot(&self) -> Arc<Setup> {
-        Arc::clone(&self.lock())
+        Arc::clone(&self.lock().current)
     }
 
     /// Puts `next` in force for clients that are accepted from now on, and gives the setup as it
     /// is then. What takes a restart stays: see [`carry_over`].
     pub fn replace(&self, next: Setup) -> Arc<Setup> {
-        let mut current = self.lock();
-        let next = Arc::new(carry_over(&current, next));
-        let before = std::mem::replace(&mut *current, Arc::clone(&next));
-        drop(current);
-        // Outside the lock: wiping a big users file takes a while.
-        drop(before);
+        let mut setups = self.lock();
+        let next = Arc::new(carry_over(&setups.current, next));
+        let before = std::mem::replace(&mut setups.current, Arc::clone(&next));
+        setups.former.push(before);
         next
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Setup>> {
+    /// Former setups that no session lives with any more, for a thread that may take its time to
+    /// drop them.
+    pub fn served_their_time(&self) -> Vec<Arc<Setup>> {
+        let mut setups = self.lock();
+        // Nobody can take another snapshot of a former one.
+        let (over, needed) = std::mem::take(&mut setups.former)
+            .into_iter()
+            .partition(|setup| Arc::strong_count(setup) == 1);
+        setups.former = needed;
+        over
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Setups> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -147,17 +167,22 @@ mod tests {
     }
 
     #[test]
-    fn a_setup_is_freed_when_its_last_session_ends() {
+    fn a_setup_is_freed_once_its_last_session_has_ended() {
         let live = Live::new(setup(vec![listener(1, Method::Md5)], 1));
         let session = live.snapshot();
         let old = Arc::downgrade(&session);
+        live.replace(setup(vec![listener(1, Method::Md5)], 1));
+        assert_eq!(live.served_their_time().len(), 0);
         for _ in 0..100 {
             let unused = Arc::downgrade(&live.snapshot());
             live.replace(setup(vec![listener(1, Method::Md5)], 1));
-            assert!(unused.strong_count() <= 1);
+            assert_eq!(live.served_their_time().len(), 1);
+            assert_eq!(unused.strong_count(), 0);
         }
-        assert_eq!(old.strong_count(), 1);
+        // The session's own end frees nothing: that is for others to do.
         drop(session);
+        assert_eq!(old.strong_count(), 1);
+        drop(live.served_their_time());
         assert_eq!(old.strong_count(), 0);
     }
 }

@@ -182,14 +182,18 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
-/// On the acceptor's thread: sends silent sessions to rest, and gives freed memory back to the
-/// system when it is worth a look.
-async fn keep_house(workers: Arc<Vec<Worker>>) {
+/// On the acceptor's thread: sends silent sessions to rest, has setups freed that no session lives
+/// with any more, and gives freed memory back to the system when it is worth a look.
+async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
+        let over = context.live.served_their_time();
+        if !over.is_empty() {
+            drop(tokio::task::spawn_blocking(move || drop(over)));
+        }
         let controls = || workers.iter().map(|worker| &worker.control);
         let freed = |control: &Arc<Control>| control.freed.load(Ordering::Relaxed);
         if controls().map(freed).sum::<usize>() >= WORTH_IT {
@@ -222,7 +226,7 @@ fn start_acceptor(
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
                     tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
                 }
-                let janitor = tokio::spawn(keep_house(Arc::clone(&workers)));
+                let janitor = tokio::spawn(keep_house(Arc::clone(&context), Arc::clone(&workers)));
                 while tasks.join_next().await.is_some() {}
                 janitor.abort();
             });

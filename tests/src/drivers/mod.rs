@@ -10,6 +10,7 @@ use std::process::Command;
 
 use testkit::{Cluster, tools};
 
+pub use tokio_client::log_in_until;
 pub use tokio_client::refusal;
 pub use tokio_client::run as tokio_postgres;
 

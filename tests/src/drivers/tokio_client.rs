@@ -52,6 +52,30 @@ pub fn refusal(endpoint: &Endpoint) -> (String, String) {
     (state, refused.message().to_owned())
 }
 
+/// Logs in again and again, each time with one query, until `done`; gives how often. Ends with the
+/// first login that fails.
+pub fn log_in_until(endpoint: &Endpoint, done: impl Fn() -> bool) -> Result<usize, String> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let tls = tls(endpoint);
+    let mut count = 0;
+    while !done() {
+        let login = async {
+            let (client, _) = connect(endpoint, &tls).await?;
+            client.simple_query("SELECT 1").await
+        };
+        let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, login).await });
+        match outcome {
+            Ok(Ok(_)) => count += 1,
+            Ok(Err(error)) => return Err(format!("login {count}: {error:?}")),
+            Err(_) => return Err(format!("login {count} did not finish within {LIMIT:?}")),
+        }
+    }
+    Ok(count)
+}
+
 async fn program(endpoint: &Endpoint) -> Result<(), Error> {
     let tls = tls(endpoint);
     let (mut client, mut messages) = connect(endpoint, &tls).await?;

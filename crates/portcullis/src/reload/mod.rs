@@ -164,7 +164,6 @@ impl Reloader {
             false => Err(vec![Fault::ExpiredAlready {
                 place: listener_place(&next.config),
                 file: over.of.clone(),
-                days: -over.days_left(now_unix_s),
             }]),
         }
     }
