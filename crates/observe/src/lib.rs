@@ -9,12 +9,14 @@ mod counter;
 mod family;
 mod gauge;
 mod reload;
+mod server;
 mod tls;
 
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, exposition};
 pub use gauge::{GaugeReading, Gauges, LastReload};
 pub use reload::Reload;
+pub use server::Server;
 pub use tls::Tls;
 
 use counter::Group;
@@ -24,6 +26,8 @@ use counter::Group;
 pub struct Counters {
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
+    /// Connections to servers.
+    pub server: Server,
     /// Configurations that were read while the proxy ran.
     pub reload: Reload,
 }
@@ -31,7 +35,7 @@ pub struct Counters {
 impl Counters {
     /// Shows every counter, group by group, in the order of their definition.
     pub fn each(&self, mut visit: impl FnMut(Reading)) {
-        let groups: [&dyn Group; 2] = [&self.tls, &self.reload];
+        let groups: [&dyn Group; 3] = [&self.tls, &self.server, &self.reload];
         for group in groups {
             group.each(&mut visit);
         }

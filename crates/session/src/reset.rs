@@ -20,7 +20,7 @@ use wire::{Message, from_client, from_server};
 const MESSAGES_MAX: usize = 1000;
 
 /// A reset under way.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Reset {
     messages: usize,
 }
@@ -57,6 +57,14 @@ impl Reset {
         }
         // Alone in its message: it may not run inside a transaction block.
         ask(server, "DISCARD ALL", output)?;
+        Ok(Reset { messages: 0 })
+    }
+
+    /// Appends a Sync instead: has only to be answered. A cancel request that was still on its way
+    /// to the server finds nothing to cancel then.
+    pub fn check(server: &mut Server, output: &mut Plain) -> Result<Reset, Full> {
+        from_client::Sync.encode(output)?;
+        server.ledger.request(Request::Sync);
         Ok(Reset { messages: 0 })
     }
 

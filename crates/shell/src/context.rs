@@ -5,6 +5,7 @@ use crate::cancel::Cancels;
 use crate::derive::Deriver;
 use crate::exchange::Exchange;
 use crate::live::Live;
+use crate::rest::Resting;
 use crate::setup::Setup;
 use observe::{Counters, Gauges};
 use std::sync::Arc;
@@ -15,7 +16,9 @@ pub struct Context {
     /// What the operator configured: each client takes a snapshot when it is accepted.
     pub live: Live,
     /// The pools.
-    pub exchange: Exchange,
+    pub exchange: Exchange<Resting>,
+    /// Makes the keys of resting connections: see [`Key`](crate::rest::Key).
+    pub key_secret: [u8; 32],
     /// PBKDF2.
     pub deriver: Deriver,
     /// Cancel keys handed out.
@@ -29,10 +32,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// The shared state of a proxy with this setup.
-    pub fn new(setup: Setup) -> Context {
+    /// The shared state of a proxy with this setup; `key_secret` is random.
+    pub fn new(setup: Setup, key_secret: [u8; 32]) -> Context {
         Context {
             exchange: Exchange::default(),
+            key_secret,
             deriver: Deriver::new(setup.limits.derivations_max),
             cancels: Cancels::default(),
             clients: AtomicUsize::new(0),

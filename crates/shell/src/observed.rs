@@ -29,6 +29,7 @@ impl Observed {
     pub fn families(&self, now_unix_s: i64) -> Vec<Family> {
         let clients = self.context.clients.load(Ordering::Relaxed);
         let max = self.context.live.snapshot().limits.max_client_conn;
+        let (resting, lent) = self.context.exchange.counts();
         let mut families = vec![
             gauge("clients", "Clients connected now.", clients),
             gauge(
@@ -37,6 +38,12 @@ impl Observed {
                 max,
             ),
             self.sessions(),
+            gauge(
+                "server_resting",
+                "Server connections that nobody uses now.",
+                resting,
+            ),
+            gauge("server_lent", "Server connections in use.", lent),
         ];
         families.extend(self.context.gauges.families(now_unix_s));
         families.extend(self.context.counters.families());

@@ -2,9 +2,11 @@
 //! process; none of them shares anything.
 
 use crate::acceptor::{Bound, accept, bind};
+use crate::chance;
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
+use crate::rest::Resting;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::{Counters, Gauges};
@@ -66,7 +68,11 @@ impl Proxy {
             })
             .collect();
         let count = setup.workers.max(1);
-        let context = Arc::new(Context::new(setup));
+        let key_secret = chance::bytes().map_err(|fault| {
+            let cause = io::Error::other(fault.to_string());
+            StartFault::Thread(cause)
+        })?;
+        let context = Arc::new(Context::new(setup, key_secret));
         let workers: Result<Vec<_>, _> = (0..count)
             .map(|index| Worker::start(index, Arc::clone(&context)))
             .collect();
@@ -114,7 +120,8 @@ impl Proxy {
     pub fn reload(&self, setup: Setup) {
         let setup = self.context.live.replace(setup);
         let patience = setup.timeouts.query_wait;
-        self.context.exchange.rebound(&setup.databases, patience);
+        // What rested under the setup of before: closing its socket is all it needs.
+        drop(self.context.exchange.rebound(&setup.databases, patience));
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -187,6 +194,7 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
+    const GOODBYE: Duration = Duration::from_secs(5);
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
@@ -201,6 +209,9 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
+        for over in context.exchange.expire(Resting::is_gone) {
+            tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
+        }
     }
 }
 
