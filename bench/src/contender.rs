@@ -228,6 +228,7 @@ fn portcullis(
         ),
         false => "mode = 'disable'\n".to_owned(),
     };
+    // As PgBouncer where it dials for each client: connections are compared like with like.
     let text = format!(
         "[listen]\n\
          address = '{address}'\n\
@@ -243,6 +244,7 @@ fn portcullis(
          name = '*'\n\
          host = '{host}'\n\
          port = {server_port}\n\
+         server_lifetime = 0\n\
          [database.tls]\n\
          {tls}",
         address = port.address(),

@@ -263,6 +263,14 @@ pub struct Database {
     pub max_db_connections: Option<u32>,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
+    /// Connections that may wait for their next client.
+    pub server_idle_max: u32,
+    /// How long one may; `None` without a limit.
+    pub server_idle_timeout: Option<Duration>,
+    /// How old one may become; `None`: it serves one client.
+    pub server_lifetime: Option<Duration>,
+    /// After how long without a client one has to answer first.
+    pub server_check_delay: Duration,
     /// TCP_USER_TIMEOUT of server connections.
     pub tcp_user_timeout: Option<Duration>,
     /// Encryption towards these servers.

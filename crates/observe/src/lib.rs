@@ -10,6 +10,7 @@ mod counter;
 mod family;
 mod gauge;
 mod reload;
+mod server;
 mod tls;
 
 pub use admission::Admission;
@@ -17,6 +18,7 @@ pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, exposition};
 pub use gauge::{GaugeReading, Gauges, LastReload};
 pub use reload::Reload;
+pub use server::Server;
 pub use tls::Tls;
 
 use counter::Group;
@@ -28,6 +30,8 @@ pub struct Counters {
     pub admission: Admission,
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
+    /// Connections to servers.
+    pub server: Server,
     /// Configurations that were read while the proxy ran.
     pub reload: Reload,
 }
@@ -35,7 +39,7 @@ pub struct Counters {
 impl Counters {
     /// Shows every counter, group by group, in the order of their definition.
     pub fn each(&self, mut visit: impl FnMut(Reading)) {
-        let groups: [&dyn Group; 3] = [&self.admission, &self.tls, &self.reload];
+        let groups: [&dyn Group; 4] = [&self.admission, &self.tls, &self.server, &self.reload];
         for group in groups {
             group.each(&mut visit);
         }

@@ -15,8 +15,8 @@ use config::{
 };
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, Setup, TcpOptions,
-    Timeouts, Tls12Limit,
+    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, RestRules, Setup,
+    TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::time::Duration;
@@ -335,6 +335,12 @@ fn database(
             None => Login::AsClient,
         },
         connections_max: entry.max_db_connections.map(|max| max as usize),
+        rest: RestRules {
+            resting_max: entry.server_idle_max as usize,
+            rest_max: entry.server_idle_timeout,
+            lifetime: entry.server_lifetime.unwrap_or_default(),
+            check_after: entry.server_check_delay,
+        },
         connect_timeout: entry.server_connect_timeout,
         tcp: tcp(config, entry.tcp_user_timeout),
     })

@@ -115,6 +115,15 @@ pub struct Ledger {
     stream: Stream,
     /// Syncs sent while a copy-in was open: owed only if the server had left it by then.
     unsure: u32,
+    batch: Batch,
+}
+
+/// Whether the last request of the extended protocol has been followed by its Sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    Closed,
+    /// What it did is undone if the client leaves now.
+    Open,
 }
 
 impl Default for Ledger {
@@ -130,12 +139,19 @@ impl Ledger {
             debts: VecDeque::new(),
             stream: Stream::None,
             unsure: 0,
+            batch: Batch::Closed,
         }
     }
 
     /// True if the server owes nothing, not even perhaps.
     pub fn is_settled(&self) -> bool {
         self.debts.is_empty() && self.stream == Stream::None && self.unsure == 0
+    }
+
+    /// True if nothing that was sent is still without its end: no debt, and no batch of the extended
+    /// protocol without its Sync. The server would undo such a batch when its client leaves.
+    pub fn is_closed(&self) -> bool {
+        self.is_settled() && self.batch == Batch::Closed
     }
 
     /// Number of debts; bounded by the caller, which stops reading requests at its limit.
@@ -151,6 +167,11 @@ impl Ledger {
     /// Notes a request that goes to the server.
     #[inline]
     pub fn request(&mut self, request: Request) {
+        match request {
+            Request::Sync | Request::Query | Request::FunctionCall => self.batch = Batch::Closed,
+            Request::CopyEnd | Request::Nothing => {}
+            _ => self.batch = Batch::Open,
+        }
         match (self.stream, request) {
             (_, Request::Nothing) => {}
             (Stream::In, Request::Sync) => self.unsure = self.unsure.saturating_add(1),

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod login;
 pub mod lookup;
 pub mod relay;
+pub mod reset;
 mod server;
 pub mod welcome;
 

@@ -3,9 +3,9 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Ledger, OutOfTurn, Status};
-use buf::Secret;
+use buf::{Full, Plain, Secret};
 use wire::from_server::{BackendKeyData, ParameterStatus};
-use wire::{Message, ProtocolVersion};
+use wire::{Message, ProtocolVersion, Text};
 
 /// One server connection after its login.
 #[derive(Debug)]
@@ -119,6 +119,19 @@ impl Reported {
                 return Err(absurd("number of parameters"));
             }
             None => self.values.push((name.into(), value)),
+        }
+        Ok(())
+    }
+
+    /// Appends all of them as ParameterStatus: what a client is told that gets a connection which
+    /// somebody else had before.
+    pub fn put(&self, output: &mut Plain) -> Result<(), Full> {
+        for (name, value) in &self.values {
+            let status = ParameterStatus {
+                name: Text::cut(name.as_bytes()),
+                value: Text::cut(value.expose()),
+            };
+            status.encode(output)?;
         }
         Ok(())
     }

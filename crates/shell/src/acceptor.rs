@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::setup::{Address, Setup, TcpOptions};
-use crate::socket::Socket;
+use crate::socket::{Detached, Socket};
 use crate::tcp;
 use crate::worker::Worker;
 use nix::errno::Errno;
@@ -36,17 +36,12 @@ pub enum Admission {
 
 /// A socket on its way to a worker.
 pub struct Accepted {
-    socket: Bare,
+    socket: Detached,
     setup: Arc<Setup>,
     listener: usize,
     peer: String,
     address: Option<IpAddr>,
     admission: Admission,
-}
-
-enum Bare {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
 }
 
 /// A socket at its worker.
@@ -69,12 +64,12 @@ impl Incoming {
     /// Registers an accepted socket with this thread's runtime.
     pub fn from_accepted(accepted: Accepted) -> io::Result<Incoming> {
         let socket = match accepted.socket {
-            Bare::Tcp(socket) => {
+            Detached::Tcp(socket) => {
                 let socket = TcpStream::from_std(socket)?;
                 tcp::configure(&socket, &accepted.setup.tcp)?;
                 Socket::Tcp(socket)
             }
-            Bare::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
+            Detached::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
         };
         Ok(Incoming {
             socket,
@@ -181,7 +176,7 @@ pub async fn accept(
 
 /// A client at the door.
 struct Caller {
-    socket: Bare,
+    socket: Detached,
     peer: String,
     address: Option<IpAddr>,
 }
@@ -262,7 +257,7 @@ impl Listening {
             Listening::Tcp(listener) => {
                 let (socket, peer) = listener.accept().await?;
                 Ok(Caller {
-                    socket: Bare::Tcp(socket.into_std()?),
+                    socket: Detached::Tcp(socket.into_std()?),
                     peer: peer.to_string(),
                     address: Some(peer.ip().to_canonical()),
                 })
@@ -275,7 +270,7 @@ impl Listening {
                     None => "unix socket".to_owned(),
                 };
                 Ok(Caller {
-                    socket: Bare::Unix(socket.into_std()?),
+                    socket: Detached::Unix(socket.into_std()?),
                     peer,
                     address: None,
                 })

@@ -25,13 +25,21 @@ pub struct Target {
     host: Arc<Host>,
     tcp: TcpOptions,
     key: BackendKeyData,
+    /// Cancels of this session under way.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl Target {
     /// A server with its own key.
     pub fn new(host: Host, tcp: TcpOptions, key: BackendKeyData) -> Target {
         let host = Arc::new(host);
-        Target { host, tcp, key }
+        let under_way = Arc::default();
+        Target {
+            host,
+            tcp,
+            key,
+            under_way,
+        }
     }
 }
 
@@ -47,6 +55,7 @@ pub struct Cancels {
 pub struct Issued<'a> {
     cancels: &'a Cancels,
     key: BackendKeyData,
+    under_way: Arc<AtomicUsize>,
 }
 
 /// What is carried out; more is dropped.
@@ -74,10 +83,12 @@ impl Default for Cancels {
 impl Cancels {
     /// Hands a key out for the server at `host` whose own key is `server`.
     pub fn issue(&self, issued: BackendKeyData, target: Target) -> Issued<'_> {
+        let under_way = Arc::clone(&target.under_way);
         self.lock().insert(&issued, target);
         Issued {
             cancels: self,
             key: issued,
+            under_way,
         }
     }
 
@@ -94,14 +105,13 @@ impl Cancels {
         let Some(_under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
             return Ok(Carried::Dropped);
         };
-        let target = self.lock().find(request);
-        let Some(target) = target else {
+        let Some(target) = self.begin(request) else {
             let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
             tokio::time::sleep(wait.min(bounds.deadline)).await;
             return Ok(Carried::Unknown);
         };
         let start = Instant::now();
-        let done = within(bounds.deadline, &target).await;
+        let done = within(bounds.deadline, &target.0).await;
         let took = start.elapsed().as_micros().min(1_000_000) as u64;
         self.last_hit_us.store(took, Ordering::Relaxed);
         done.map(|()| Carried::Out)
@@ -110,11 +120,19 @@ impl Cancels {
     /// Cancels what the session that was issued this key is doing: for deadlines of our own.
     pub async fn stop(&self, issued: &Issued<'_>, deadline: Duration) -> Result<(), Fault> {
         let BackendKeyData { pid, key } = issued.key.clone();
-        let target = self.lock().find(&CancelRequest { pid, key });
-        match target {
-            Some(target) => within(deadline, &target).await,
+        match self.begin(&CancelRequest { pid, key }) {
+            Some(target) => within(deadline, &target.0).await,
             None => Ok(()),
         }
+    }
+
+    /// Finds a request's target and counts the cancel in one step, so that a session that is over
+    /// knows of every cancel that is still on its way to its server.
+    fn begin(&self, request: &CancelRequest) -> Option<OnItsWay> {
+        let keys = self.lock();
+        let target = keys.find(request)?;
+        target.under_way.fetch_add(1, Ordering::AcqRel);
+        Some(OnItsWay(target))
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -139,6 +157,15 @@ impl UnderWay<'_> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A cancel on its way to its server.
+struct OnItsWay(Target);
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -215,6 +242,13 @@ async fn send(target: &Target) -> Result<(), Fault> {
 }
 
 impl Issued<'_> {
+    /// Forgets the key; true if no cancel of it is on its way to the server.
+    pub fn retire(self) -> bool {
+        let under_way = Arc::clone(&self.under_way);
+        drop(self);
+        under_way.load(Ordering::Acquire) == 0
+    }
+
     /// What the client is told.
     pub fn key(&self) -> &BackendKeyData {
         &self.key

@@ -6,6 +6,7 @@ use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
 use crate::live::Live;
+use crate::rest::Resting;
 use crate::setup::Setup;
 use buf::Secret;
 use observe::{Counters, Gauges};
@@ -17,7 +18,9 @@ pub struct Context {
     /// What the operator configured: each client takes a snapshot when it is accepted.
     pub live: Live,
     /// The pools.
-    pub exchange: Exchange,
+    pub exchange: Exchange<Resting>,
+    /// Makes the keys of resting connections: see [`Key`](crate::rest::Key).
+    pub key_secret: [u8; 32],
     /// PBKDF2.
     pub deriver: Deriver,
     /// Who may come in.
@@ -34,11 +37,13 @@ pub struct Context {
 
 impl Context {
     /// The shared state of a proxy with this setup.
-    /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it.
-    pub fn new(setup: Setup, kept_under: [u8; 32]) -> Context {
+    /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it;
+    /// `key_secret` is another such.
+    pub fn new(setup: Setup, kept_under: [u8; 32], key_secret: [u8; 32]) -> Context {
         let counters = Arc::<Counters>::default();
         Context {
             exchange: Exchange::default(),
+            key_secret,
             deriver: Deriver::new(
                 setup.limits.derivations_max,
                 Secret::new(&kept_under),

@@ -1,60 +1,99 @@
 //! Owns the pools where the workers meet: each behind a short mutex that is never held across I/O,
-//! libssl or an await. Takes requests for a lease, gives guards that give it back.
+//! libssl or an await. Takes requests for a lease, gives guards that give it back, and keeps the
+//! connections that rest.
 //!
 //! A pool belongs to the name of a database, not to one setup: it outlives a reload, so that a limit
-//! counts the connections of before, too.
+//! counts the connections of before, too. What rested under the setup of before is closed then.
 
+use crate::rest::{Key, RestRules};
 use crate::setup::Database;
-use pool::{Asked, Lease, Pool, Returned, Ticket};
+use pool::{Asked, Bounds, Lease, Pool, Returned, Ticket};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// All pools, one for each database that was asked for.
-pub struct Exchange {
-    pools: Mutex<HashMap<Name, Arc<Place>>>,
-    start: Instant,
+/// All pools, one for each database that was asked for. `C` is a connection at rest.
+pub struct Exchange<C> {
+    pools: Mutex<HashMap<Name, Arc<Place<C>>>>,
+    clock: Clock,
 }
 
 /// What a database is called in the configuration; `None` for the entry of all names.
 type Name = Option<String>;
 
-/// One pool and those who wait for it.
-#[derive(Debug)]
-struct Place(Mutex<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    pool: Pool,
-    waiters: HashMap<Ticket, oneshot::Sender<Leased>>,
+/// The time of all pools, and how often the setup has changed.
+#[derive(Clone)]
+struct Clock {
+    start: Instant,
+    generation: Arc<AtomicU64>,
 }
 
-/// A lease that returns by itself.
-#[derive(Debug)]
-pub struct Leased {
-    place: Arc<Place>,
+/// One pool, what rests in it, and those who wait for it.
+struct Place<C> {
+    shared: Mutex<Shared<C>>,
+    clock: Clock,
+}
+
+struct Shared<C> {
+    pool: Pool<Key>,
+    resting: HashMap<u64, C>,
+    waiters: HashMap<Ticket, oneshot::Sender<Lent<C>>>,
+}
+
+/// What a client gets.
+pub enum Lent<C> {
+    /// A connection that rested.
+    Rested(Leased<C>, C),
+    /// The right to make one.
+    Fresh(Leased<C>),
+}
+
+/// A lease that returns by itself, its connection closed, unless it is [kept](Leased::keep).
+pub struct Leased<C> {
+    place: Arc<Place<C>>,
     lease: Option<Lease>,
+    generation: u64,
 }
 
-impl Default for Exchange {
-    fn default() -> Exchange {
+impl<C> Default for Exchange<C> {
+    fn default() -> Self {
         Exchange {
             pools: Mutex::default(),
-            start: Instant::now(),
+            clock: Clock {
+                start: Instant::now(),
+                generation: Arc::default(),
+            },
         }
     }
 }
 
-impl Exchange {
+impl<C> Exchange<C> {
     /// A lease of a database's pool, at once or when its turn comes; waits end after `patience`.
-    pub async fn lease(&self, database: &Database, patience: Duration) -> Result<Leased, Fault> {
+    /// With a key, a connection that rests under it will do.
+    pub async fn lease(
+        &self,
+        database: &Database,
+        key: Option<Key>,
+        patience: Duration,
+    ) -> Result<Lent<C>, Fault> {
         let place = self.place(database, patience);
         let (ticket, turn) = {
             let mut shared = place.lock();
-            match shared.pool.ask(self.start.elapsed()) {
-                Asked::Dial(lease) => return Ok(place.guard(lease)),
+            match shared.pool.ask(key, place.clock.now()) {
+                Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
+                    Some(rested) => return Ok(Lent::Rested(place.guard(lease), rested)),
+                    None => return Ok(Lent::Fresh(place.guard(lease))),
+                },
+                Asked::Dial(lease) => return Ok(Lent::Fresh(place.guard(lease))),
+                Asked::Replace(lease) => {
+                    let made_room = shared.resting.remove(&lease.number());
+                    drop(shared);
+                    drop(made_room);
+                    return Ok(Lent::Fresh(place.guard(lease)));
+                }
                 Asked::Wait(ticket) => {
                     let (call, turn) = oneshot::channel();
                     shared.waiters.insert(ticket, call);
@@ -70,7 +109,7 @@ impl Exchange {
         // Takes the ticket back; a lease that was sent in this moment returns by its guard.
         drop(waiting);
         match called {
-            Ok(Ok(leased)) => Ok(leased),
+            Ok(Ok(lent)) => Ok(lent),
             Ok(Err(_)) | Err(_) => Err(Fault::new(
                 Side::Proxy,
                 FaultKind::Timeout {
@@ -81,15 +120,19 @@ impl Exchange {
         }
     }
 
-    /// Gives the pools the limits of another setup. One that it doesn't have goes, unless a
-    /// connection is lent or waited for; should its name come back, those count.
-    pub fn rebound(&self, databases: &[Database], patience: Duration) {
-        let mut called = Vec::new();
+    /// Gives the pools the limits of another setup, and the connections that rested under the one
+    /// before. A pool that the setup doesn't have goes, unless a connection is lent or waited for;
+    /// should its name come back, those count.
+    pub fn rebound(&self, databases: &[Database], patience: Duration) -> Vec<C> {
+        self.clock.generation.fetch_add(1, Ordering::Relaxed);
+        let (mut called, mut closed) = (Vec::new(), Vec::new());
         self.lock().retain(|name, place| {
             let mut shared = place.lock();
+            let numbers = shared.pool.empty();
+            closed.extend(shared.take(numbers));
             match databases.iter().find(|entry| entry.name == *name) {
                 Some(entry) => {
-                    for (ticket, lease) in shared.pool.rebound(entry.connections_max, patience) {
+                    for (ticket, lease) in shared.pool.rebound(bounds(entry, patience)) {
                         called.push((shared.waiters.remove(&ticket), place.guard(lease)));
                     }
                     true
@@ -100,83 +143,182 @@ impl Exchange {
         // Without a lock: a waiter that is gone by now gives its lease back at once.
         for (call, guard) in called {
             if let Some(call) = call {
-                let _ = call.send(guard);
+                let _ = call.send(Lent::Fresh(guard));
             }
         }
+        closed
     }
 
-    fn place(&self, database: &Database, patience: Duration) -> Arc<Place> {
+    /// Takes out the connections that rested long enough, and those that `is_gone` says are dead.
+    pub fn expire(&self, is_gone: impl Fn(&C) -> bool) -> Vec<C> {
+        let places: Vec<_> = self.lock().values().map(Arc::clone).collect();
+        let mut closed = Vec::new();
+        for place in places {
+            let mut shared = place.lock();
+            let mut numbers = shared.pool.expire(self.clock.now());
+            // Asks the kernel and never waits.
+            let gone = shared.resting.iter().filter(|(_, it)| is_gone(it));
+            let gone: Vec<u64> = gone.map(|(number, _)| *number).collect();
+            numbers.extend(gone.into_iter().filter(|it| shared.pool.forget(*it)));
+            closed.extend(shared.take(numbers));
+        }
+        closed
+    }
+
+    /// Connections that rest now, and those that are lent.
+    pub fn counts(&self) -> (usize, usize) {
+        let places: Vec<_> = self.lock().values().map(Arc::clone).collect();
+        let count = |place: Arc<Place<C>>| {
+            let shared = place.lock();
+            (shared.pool.resting(), shared.pool.lent())
+        };
+        let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
+        places.into_iter().map(count).fold((0, 0), add)
+    }
+
+    fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
         let mut pools = self.lock();
         if let Some(place) = pools.get(&database.name) {
             return Arc::clone(place);
         }
         let shared = Shared {
-            pool: Pool::new(database.connections_max, patience),
+            pool: Pool::new(bounds(database, patience)),
+            resting: HashMap::new(),
             waiters: HashMap::new(),
         };
-        let place = Arc::new(Place(Mutex::new(shared)));
+        let place = Arc::new(Place {
+            shared: Mutex::new(shared),
+            clock: self.clock.clone(),
+        });
         pools.insert(database.name.clone(), Arc::clone(&place));
         place
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<Place>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<Place<C>>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
-    fn guard(self: &Arc<Self>, lease: Lease) -> Leased {
-        Leased {
-            place: Arc::clone(self),
-            lease: Some(lease),
-        }
-    }
-
-    fn give_back(self: &Arc<Self>, lease: Lease) {
-        let mut lease = lease;
-        loop {
-            let (call, next) = {
-                let mut shared = self.lock();
-                match shared.pool.give_back(lease) {
-                    Returned::Close => return,
-                    Returned::CloseAndCall(ticket, next) => (shared.waiters.remove(&ticket), next),
-                }
-            };
-            // A called waiter may be gone by now: then the next one is called.
-            let mut guard = self.guard(next);
-            if let Some(call) = call {
-                match call.send(guard) {
-                    Ok(()) => return,
-                    Err(unclaimed) => guard = unclaimed,
-                }
-            }
-            match guard.lease.take() {
-                Some(unclaimed) => lease = unclaimed,
-                None => return,
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+fn bounds(database: &Database, patience: Duration) -> Bounds {
+    let RestRules {
+        resting_max,
+        rest_max,
+        ..
+    } = database.rest;
+    Bounds {
+        connections_max: database.connections_max,
+        resting_max,
+        rest_max,
+        wait_max: patience,
     }
 }
 
-impl Drop for Leased {
+impl Clock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+impl<C> Shared<C> {
+    fn take(&mut self, numbers: Vec<u64>) -> Vec<C> {
+        let numbers = numbers.into_iter();
+        numbers.filter_map(|it| self.resting.remove(&it)).collect()
+    }
+}
+
+impl<C> Place<C> {
+    fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
+        Leased {
+            place: Arc::clone(self),
+            lease: Some(lease),
+            generation: self.clock.generation.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Ends a lease; the connections that this closes are given.
+    fn give_back(self: &Arc<Self>, mut lease: Lease, mut clean: Option<(Key, C)>) -> Vec<C> {
+        loop {
+            let mut shared = self.lock();
+            let key = clean.as_ref().map(|(key, _)| *key);
+            let (call, lent) = match shared.pool.give_back(lease, key, self.clock.now()) {
+                Returned::Rest { kept, closed } => {
+                    shared.resting.extend(clean.map(|(_, it)| (kept, it)));
+                    return shared.take(closed);
+                }
+                Returned::Close => return clean.into_iter().map(|(_, it)| it).collect(),
+                Returned::HandTo(ticket, next) => {
+                    let call = shared.waiters.remove(&ticket);
+                    let guard = self.guard(next);
+                    match clean.take() {
+                        Some((_, it)) => (call, Lent::Rested(guard, it)),
+                        None => (call, Lent::Fresh(guard)),
+                    }
+                }
+                Returned::CloseAndCall(ticket, next) => {
+                    let call = shared.waiters.remove(&ticket);
+                    (call, Lent::Fresh(self.guard(next)))
+                }
+            };
+            drop(shared);
+            // A called waiter may be gone by now: then the next one is called.
+            let unclaimed = match call {
+                Some(call) => match call.send(lent) {
+                    Ok(()) => return clean.into_iter().map(|(_, it)| it).collect(),
+                    Err(unclaimed) => unclaimed,
+                },
+                None => lent,
+            };
+            let mut guard = match unclaimed {
+                Lent::Rested(guard, it) => {
+                    clean = key.map(|key| (key, it));
+                    guard
+                }
+                Lent::Fresh(guard) => guard,
+            };
+            match guard.lease.take() {
+                Some(unclaimed) => lease = unclaimed,
+                None => return Vec::new(),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared<C>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Leased<C> {
+    /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
+    /// Gives the connections that are to be closed instead, this one if its setup is of the past.
+    pub fn keep(mut self, key: Key, connection: C) -> Vec<C> {
+        let current = self.place.clock.generation.load(Ordering::Relaxed);
+        match self.lease.take() {
+            Some(lease) if self.generation == current => {
+                self.place.give_back(lease, Some((key, connection)))
+            }
+            lease => {
+                self.lease = lease;
+                vec![connection]
+            }
+        }
+    }
+}
+
+impl<C> Drop for Leased<C> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.place.give_back(lease);
+            drop(self.place.give_back(lease, None));
         }
     }
 }
 
 /// A place in the queue, given up when the waiter leaves for whatever reason.
-struct Waiting<'a> {
-    place: &'a Place,
+struct Waiting<'a, C> {
+    place: &'a Place<C>,
     ticket: Ticket,
 }
 
-impl Drop for Waiting<'_> {
+impl<C> Drop for Waiting<'_, C> {
     fn drop(&mut self) {
         let mut shared = self.place.lock();
         shared.pool.cancel(self.ticket);
@@ -190,6 +332,8 @@ mod tests {
     use crate::setup::{Login, TcpOptions};
 
     const LONG: Duration = Duration::from_secs(60);
+    const KEY: Key = Key::of_bytes([1; 32]);
+    const OTHER: Key = Key::of_bytes([2; 32]);
 
     fn database(name: &str, connections_max: usize) -> Database {
         Database {
@@ -198,12 +342,27 @@ mod tests {
             hosts: Vec::new(),
             login: Login::AsClient,
             connections_max: Some(connections_max),
+            rest: RestRules {
+                resting_max: 10,
+                rest_max: Some(LONG),
+                lifetime: LONG,
+                check_after: LONG,
+            },
             connect_timeout: LONG,
             tcp: TcpOptions::default(),
         }
     }
 
-    fn counts(exchange: &Exchange, name: &str) -> Option<(usize, usize)> {
+    /// A lease without a connection that rested.
+    async fn fresh(exchange: &Exchange<u32>, database: &Database) -> Leased<u32> {
+        match exchange.lease(database, Some(KEY), LONG).await {
+            Ok(Lent::Fresh(leased)) => leased,
+            Ok(Lent::Rested(..)) => panic!("one rested"),
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+
+    fn counts(exchange: &Exchange<u32>, name: &str) -> Option<(usize, usize)> {
         let pools = exchange.lock();
         let shared = pools.get(&Some(name.to_owned()))?.lock();
         assert!(shared.waiters.len() >= shared.pool.waiting());
@@ -212,13 +371,18 @@ mod tests {
 
     /// A client of another worker that waits for a lease and then holds it.
     async fn waiter(
-        exchange: &Arc<Exchange>,
+        exchange: &Arc<Exchange<u32>>,
         database: Database,
-    ) -> tokio::task::JoinHandle<Leased> {
+    ) -> tokio::task::JoinHandle<Leased<u32>> {
         let name = database.name.clone().unwrap_or_default();
         let before = counts(exchange, &name).map_or(0, |(_, waiting)| waiting);
         let shared = Arc::clone(exchange);
-        let task = tokio::spawn(async move { shared.lease(&database, LONG).await.unwrap() });
+        let task = tokio::spawn(async move {
+            match shared.lease(&database, None, LONG).await {
+                Ok(Lent::Fresh(leased) | Lent::Rested(leased, _)) => leased,
+                Err(fault) => panic!("{fault}"),
+            }
+        });
         while counts(exchange, &name).map_or(0, |(_, waiting)| waiting) == before {
             tokio::task::yield_now().await;
         }
@@ -228,7 +392,7 @@ mod tests {
     #[tokio::test]
     async fn a_lease_goes_to_the_one_that_waits() {
         let exchange = Arc::new(Exchange::default());
-        let first = exchange.lease(&database("a", 1), LONG).await.unwrap();
+        let first = fresh(&exchange, &database("a", 1)).await;
         let waiter = waiter(&exchange, database("a", 1)).await;
         drop(first);
         drop(waiter.await.unwrap());
@@ -239,13 +403,13 @@ mod tests {
     async fn waits_end_and_leave_nothing_behind() {
         let exchange = Exchange::default();
         let only = database("a", 1);
-        let held = exchange.lease(&only, LONG).await.ok();
-        let late = exchange.lease(&only, Duration::from_millis(1)).await;
+        let held = exchange.lease(&only, None, LONG).await.ok();
+        let late = exchange.lease(&only, None, Duration::from_millis(1)).await;
         let late = late.err().unwrap();
         assert!(late.to_string().contains("query_wait_timeout"), "{late}");
         assert_eq!(counts(&exchange, "a"), Some((1, 0)));
         // A waiter that goes away by itself.
-        let future = exchange.lease(&only, LONG);
+        let future = exchange.lease(&only, None, LONG);
         assert!(tokio::time::timeout(Duration::ZERO, future).await.is_err());
         drop(held);
         assert_eq!(counts(&exchange, "a"), Some((0, 0)));
@@ -255,7 +419,7 @@ mod tests {
     #[tokio::test]
     async fn a_reload_changes_limits_and_counts_what_is_lent() {
         let exchange = Arc::new(Exchange::default());
-        let first = exchange.lease(&database("a", 1), LONG).await.unwrap();
+        let first = fresh(&exchange, &database("a", 1)).await;
         let second = waiter(&exchange, database("a", 1)).await;
         exchange.rebound(&[database("a", 2)], LONG);
         let second = second.await.unwrap();
@@ -270,5 +434,53 @@ mod tests {
         assert_eq!(counts(&exchange, "a"), Some((0, 0)));
         exchange.rebound(&[database("b", 1)], LONG);
         assert_eq!(counts(&exchange, "a"), None);
+    }
+
+    #[tokio::test]
+    async fn what_rests_goes_to_the_next_with_the_same_key() {
+        let exchange = Exchange::default();
+        let only = database("a", 2);
+        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(exchange.counts(), (1, 0));
+        let Ok(Lent::Fresh(other)) = exchange.lease(&only, Some(OTHER), LONG).await else {
+            panic!("somebody else's");
+        };
+        let Ok(Lent::Rested(leased, 7)) = exchange.lease(&only, Some(KEY), LONG).await else {
+            panic!("nothing rested");
+        };
+        assert_eq!(exchange.counts(), (0, 2));
+        drop(leased);
+        assert_eq!(other.keep(OTHER, 8), []);
+        assert_eq!(exchange.expire(|it| *it == 8), [8]);
+        assert_eq!(exchange.counts(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn it_goes_from_hand_to_hand_to_one_that_waits() {
+        let exchange = Arc::new(Exchange::default());
+        let only = database("a", 1);
+        let first = fresh(&exchange, &only).await;
+        let shared = Arc::clone(&exchange);
+        let waiter = tokio::spawn(async move {
+            let lent = shared.lease(&database("a", 1), Some(KEY), LONG).await;
+            matches!(lent, Ok(Lent::Rested(_, 7)))
+        });
+        while counts(&exchange, "a") != Some((1, 1)) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(first.keep(KEY, 7), []);
+        assert!(waiter.await.unwrap());
+        assert_eq!(exchange.counts(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_of_the_setup_before_is_lent_again() {
+        let exchange = Exchange::default();
+        let only = database("a", 3);
+        let held = fresh(&exchange, &only).await;
+        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(exchange.rebound(&[database("a", 3)], LONG), [7]);
+        assert_eq!(held.keep(KEY, 8), [8]);
+        assert_eq!(exchange.counts(), (0, 0));
     }
 }

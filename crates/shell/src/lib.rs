@@ -32,6 +32,7 @@ pub mod port;
 pub mod probe;
 mod proxy;
 mod pump;
+mod rest;
 pub mod setup;
 mod socket;
 mod tcp;

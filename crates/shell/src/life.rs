@@ -7,15 +7,16 @@ use crate::balancer;
 use crate::bell::Bells;
 use crate::cancel::{Bounds, Carried, Issued, Target};
 use crate::context::Context;
-use crate::control::Control;
+use crate::control::{Control, Phase};
 use crate::credentials;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::door::Seat;
-use crate::exchange::Leased;
+use crate::exchange::{Leased, Lent};
 use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
+use crate::rest::{Kept, Key, Resting};
 use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
 use crate::socket::Socket;
 use crate::watch::{Deadlines, Watch};
@@ -27,12 +28,13 @@ use auth::{
 };
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
-use session::{ClientStream, farewell, welcome};
+use session::{ClientStream, Server, farewell, welcome};
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use wire::from_server::BackendKeyData;
-use wire::startup::CancelRequest;
+use wire::startup::{CancelRequest, Replication};
 use wire::{CancelKey, ProtocolVersion};
 
 /// Serves one client from accept to close.
@@ -154,9 +156,22 @@ impl Progress {
 struct Linked<'a> {
     dialled: Dialled,
     /// Holds the place in the pool, and the cancel key, until the end.
-    lease: Leased,
+    lease: Leased<Resting>,
+    /// `None` if the connection is to serve this client alone.
+    next: Option<Next>,
     issued: Option<Issued<'a>>,
     log: Started,
+}
+
+/// What decides about a connection's next client.
+#[derive(Clone, Copy)]
+struct Next {
+    /// What it must have in common with this one.
+    key: Key,
+    /// When the connection was made.
+    born: Instant,
+    /// How old it may become.
+    lifetime: Duration,
 }
 
 impl<'a> Life<'a> {
@@ -303,30 +318,22 @@ impl<'a> Life<'a> {
                 FaultKind::UnknownDatabase { name },
             ));
         };
-        let patience = self.setup.timeouts.query_wait;
-        let lease = self.context.exchange.lease(database, patience).await?;
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
+        let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
+        let key = match may_rest {
+            true => Some(Key::of(&startup, &self.context.key_secret)?),
+            false => None,
+        };
         let login = ServerLogin {
             user: &role,
             credential,
             startup: &startup,
         };
-        let mut dialled = tokio::time::timeout(
-            database.connect_timeout,
-            dial(&database.hosts, &database.tcp, &self.context.deriver, login),
-        )
-        .await
-        .unwrap_or_else(|_| {
-            Err(Fault::new(
-                Side::Server,
-                FaultKind::Timeout {
-                    setting: "server_connect_timeout",
-                    phase: "connecting to the server",
-                },
-            ))
-        })?;
+        // Whom the server itself has to judge is not let in by a connection of before.
+        let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
+        let (lease, mut dialled, born) = self.server(database, asked, login).await?;
         let proved = match entered {
             Entered::Proved(proved) => proved,
             Entered::Claims(claim) => {
@@ -336,13 +343,13 @@ impl<'a> Life<'a> {
         };
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
         let issued = self.issue(&dialled, database, newcomer.version)?;
-        let key = issued.as_ref().map(|issued| issued.key().clone());
+        let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
         // The welcome lies in a lent buffer of the same size as the output; what the server sent
         // must leave room for our own messages around it.
         full(welcome::put(
             last.as_deref(),
             &dialled.welcome,
-            key.as_ref(),
+            cancel_key.as_ref(),
             port.room(),
         ))?;
         dialled.welcome.0.clear();
@@ -356,9 +363,54 @@ impl<'a> Life<'a> {
         Ok(Linked {
             dialled,
             lease,
+            next: key.map(|key| Next {
+                key,
+                born,
+                lifetime: database.rest.lifetime,
+            }),
             issued,
             log,
         })
+    }
+
+    /// A connection that rested, or a new one.
+    async fn server(
+        &self,
+        database: &Database,
+        key: Option<Key>,
+        login: ServerLogin<'_>,
+    ) -> Result<(Leased<Resting>, Dialled, Instant), Fault> {
+        let patience = self.setup.timeouts.query_wait;
+        let counters = &self.context.counters.server;
+        let limit = database.connect_timeout;
+        let lease = match self.context.exchange.lease(database, key, patience).await? {
+            Lent::Fresh(lease) => lease,
+            Lent::Rested(lease, rested) => {
+                let woken = tokio::time::timeout(limit, rested.wake(database.rest.check_after));
+                match woken.await {
+                    Ok(Ok((dialled, born))) => {
+                        counters.reused.add(1);
+                        return Ok((lease, dialled, born));
+                    }
+                    // It died at rest: nothing of this client's was sent to it.
+                    Ok(Err(_)) | Err(_) => counters.died_at_rest.add(1),
+                }
+                lease
+            }
+        };
+        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
+        let dialled = tokio::time::timeout(limit, dialling).await;
+        let dialled = dialled.unwrap_or_else(|_| {
+            Err(Fault::new(
+                Side::Server,
+                FaultKind::Timeout {
+                    setting: "server_connect_timeout",
+                    phase: "connecting to the server",
+                },
+            ))
+        })?;
+        counters.dialled.add(1);
+        Ok((lease, dialled, Instant::now()))
     }
 
     /// Who Portcullis is towards the server, and what proves it.
@@ -439,9 +491,19 @@ impl<'a> Life<'a> {
         let Linked {
             dialled,
             lease,
+            next,
             issued,
             log,
         } = linked;
+        let running = Arc::clone(&control);
+        let Dialled {
+            port,
+            server,
+            accepted,
+            leg,
+            host,
+            ..
+        } = dialled;
         let timeouts = &self.setup.timeouts;
         let deadlines = Deadlines {
             idle: timeouts.client_idle,
@@ -451,9 +513,9 @@ impl<'a> Life<'a> {
         let steering = Arc::clone(&control);
         let mut pump = Box::new(Pump {
             client,
-            server: dialled.port,
+            server: port,
             stream: ClientStream::new(self.setup.limits.pipeline_max),
-            link: dialled.server,
+            link: server,
             watch: Watch::new(control, number, deadlines),
             upstream: Upstream::Open,
             bells: Bells::default(),
@@ -482,13 +544,33 @@ impl<'a> Life<'a> {
         {
             farewell::put(fault, client.room());
         }
+        let close = timeouts.close;
+        // Its session ended as sessions should: the connection may serve the next client.
+        let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
+            && stream.between_frames()
+            && link.may_be_reset()
+            && server.is_quiet()
+            && !server.engine().is_worn()
+            && running.phase() == Phase::Running;
+        let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
+        if let Some(Next { key, born, .. }) = next {
+            let kept = Kept {
+                accepted,
+                leg,
+                host,
+                born,
+            };
+            let client = Box::pin(tokio::time::timeout(close, client.close()));
+            let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
+            let _ = tokio::join!(client, server);
+            return;
+        }
         // A server in the middle of a message, or one whose client broke off a copy, is cut: what
         // it got of the session must not look complete.
         if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
         {
             let _ = server.room().push(farewell::TERMINATE);
         }
-        let close = timeouts.close;
         let client = Box::pin(tokio::time::timeout(close, client.close()));
         let overdue = matches!(
             &ending,
@@ -509,6 +591,35 @@ impl<'a> Life<'a> {
             drop(lease);
         });
         let _ = tokio::join!(client, server);
+    }
+
+    /// Resets a connection and lets it rest, or closes it.
+    async fn bring_to_rest(
+        &self,
+        (port, server, kept): (Port, Server, Kept),
+        lease: Leased<Resting>,
+        (key, issued): (Key, Option<Issued<'_>>),
+    ) {
+        let limit = self.setup.timeouts.close;
+        // From here on no cancel can be meant for this connection; one on its way would hit whoever
+        // has it next.
+        let untouched = issued.is_none_or(Issued::retire);
+        let reset = tokio::time::timeout(limit, Resting::after_reset(port, server, kept));
+        match reset.await {
+            Ok(Ok(rested)) if untouched => {
+                for over in lease.keep(key, rested) {
+                    let _ = tokio::time::timeout(limit, over.close()).await;
+                }
+            }
+            Ok(Ok(rested)) => {
+                let _ = tokio::time::timeout(limit, rested.close()).await;
+            }
+            Ok(Err(fault)) => {
+                self.context.counters.server.resets_failed.add(1);
+                log::reset_failed(self.peer, &fault);
+            }
+            Err(_) => self.context.counters.server.resets_failed.add(1),
+        }
     }
 
     /// A server that works on a request doesn't notice that its connection is gone.

@@ -121,6 +121,11 @@ pub fn refused(client: &str, claim: Option<&(String, String)>, fault: &Fault) {
     }
 }
 
+/// A connection that could not be made as new after its client; it is closed.
+pub fn reset_failed(client: &str, fault: &Fault) {
+    warn!(target: "portcullis::session", client, reason = %fault, "server connection could not be reset");
+}
+
 /// A cancel request outside TLS that the setting refuses.
 pub fn plaintext_cancel_refused(client: &str) {
     warn!(

@@ -30,6 +30,7 @@ impl Observed {
         let clients = self.context.clients.load(Ordering::Relaxed);
         let max = self.context.live.snapshot().limits.max_client_conn;
         let (under_way, waiting) = self.context.door.crowd();
+        let (resting, lent) = self.context.exchange.counts();
         let mut families = vec![
             gauge("clients", "Clients connected now.", clients),
             gauge(
@@ -48,6 +49,12 @@ impl Observed {
                 waiting,
             ),
             self.sessions(),
+            gauge(
+                "server_resting",
+                "Server connections that nobody uses now.",
+                resting,
+            ),
+            gauge("server_lent", "Server connections in use.", lent),
         ];
         families.extend(self.context.gauges.families(now_unix_s));
         families.extend(self.context.counters.families());

@@ -5,7 +5,7 @@
 //! Never knows what the plaintext means.
 
 use crate::lend::{self, READ_BYTES};
-use crate::socket::Socket;
+use crate::socket::{Detached, Socket};
 use crate::turn::turn;
 use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
@@ -263,6 +263,11 @@ impl Port {
     /// peer's kernel doesn't throw our last words away (a reset would). Bounded by the caller's
     /// deadline and in bytes.
     pub async fn close(mut self) {
+        self.say_goodbye().await;
+        self.abandon();
+    }
+
+    async fn say_goodbye(&mut self) {
         const DISCARD_MAX: u64 = 1 << 20;
         let _ = self.send().await;
         lend::borrow_cipher(&mut self.cipher_out);
@@ -286,14 +291,38 @@ impl Port {
         }
     }
 
+    /// True if nothing is under way: everything that came was consumed, everything to be sent is on
+    /// its way.
+    pub fn is_quiet(&self) -> bool {
+        !self.has_output() && self.plain_in.is_empty() && self.input == Input::Open
+    }
+
+    /// Takes the port away from this thread, if it [is quiet](Self::is_quiet).
+    pub fn park(self) -> Result<Parked, Fault> {
+        if !self.is_quiet() {
+            return Err(Fault::new(self.side, FaultKind::Lost { truncated: false }));
+        }
+        let phase = "leaving its worker";
+        let detached = self.socket.detach();
+        Ok(Parked {
+            side: self.side,
+            socket: detached.map_err(|error| io(self.side, phase, &error))?,
+            engine: self.engine,
+        })
+    }
+
+    /// Throws away what was under way, and hands the buffers back.
+    fn abandon(mut self) {
+        self.plain_in.clear();
+        self.plain_out.clear();
+        self.cipher_in.clear();
+        self.cipher_out.clear();
+        self.rest();
+        lend::give_back_cipher(&mut self.cipher_in);
+    }
+
     fn io(&self, phase: &'static str, error: &io::Error) -> Fault {
-        Fault::new(
-            self.side,
-            FaultKind::Io {
-                phase,
-                cause: error.to_string(),
-            },
-        )
+        io(self.side, phase, error)
     }
 
     fn tls(&self, fault: &TlsFault) -> Fault {
@@ -306,13 +335,39 @@ impl Port {
     }
 }
 
-impl Drop for Port {
-    fn drop(&mut self) {
-        self.plain_in.clear();
-        self.plain_out.clear();
-        self.cipher_in.clear();
-        self.cipher_out.clear();
-        self.rest();
-        lend::give_back_cipher(&mut self.cipher_in);
+/// A port at rest: it can move to another thread.
+pub struct Parked {
+    side: Side,
+    socket: Detached,
+    engine: Engine,
+}
+
+impl Parked {
+    /// A port on this thread.
+    pub fn wake(self) -> Result<Port, Fault> {
+        let Parked {
+            side,
+            socket,
+            engine,
+        } = self;
+        let socket = socket
+            .attach()
+            .map_err(|error| io(side, "joining a worker", &error))?;
+        Ok(Port::new(side, socket, engine, Cipher::none()))
     }
+
+    /// True if something has come, the end of the stream included.
+    pub fn has_news(&self) -> bool {
+        self.socket.is_readable()
+    }
+
+    /// True if the peer has hung up.
+    pub fn hung_up(&self) -> bool {
+        self.socket.hung_up()
+    }
+}
+
+fn io(side: Side, phase: &'static str, error: &io::Error) -> Fault {
+    let cause = error.to_string();
+    Fault::new(side, FaultKind::Io { phase, cause })
 }

@@ -6,6 +6,7 @@ use crate::chance;
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
+use crate::rest::Resting;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::{Counters, Gauges};
@@ -74,6 +75,7 @@ impl Proxy {
         let context = Arc::new(Context::new(
             setup,
             chance::bytes().map_err(StartFault::Random)?,
+            chance::bytes().map_err(StartFault::Random)?,
         ));
         let workers: Result<Vec<_>, _> = (0..count)
             .map(|index| Worker::start(index, Arc::clone(&context)))
@@ -122,7 +124,8 @@ impl Proxy {
     pub fn reload(&self, setup: Setup) {
         let setup = self.context.live.replace(setup);
         let patience = setup.timeouts.query_wait;
-        self.context.exchange.rebound(&setup.databases, patience);
+        // What rested under the setup of before: closing its socket is all it needs.
+        drop(self.context.exchange.rebound(&setup.databases, patience));
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -195,6 +198,7 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
+    const GOODBYE: Duration = Duration::from_secs(5);
     let mut tick = tokio::time::interval(EVERY);
     loop {
         tick.tick().await;
@@ -209,6 +213,9 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
+        for over in context.exchange.expire(Resting::is_gone) {
+            tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! A reload replaces the whole ([`Proxy::reload`](crate::Proxy::reload)); what can't change while the
 //! proxy runs says so. The binary makes a setup from the configuration file; tests make it by hand.
 
+pub use crate::rest::RestRules;
 use admission::Network;
 use auth::hba::Hba;
 use auth::users::Users;
@@ -158,6 +159,8 @@ pub struct Database {
     pub login: Login,
     /// Connections at once; `None` without a limit.
     pub connections_max: Option<usize>,
+    /// How long its connections rest and live.
+    pub rest: RestRules,
     /// Name look-up, TCP, TLS and login to a server in all.
     pub connect_timeout: Duration,
     /// Options of its sockets.

@@ -23,7 +23,51 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
+/// A connected socket that no thread's runtime knows: on its way from one to another, or at rest.
+pub enum Detached {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// Unix domain.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Detached {
+    /// Registers it with this thread's runtime.
+    pub fn attach(self) -> io::Result<Socket> {
+        Ok(match self {
+            Detached::Tcp(socket) => Socket::Tcp(TcpStream::from_std(socket)?),
+            Detached::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
+        })
+    }
+
+    /// True if a read would bring something, the end of the stream included.
+    pub fn is_readable(&self) -> bool {
+        let socket = match self {
+            Detached::Tcp(socket) => socket.as_fd(),
+            Detached::Unix(socket) => socket.as_fd(),
+        };
+        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
+    /// True if the peer has hung up.
+    pub fn hung_up(&self) -> bool {
+        match self {
+            Detached::Tcp(socket) => hung_up(socket.as_fd()),
+            Detached::Unix(socket) => hung_up(socket.as_fd()),
+        }
+    }
+}
+
 impl Socket {
+    /// Takes it away from its runtime.
+    pub fn detach(self) -> io::Result<Detached> {
+        Ok(match self {
+            Socket::Tcp(socket) => Detached::Tcp(socket.into_std()?),
+            Socket::Unix(socket) => Detached::Unix(socket.into_std()?),
+        })
+    }
+
     /// Ready if a read is worth trying.
     #[inline]
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -83,16 +127,7 @@ impl Socket {
     /// True if the peer has hung up, whether or not what it sent before has been read. For a
     /// socket that isn't being read because the other side is slow.
     pub fn hung_up(&self) -> bool {
-        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
-        let mut fds = [PollFd::new(
-            self.as_fd(),
-            PollFlags::from_bits_retain(POLLRDHUP),
-        )];
-        match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
-            // `nix` has no name for POLLRDHUP and gives `None` when it is set.
-            Ok(_) => fds[0].revents().is_none_or(|seen| seen.intersects(gone)),
-            Err(_) => false,
-        }
+        hung_up(self.as_fd())
     }
 
     /// True for a Unix-domain socket.
@@ -106,6 +141,17 @@ impl Socket {
             Socket::Tcp(_) => None,
             Socket::Unix(socket) => socket.peer_cred().ok().map(|cred| cred.uid()),
         }
+    }
+}
+
+fn hung_up(socket: BorrowedFd<'_>) -> bool {
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    let wanted = PollFlags::from_bits_retain(POLLRDHUP);
+    let mut fds = [PollFd::new(socket, wanted)];
+    match nix::poll::poll(&mut fds, PollTimeout::ZERO) {
+        // `nix` has no name for POLLRDHUP and gives `None` when it is set.
+        Ok(_) => fds[0].revents().is_none_or(|seen| seen.intersects(gone)),
+        Err(_) => false,
     }
 }
 

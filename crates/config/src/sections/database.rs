@@ -1,10 +1,10 @@
 //! Owns the settings of the databases that clients can ask for, and of the way to their servers.
 
-use super::{CIPHERS, CIPHERSUITES, HOUR, NAME, SERVER_GROUPS, TIMEOUT};
+use super::{CIPHERS, CIPHERSUITES, DAY, HOUR, NAME, SERVER_GROUPS, TIMEOUT};
 use crate::checked::{CaSource, Sha256};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
-use crate::values::{EnvName, Hosts, Ports, ServerName, TimeoutWithUnit};
+use crate::values::{EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
 use crate::words::{ChannelBinding, MinTlsVersion, Negotiation, Renegotiation, ServerMode};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +48,22 @@ section! {
         server_connect_timeout: Duration {
             fallback: Value("10"),
             bounds: Bounds::new(100, HOUR),
+        }
+        /// How many server connections without a client may wait for the next one. Who comes with
+        /// the same user, database and startup parameters gets one, after DISCARD ALL; 0 closes each
+        /// with its client.
+        server_idle_max: u32 { fallback: Value("20"), bounds: Bounds::new(0, 100_000) }
+        /// How long a server connection may wait for its next client; 0 means for ever.
+        server_idle_timeout: Timeout { fallback: Value("600"), bounds: TIMEOUT, sample: "\"1min\"" }
+        /// How old a server connection may become before it is closed behind its client; with 0 it
+        /// serves one client only.
+        server_lifetime: Timeout { fallback: Value("3600"), bounds: TIMEOUT, sample: "\"1d\"" }
+        /// After how long without a client a server connection has to answer before the next one
+        /// gets it.
+        server_check_delay: Duration {
+            fallback: Value("30"),
+            bounds: Bounds::new(0, DAY),
+            sample: "0",
         }
         /// How long data sent to a server may stay unacknowledged before the connection is dead.
         /// PgBouncer counts this in milliseconds; here it needs its unit.

@@ -1,0 +1,17 @@
+//! Owns the counters of connections to servers.
+
+use crate::counter::counters;
+
+counters! {
+    /// Connections to servers.
+    Server = "server" {
+        /// Connections that were made for a client.
+        dialled,
+        /// Times that a connection was lent to another client after it rested.
+        reused,
+        /// Resets after a client that did not succeed, so that the connection was closed.
+        resets_failed,
+        /// Connections that turned out to be dead when somebody asked for them.
+        died_at_rest,
+    }
+}

@@ -1,0 +1,259 @@
+//! Each verb in a table of its own, and all of them in random order against what must always hold.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn bounds(connections_max: Option<usize>) -> Bounds {
+    Bounds {
+        connections_max,
+        resting_max: 100,
+        rest_max: Some(10 * SECOND),
+        wait_max: SECOND,
+    }
+}
+
+fn pool(connections_max: Option<usize>) -> Pool<char> {
+    Pool::new(bounds(connections_max))
+}
+
+#[track_caller]
+fn dial(asked: Asked) -> Lease {
+    match asked {
+        Asked::Dial(lease) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn wait(asked: Asked) -> Ticket {
+    match asked {
+        Asked::Wait(ticket) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_a_limit_everybody_dials() {
+    let mut pool = pool(None);
+    let leases: Vec<_> = (0..100)
+        .map(|_| dial(pool.ask(Some('a'), SECOND)))
+        .collect();
+    assert_eq!(pool.lent(), 100);
+    for lease in leases {
+        assert_eq!(pool.give_back(lease, None, SECOND), Returned::Close);
+    }
+    assert_eq!((pool.lent(), pool.resting()), (0, 0));
+}
+
+#[test]
+fn who_asks_for_the_same_gets_what_rested_least() {
+    let mut pool = pool(None);
+    let [one, two, other] = ['a', 'a', 'b'].map(|key| dial(pool.ask(Some(key), SECOND)));
+    let number = two.number();
+    for (lease, key) in [(one, 'a'), (two, 'a'), (other, 'b')] {
+        let kept = lease.number();
+        let closed = Vec::new();
+        let rest = Returned::Rest { kept, closed };
+        assert_eq!(pool.give_back(lease, Some(key), SECOND), rest);
+    }
+    let Asked::Granted(lease) = pool.ask(Some('a'), SECOND) else {
+        panic!("nothing rested");
+    };
+    assert_eq!(lease.number(), number);
+    // Who wants a new one gets a new one.
+    let fresh = dial(pool.ask(None, SECOND));
+    let unknown = dial(pool.ask(Some('c'), SECOND));
+    assert_eq!((pool.lent(), pool.resting()), (3, 2));
+    for lease in [lease, fresh, unknown] {
+        assert_eq!(pool.give_back(lease, None, SECOND), Returned::Close);
+    }
+}
+
+#[test]
+fn what_rests_makes_room_for_others() {
+    let mut pool = pool(Some(1));
+    let lease = dial(pool.ask(Some('a'), SECOND));
+    let number = lease.number();
+    let _ = pool.give_back(lease, Some('a'), SECOND);
+    let Asked::Replace(lease) = pool.ask(Some('b'), SECOND) else {
+        panic!("no room was made");
+    };
+    assert_eq!(
+        (lease.number(), pool.lent(), pool.resting()),
+        (number, 1, 0)
+    );
+    assert_eq!(pool.give_back(lease, None, SECOND), Returned::Close);
+}
+
+#[test]
+fn waiters_are_called_in_order_and_the_limit_is_exact() {
+    let mut pool = pool(Some(1));
+    let lease = dial(pool.ask(Some('a'), SECOND));
+    let same = wait(pool.ask(Some('a'), SECOND));
+    let other = wait(pool.ask(Some('b'), SECOND));
+    let fresh = wait(pool.ask(None, SECOND));
+    // Clean, and for the same: from hand to hand.
+    let Returned::HandTo(called, lease) = pool.give_back(lease, Some('a'), SECOND) else {
+        panic!("nobody was called");
+    };
+    assert_eq!((called, pool.lent()), (same, 1));
+    // Clean, but for another: it has to dial.
+    let Returned::CloseAndCall(called, lease) = pool.give_back(lease, Some('a'), SECOND) else {
+        panic!("nobody was called");
+    };
+    assert_eq!(called, other);
+    let Returned::CloseAndCall(called, lease) = pool.give_back(lease, None, SECOND) else {
+        panic!("nobody was called");
+    };
+    assert_eq!(called, fresh);
+    assert_eq!(pool.give_back(lease, None, SECOND), Returned::Close);
+    assert_eq!((pool.lent(), pool.waiting()), (0, 0));
+}
+
+#[test]
+fn rest_ends_by_time_and_by_number() {
+    let mut pool = pool(None);
+    let leases: Vec<_> = (0..3).map(|_| dial(pool.ask(Some('a'), SECOND))).collect();
+    let numbers: Vec<u64> = leases.iter().map(Lease::number).collect();
+    for (lease, at) in leases.into_iter().zip(1..) {
+        let _ = pool.give_back(lease, Some('a'), at * SECOND);
+    }
+    assert_eq!(pool.expire(10 * SECOND), []);
+    assert_eq!(pool.expire(12 * SECOND), numbers[..2]);
+    let few = Bounds {
+        resting_max: 0,
+        ..bounds(None)
+    };
+    assert_eq!(pool.rebound(few), []);
+    assert_eq!(pool.expire(12 * SECOND), numbers[2..]);
+    // Where none may rest, each is closed.
+    let lease = dial(pool.ask(Some('a'), SECOND));
+    assert_eq!(pool.give_back(lease, Some('a'), SECOND), Returned::Close);
+}
+
+#[test]
+fn what_is_dead_is_forgotten_once() {
+    let mut pool = pool(None);
+    let lease = dial(pool.ask(Some('a'), SECOND));
+    let number = lease.number();
+    let _ = pool.give_back(lease, Some('a'), SECOND);
+    assert!(pool.forget(number));
+    assert!(!pool.forget(number));
+    assert_eq!((pool.lent(), pool.resting()), (0, 0));
+    assert_eq!(pool.empty(), []);
+}
+
+#[test]
+fn another_limit_calls_those_it_has_room_for() {
+    let mut pool = pool(Some(1));
+    let first = dial(pool.ask(Some('a'), SECOND));
+    let tickets: Vec<_> = (0..3).map(|_| wait(pool.ask(Some('a'), SECOND))).collect();
+    let called = pool.rebound(bounds(Some(3)));
+    let order: Vec<_> = called.iter().map(|(ticket, _)| *ticket).collect();
+    assert_eq!(order, tickets[..2]);
+    // A lower limit takes nothing away, and lets nothing rest beyond it.
+    assert_eq!(pool.rebound(bounds(Some(1))), []);
+    for lease in [first].into_iter().chain(called.into_iter().map(|it| it.1)) {
+        let _ = match pool.give_back(lease, Some('a'), SECOND) {
+            Returned::HandTo(_, lease) | Returned::CloseAndCall(_, lease) => {
+                pool.give_back(lease, None, SECOND)
+            }
+            other => other,
+        };
+    }
+    assert_eq!(pool.lent(), 0);
+    assert!(pool.resting() <= 1);
+}
+
+#[test]
+fn a_wait_ends_by_time_or_by_cancel_and_never_twice() {
+    let mut pool = pool(Some(0));
+    let first = wait(pool.ask(Some('a'), Duration::ZERO));
+    let second = wait(pool.ask(Some('a'), SECOND));
+    let third = wait(pool.ask(Some('a'), SECOND));
+    assert!(pool.cancel(third));
+    assert!(!pool.cancel(third));
+    assert_eq!(pool.tick(SECOND / 2), []);
+    assert_eq!(pool.tick(SECOND), [first]);
+    assert_eq!(pool.tick(2 * SECOND), [second]);
+    assert_eq!(pool.waiting(), 0);
+}
+
+proptest! {
+    /// Whatever is asked and given back in whatever order: the limit holds, no connection has two
+    /// holders, nobody gets one of another key, and nobody waits while there is room.
+    #[test]
+    fn what_always_holds(
+        most in 1usize..5,
+        resting_max in 0usize..4,
+        steps in prop::collection::vec((0u8..4, 0usize..6, prop::char::range('a', 'c')), 1..200),
+    ) {
+        let limits = Bounds { connections_max: Some(most), resting_max, ..bounds(None) };
+        let mut pool = Pool::new(limits);
+        let mut held: Vec<(Lease, char)> = Vec::new();
+        let mut resting: BTreeMap<u64, char> = BTreeMap::new();
+        let mut waiting: BTreeMap<Ticket, char> = BTreeMap::new();
+        let mut now = Duration::ZERO;
+        for (what, which, key) in steps {
+            now += SECOND / 4;
+            match what {
+                0 => match pool.ask(Some(key), now) {
+                    Asked::Granted(lease) => {
+                        prop_assert_eq!(resting.remove(&lease.number()), Some(key));
+                        held.push((lease, key));
+                    }
+                    Asked::Dial(lease) => held.push((lease, key)),
+                    Asked::Replace(lease) => {
+                        prop_assert!(resting.remove(&lease.number()).is_some());
+                        held.push((lease, key));
+                    }
+                    Asked::Wait(ticket) => drop(waiting.insert(ticket, key)),
+                },
+                1 | 2 if !held.is_empty() => {
+                    let (lease, key) = held.swap_remove(which % held.len());
+                    let clean = (what == 1).then_some(key);
+                    match pool.give_back(lease, clean, now) {
+                        Returned::Rest { kept, closed } => {
+                            resting.insert(kept, key);
+                            for number in closed {
+                                prop_assert!(resting.remove(&number).is_some());
+                            }
+                        }
+                        Returned::HandTo(ticket, lease) => {
+                            prop_assert_eq!(waiting.remove(&ticket), Some(key));
+                            held.push((lease, key));
+                        }
+                        Returned::CloseAndCall(ticket, lease) => {
+                            let theirs = waiting.remove(&ticket);
+                            prop_assert!(theirs.is_some());
+                            held.push((lease, theirs.unwrap_or(key)));
+                        }
+                        Returned::Close => {}
+                    }
+                }
+                3 => {
+                    for number in pool.expire(now) {
+                        prop_assert!(resting.remove(&number).is_some());
+                    }
+                    for ticket in pool.tick(now) {
+                        prop_assert!(waiting.remove(&ticket).is_some());
+                    }
+                }
+                _ => {}
+            }
+            prop_assert!(held.len() + resting.len() <= most);
+            prop_assert!(resting.len() <= resting_max);
+            prop_assert_eq!(pool.lent(), held.len());
+            prop_assert_eq!(pool.resting(), resting.len());
+            prop_assert_eq!(pool.waiting(), waiting.len());
+            prop_assert!(waiting.is_empty() || held.len() == most);
+            let numbers = held.iter().map(|it| it.0.number()).chain(resting.keys().copied());
+            let numbers: HashSet<u64> = numbers.collect();
+            prop_assert_eq!(numbers.len(), held.len() + resting.len());
+        }
+    }
+}
