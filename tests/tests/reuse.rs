@@ -182,7 +182,7 @@ fn a_transaction_that_a_client_left_open_is_rolled_back() {
         first.query("BEGIN");
         first.query("INSERT INTO reuse_open VALUES (1)");
         first.peer.send(&message::query(last));
-        first.peer.until_ready();
+        first.peer.until_tag(b'Z');
         leave(first, pid);
         let mut next = session(&stage, &role, &[]);
         assert_eq!(next.process_id(), pid);
