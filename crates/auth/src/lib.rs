@@ -19,6 +19,7 @@ pub mod fuzzing;
 pub mod gate;
 mod identity;
 mod leg;
+mod pattern;
 mod refusal;
 mod request;
 mod saslprep;
@@ -38,6 +39,7 @@ pub use gate::{
 };
 pub use identity::{AuthQueryUser, ProvedUser, ServerUser};
 pub use leg::{LegFacts, PeerNames, UnixPeer};
+pub use pattern::{Pattern, Piece};
 pub use refusal::{Malformed, Reason, Refusal, RefusalKind};
 pub use request::AuthRequest;
 pub use saslprep::saslprep;

@@ -16,6 +16,7 @@ pub(crate) struct Bad {
 }
 
 /// The value of a setting, and where it comes from.
+#[derive(Clone)]
 pub(crate) struct Given<T> {
     /// The value.
     pub(crate) value: T,
@@ -23,6 +24,8 @@ pub(crate) struct Given<T> {
     pub(crate) span: Span,
     /// Whether it stands in the file.
     pub(crate) written: bool,
+    /// Whether it was taken over from another section.
+    inherited: bool,
     /// Its section.
     path: &'static str,
     /// Its name there.
@@ -33,6 +36,26 @@ impl<T> Given<T> {
     /// Its key, dotted.
     pub(crate) fn key(&self) -> String {
         dotted(self.path, self.name)
+    }
+
+    /// Whether it was taken over from another section, where its place is, too.
+    pub(crate) fn inherited(&self) -> bool {
+        self.inherited
+    }
+
+    /// This one if it is written, else what another section says.
+    pub(crate) fn or(self, other: &Self) -> Self
+    where
+        T: Clone,
+    {
+        match self.written {
+            true => self,
+            false => Self {
+                written: false,
+                inherited: true,
+                ..other.clone()
+            },
+        }
     }
 
     /// Its name in its section.
@@ -136,6 +159,7 @@ impl TableReader<'_, '_> {
                 value: read,
                 span: Span(value.span().start),
                 written: true,
+                inherited: false,
                 path: self.path,
                 name: setting.name,
             }),
@@ -163,6 +187,7 @@ impl TableReader<'_, '_> {
             value: value?,
             span: self.header,
             written: false,
+            inherited: false,
             path: self.path,
             name: setting.name,
         })

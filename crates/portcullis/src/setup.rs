@@ -4,7 +4,7 @@
 use crate::material::Material;
 use auth::{
     AnswerRules, AuthQueryUser, BindingRule, CertificateMap, CertificateName as Name,
-    CertificateRule, Doomed, GateRules, MockSecret, ServerUser, Trust, Verifier,
+    CertificateRule, Doomed, GateRules, MockSecret, Pattern, Piece, ServerUser, Trust, Verifier,
 };
 use buf::Secret;
 use config::{
@@ -17,8 +17,9 @@ use shell::setup::{
     ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, Setup, TcpOptions, Timeouts,
 };
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
-use tls::{BadServerName, ServerContext, ServerName};
+use tls::{BadServerName, ListenerContext, ServerContext, ServerName};
 
 /// How long saying goodbye to a peer may take.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ pub(crate) fn setup(
         .databases
         .iter()
         .zip(&material.servers)
-        .map(|(entry, context)| database(config, entry, context.as_ref(), &material))
+        .map(|(entry, contexts)| database(config, entry, contexts, &material))
         .collect();
     Ok(Setup {
         listeners: listeners(config, &material),
@@ -100,36 +101,35 @@ fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
     }
 }
 
+/// One of the listeners of the configuration, with its TLS.
+struct Entrance<'a> {
+    method: Method,
+    tls: &'a ListenTls,
+    context: Option<&'a ListenerContext>,
+}
+
 fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
-    let tcp = config.listen.addresses.iter().map(|address| {
-        let (direct_tls, plaintext_cancel, client_certificates) = match &config.listen.tls {
-            ListenTls::Disabled => (
-                DirectTls::Refused,
-                PlaintextCancel::Accept,
-                shell::setup::ClientCertificates::NotAsked,
-            ),
-            ListenTls::On(tls) => (
-                match tls.direct {
-                    true => DirectTls::Accepted,
-                    false => DirectTls::Refused,
-                },
-                match tls.plaintext_cancel {
-                    config::PlaintextCancel::Refuse => PlaintextCancel::Refuse,
-                    config::PlaintextCancel::Accept => PlaintextCancel::Accept,
-                },
-                client_certificates(&tls.client_certificates),
-            ),
+    let first = Entrance {
+        method: config.auth.method,
+        tls: &config.listen.tls,
+        context: material.listener.as_ref(),
+    };
+    let further = config.listeners.iter().zip(&material.listeners);
+    let further = further.map(|(it, context)| {
+        let entrance = Entrance {
+            method: it.method.unwrap_or(config.auth.method),
+            tls: &it.tls,
+            context: context.as_ref(),
         };
-        Listener {
-            address: Address::Tcp(*address),
-            tls: listener_tls(config, material),
-            plaintext_cancel,
-            method: method(config.auth.method),
-            rules: rules(config, material, config.auth.method == Method::Trust),
-            client_certificates,
-            direct_tls,
-        }
+        (entrance, &it.addresses)
     });
+    let tcp = std::iter::once((first, &config.listen.addresses))
+        .chain(further)
+        .flat_map(|(entrance, addresses)| {
+            let listener =
+                |address: &SocketAddr| tcp_listener(config, material, &entrance, *address);
+            addresses.iter().map(listener).collect::<Vec<_>>()
+        });
     let unix = config.listen.unix_socket.iter().map(|socket| Listener {
         address: Address::Unix {
             path: socket.path.clone(),
@@ -141,7 +141,10 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
         rules: rules(
             config,
             material,
-            config.auth.unix_socket_method == UnixSocketMethod::Trust,
+            (
+                config.auth.method,
+                config.auth.unix_socket_method == UnixSocketMethod::Trust,
+            ),
         ),
         client_certificates: shell::setup::ClientCertificates::NotAsked,
         direct_tls: DirectTls::Refused,
@@ -149,8 +152,44 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
     tcp.chain(unix).collect()
 }
 
-fn listener_tls(config: &Config, material: &Material) -> ListenerTls {
-    match (&config.listen.tls, &material.listener) {
+fn tcp_listener(
+    config: &Config,
+    material: &Material,
+    entrance: &Entrance<'_>,
+    address: SocketAddr,
+) -> Listener {
+    let (direct_tls, plaintext_cancel, client_certificates) = match entrance.tls {
+        ListenTls::Disabled => (
+            DirectTls::Refused,
+            PlaintextCancel::Accept,
+            shell::setup::ClientCertificates::NotAsked,
+        ),
+        ListenTls::On(tls) => (
+            match tls.direct {
+                true => DirectTls::Accepted,
+                false => DirectTls::Refused,
+            },
+            match tls.plaintext_cancel {
+                config::PlaintextCancel::Refuse => PlaintextCancel::Refuse,
+                config::PlaintextCancel::Accept => PlaintextCancel::Accept,
+            },
+            client_certificates(&tls.client_certificates),
+        ),
+    };
+    let trust = entrance.method == Method::Trust;
+    Listener {
+        address: Address::Tcp(address),
+        tls: listener_tls(entrance),
+        plaintext_cancel,
+        method: method(entrance.method),
+        rules: rules(config, material, (entrance.method, trust)),
+        client_certificates,
+        direct_tls,
+    }
+}
+
+fn listener_tls(entrance: &Entrance<'_>) -> ListenerTls {
+    match (entrance.tls, entrance.context) {
         (ListenTls::On(tls), Some(context)) => match tls.clients {
             Clients::MustEncrypt => ListenerTls::Required(context.clone()),
             Clients::MayEncrypt => ListenerTls::Optional(context.clone()),
@@ -169,7 +208,7 @@ fn client_certificates(asked: &ClientCertificates) -> shell::setup::ClientCertif
     }
 }
 
-fn rules(config: &Config, material: &Material, trust: bool) -> GateRules {
+fn rules(config: &Config, material: &Material, (method, trust): (Method, bool)) -> GateRules {
     let passwords = material
         .users
         .iter()
@@ -181,7 +220,7 @@ fn rules(config: &Config, material: &Material, trust: bool) -> GateRules {
             ChannelBinding::Require => BindingRule::Required,
         },
         // An unknown user costs what a known one costs.
-        doomed: match (config.auth.method, passwords) {
+        doomed: match (method, passwords) {
             (Method::Md5, _) => Doomed::Md5,
             (_, true) => Doomed::ScramDerived,
             (_, false) => Doomed::Scram,
@@ -201,14 +240,23 @@ fn certificates(config: &Config) -> CertificateMap {
     }
     let rule = |mapping: &config::CertificateMapping| CertificateRule {
         name: match mapping.certificate.clone() {
-            CertificateName::CommonName(name) => Name::CommonName(name),
-            CertificateName::Dns(name) => Name::Dns(name),
-            CertificateName::Email(name) => Name::Email(name),
-            CertificateName::Uri(name) => Name::Uri(name),
+            CertificateName::CommonName(name) => Name::CommonName(pattern(&name)),
+            CertificateName::Dns(name) => Name::Dns(pattern(&name)),
+            CertificateName::Email(name) => Name::Email(pattern(&name)),
+            CertificateName::Uri(name) => Name::Uri(pattern(&name)),
         },
-        role: mapping.user.clone(),
+        role: pattern(&mapping.user),
     };
     CertificateMap::Rules(config.auth.map.iter().map(rule).collect())
+}
+
+fn pattern(pattern: &config::Pattern) -> Pattern {
+    let piece = |piece: &config::Piece| match piece {
+        config::Piece::Text(text) => Piece::Text(text.clone()),
+        config::Piece::Any => Piece::Any,
+        config::Piece::Capture(name) => Piece::Capture(name.clone()),
+    };
+    Pattern::new(pattern.0.iter().map(piece).collect())
 }
 
 fn method(method: Method) -> auth::Method {
@@ -257,13 +305,14 @@ fn password(origin: Option<&Origin>, material: &Material) -> Option<Secret> {
 fn database(
     config: &Config,
     entry: &config::Database,
-    context: Option<&ServerContext>,
+    contexts: &[Option<ServerContext>],
     material: &Material,
 ) -> Result<Database, BadServerName> {
     let hosts: Result<Vec<_>, _> = entry
         .hosts
         .iter()
-        .map(|it| host(entry, it, context))
+        .zip(contexts)
+        .map(|(it, context)| host(entry, it, context.as_ref()))
         .collect();
     Ok(Database {
         name: match &entry.name {
@@ -294,7 +343,7 @@ fn host(
             shell::setup::HostAddress::Unix(dir.join(format!(".s.PGSQL.{}", host.port)))
         }
     };
-    let (ServerTls::On(tls), Some(context)) = (&entry.tls, context) else {
+    let (ServerTls::On(tls), Some(context)) = (entry.tls_of(host), context) else {
         return Ok(Host {
             address,
             tls: shell::setup::ServerTls::UnencryptedByConfiguration,

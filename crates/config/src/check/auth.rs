@@ -1,7 +1,7 @@
 //! Owns the judgement of `[auth]`, `[[auth.map]]` and `[[user]]`, beside the listener they serve.
 
 use super::Judge;
-use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, User};
+use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, Piece, User};
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections::{self, Sections};
@@ -27,6 +27,7 @@ impl Judge<'_, '_> {
         if !listener.listen.address.value.0.is_empty() {
             self.method(&auth.method, auth.method.value, &listener);
         }
+        self.methods_of_listeners(sections, &listener);
         for user in &sections.users {
             if let Some(method) = user.method.value {
                 self.method(&user.method, method, &listener);
@@ -35,8 +36,9 @@ impl Judge<'_, '_> {
         if listener.listen.unix_socket_dir.value.is_some() {
             self.unix_socket_method(&listener);
         }
-        self.client_binding(&listener);
+        self.client_binding(&listener, auth.method.value);
         self.map_used(sections, &listener);
+        self.roles(&sections.auth_map);
         let auth_query = self.auth_query(auth, &sections.databases);
         Some(Auth {
             method: auth.method.value,
@@ -46,6 +48,49 @@ impl Judge<'_, '_> {
             auth_query,
             map: sections.auth_map.iter().map(mapping).collect(),
         })
+    }
+
+    /// Methods at the further listeners. What one does not say itself has been warned about.
+    fn methods_of_listeners(&self, sections: &Sections, first: &Listener<'_>) {
+        for it in &sections.listeners {
+            let listener = Listener {
+                listen: first.listen,
+                tls: &it.tls,
+                auth: first.auth,
+            };
+            let auth = first.auth;
+            match it.listener.method.value {
+                Some(method) => self.method(&it.listener.method, method, &listener),
+                None => self.method_fits(&auth.method, auth.method.value, &listener),
+            }
+            for user in &sections.users {
+                if let Some(method) = user.method.value {
+                    self.method_fits(&user.method, method, &listener);
+                }
+            }
+            let method = it.listener.method.value.unwrap_or(auth.method.value);
+            self.client_binding(&listener, method);
+        }
+    }
+
+    /// What a method needs of a listener's TLS.
+    fn method_fits<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
+        if matches!(method, Method::Password | Method::Cert) {
+            self.method(setting, method, listener);
+        }
+    }
+
+    /// Parts of roles have to be captured.
+    fn roles(&self, map: &[sections::AuthMap]) {
+        for entry in map {
+            let captured = &entry.certificate.value.pattern().0;
+            for piece in &entry.user.value.0.0 {
+                if let (Piece::Capture(name), false) = (piece, captured.contains(piece)) {
+                    let conflict = Conflict::NotCaptured { name: name.clone() };
+                    self.conflict(&entry.user, conflict);
+                }
+            }
+        }
     }
 
     fn method<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
@@ -103,7 +148,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    fn client_binding(&self, listener: &Listener<'_>) {
+    fn client_binding(&self, listener: &Listener<'_>, method: Method) {
         let auth = listener.auth;
         if auth.channel_binding.value != ChannelBinding::Require {
             return;
@@ -111,14 +156,19 @@ impl Judge<'_, '_> {
         if !always_encrypted(listener) {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsTls);
         }
-        if auth.method.value != Method::ScramSha256 {
+        if method != Method::ScramSha256 {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsScram);
         }
     }
 
     fn map_used(&self, sections: &Sections, listener: &Listener<'_>) {
         let by_user = sections.users.iter().filter_map(|user| user.method.value);
+        let of_listeners = sections.listeners.iter().any(|it| {
+            it.tls.mode.value == ListenMode::VerifyFull
+                || it.listener.method.value == Some(Method::Cert)
+        });
         let used = listener.tls.mode.value == ListenMode::VerifyFull
+            || of_listeners
             || listener.auth.method.value == Method::Cert
             || by_user.into_iter().any(|method| method == Method::Cert);
         if let (false, Some(entry)) = (used, sections.auth_map.first()) {
@@ -196,7 +246,7 @@ impl Judge<'_, '_> {
 fn mapping(entry: &sections::AuthMap) -> CertificateMapping {
     CertificateMapping {
         certificate: entry.certificate.value.clone(),
-        user: entry.user.value.clone(),
+        user: entry.user.value.0.clone(),
     }
 }
 

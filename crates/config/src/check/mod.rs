@@ -5,7 +5,7 @@ mod database;
 mod listen;
 mod tls;
 
-use crate::checked::{Config, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp};
+use crate::checked::{Config, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp, Tls};
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
 use crate::error::Problem;
@@ -69,14 +69,22 @@ impl Judge<'_, '_> {
     fn config(&self, sections: &Sections) -> Option<Config> {
         // All parts are judged before any is missed, so that every conflict comes out.
         let listen = match (&sections.listen, &sections.listen_tls) {
-            (Some(listen), Some(tls)) => Some(self.listen(listen, tls)),
+            (Some(listen), Some(tls)) => {
+                Some(self.listen(listen, (tls, &sections.listen_identities)))
+            }
             _ => None,
         };
-        let databases = self.databases(&sections.databases);
+        let listeners = match &sections.listen {
+            Some(listen) => self.listeners(listen, &sections.listeners),
+            None => Vec::new(),
+        };
+        let databases = self.databases(&sections.databases, &sections.host_tls);
         let users = self.users(&sections.users);
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
         Some(Config {
             listen: listen??,
+            listeners,
+            tls: self.tls(sections.tls.as_ref()?),
             tcp: tcp(sections.tcp.as_ref()?),
             auth: auth?,
             databases,
@@ -87,6 +95,14 @@ impl Judge<'_, '_> {
             // The caller puts them here, or beside the errors.
             sources: Vec::new(),
         })
+    }
+
+    fn tls(&self, tls: &sections::Tls) -> Tls {
+        let oldest = &tls.min_openssl;
+        Tls {
+            min_openssl: oldest.value.0,
+            place: self.report.place(oldest.span, oldest.key()),
+        }
     }
 
     fn process(&self, process: &sections::Process) -> Process {

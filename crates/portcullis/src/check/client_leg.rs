@@ -183,6 +183,7 @@ fn without_tls(config: &Config, address: SocketAddr) -> Result<(), CheckFault> {
 fn context(mode: ServerMode) -> Result<ServerContext, CheckFault> {
     let settings = ServerSettings {
         mode,
+        crl: None,
         identity: None,
         profile: Profile::default(),
     };
