@@ -296,3 +296,35 @@ fn patterns_make_roles_of_names_in_certificates() {
         }
     }
 }
+
+/// The second listener speaks TLS 1.3 alone and asks for nothing but a certificate.
+#[test]
+fn a_further_listener_has_a_policy_of_its_own() {
+    let direct = role("further");
+    let authority = Authority::new("authority of further clients");
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let card = authority.issue(&Identity::client("further"));
+    let files = card.write(directory.path(), "card");
+    let address = testkit::ports::reserve().address();
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    let stage = before(&direct)
+        .file("client-ca.crt", &text(authority.pem()))
+        .more(&format!(
+            "[[listener]]\naddress = '{address}'\nmethod = 'cert'\n[listener.tls]\n\
+             profile = 'modern'\nmode = 'verify-full'\ncertificate = 'proxy.crt'\n\
+             private_key = 'proxy.key'\nclient_ca = 'client-ca.crt'\n"
+        ))
+        .start();
+    let first = stage.endpoint(&direct);
+    let old = |it: e2e::Program| it.with("PGSSLMAXPROTOCOLVERSION", "TLSv1.2");
+    assert_eq!(old(first.login()).says(), "further");
+    let second = || {
+        let login = first.login().with("PGPORT", port);
+        login
+            .with("PGSSLCERT", &files.certificate)
+            .with("PGSSLKEY", &files.private_key)
+            .with("PGPASSWORD", "wrong")
+    };
+    assert_eq!(second().says(), "further");
+    old(second()).complains("SSL error");
+}

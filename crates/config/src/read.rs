@@ -26,6 +26,8 @@ pub(crate) struct Given<T> {
     pub(crate) written: bool,
     /// Whether it was taken over from another section.
     inherited: bool,
+    /// Whether it is written there.
+    written_there: bool,
     /// Its section.
     path: &'static str,
     /// Its name there.
@@ -43,6 +45,11 @@ impl<T> Given<T> {
         self.inherited
     }
 
+    /// Whether it is no default: written here, or where it was taken over from.
+    pub(crate) fn is_set(&self) -> bool {
+        self.written || self.written_there
+    }
+
     /// This one if it is written, else what another section says.
     pub(crate) fn or(self, other: &Self) -> Self
     where
@@ -53,6 +60,7 @@ impl<T> Given<T> {
             false => Self {
                 written: false,
                 inherited: true,
+                written_there: other.written,
                 ..other.clone()
             },
         }
@@ -160,6 +168,7 @@ impl TableReader<'_, '_> {
                 span: Span(value.span().start),
                 written: true,
                 inherited: false,
+                written_there: false,
                 path: self.path,
                 name: setting.name,
             }),
@@ -188,6 +197,7 @@ impl TableReader<'_, '_> {
             span: self.header,
             written: false,
             inherited: false,
+            written_there: false,
             path: self.path,
             name: setting.name,
         })

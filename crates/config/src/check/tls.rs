@@ -100,10 +100,10 @@ impl Judge<'_, '_> {
             shape.groups,
             shape.signature_algorithms,
         ];
-        let written = lists.iter().any(|list| list.written)
-            || shape.min_version.written
-            || shape.max_version.written
-            || shape.security_level.written;
+        let written = lists.iter().any(|list| list.is_set())
+            || shape.min_version.is_set()
+            || shape.max_version.is_set()
+            || shape.security_level.is_set();
         let profile = match (shape.profile.value, written) {
             (Some(profile), _) => profile,
             (None, true) => Profile::Custom,
