@@ -305,8 +305,9 @@ fn a_further_listener_has_a_policy_of_its_own() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let card = authority.issue(&Identity::client("further"));
     let files = card.write(directory.path(), "card");
-    let address = testkit::ports::reserve().address();
-    let (_, port) = address.rsplit_once(':').expect("a port");
+    // Held until the end, so that no other proxy gets it.
+    let reserved = testkit::ports::reserve();
+    let (address, port) = (reserved.address(), reserved.number.to_string());
     let stage = before(&direct)
         .file("client-ca.crt", &text(authority.pem()))
         .more(&format!(
@@ -319,7 +320,7 @@ fn a_further_listener_has_a_policy_of_its_own() {
     let old = |it: e2e::Program| it.with("PGSSLMAXPROTOCOLVERSION", "TLSv1.2");
     assert_eq!(old(first.login()).says(), "further");
     let second = || {
-        let login = first.login().with("PGPORT", port);
+        let login = first.login().with("PGPORT", &port);
         login
             .with("PGSSLCERT", &files.certificate)
             .with("PGSSLKEY", &files.private_key)
