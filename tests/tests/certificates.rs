@@ -329,3 +329,21 @@ fn a_further_listener_has_a_policy_of_its_own() {
     assert_eq!(second().says(), "further");
     old(second()).complains("SSL error");
 }
+
+/// The database's authority is a stranger to its server; the host's own section names the right one.
+#[test]
+fn a_host_has_a_policy_of_its_own() {
+    let direct = role("by_host");
+    let stranger = Authority::new("a stranger");
+    let plan = || {
+        before(&direct)
+            .file("stranger.crt", &text(stranger.pem()))
+            .set("database.tls", "ca", "'stranger.crt'")
+    };
+    let ca = Cluster::shared().ca_file().display().to_string();
+    let own = format!("[[database.host_tls]]\nhost = 'localhost'\nca = '{ca}'\n");
+    let stage = plan().more(&own).start();
+    assert_eq!(stage.endpoint(&direct).login().says(), "by_host");
+    let stage = plan().start();
+    stage.endpoint(&direct).login().complains("");
+}

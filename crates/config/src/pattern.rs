@@ -18,20 +18,22 @@ pub(crate) struct Role(pub(crate) Pattern);
 /// What no hole stands for.
 const SEPARATORS: [char; 4] = ['/', '.', '@', ':'];
 
+/// A kind of name, made of a pattern.
+type Of = fn(Pattern) -> CertificateName;
+
 impl Read for CertificateName {
     const KIND: Kind = kind("a name with its kind, for example \"CN=app\"", Unit::Length);
     const BOUNDS: Bounds = Bounds::new(1, 1024);
 
     fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
         let text = text(value, bounds, Self::KIND.name)?;
-        let kinds: [(&str, fn(Pattern) -> Self); 4] = [
+        let kinds: [(&str, Of); 4] = [
             ("CN=", Self::CommonName),
             ("DNS:", Self::Dns),
             ("email:", Self::Email),
             ("URI:", Self::Uri),
         ];
-        let after =
-            |(prefix, of): (&str, fn(Pattern) -> Self)| Some((text.strip_prefix(prefix)?, of));
+        let after = |(prefix, of): (&str, Of)| Some((text.strip_prefix(prefix)?, of));
         let found = kinds.into_iter().find_map(after);
         let (name, of) = found
             .filter(|(name, _)| !name.is_empty())

@@ -113,7 +113,7 @@ pub(crate) enum Fault {
         /// The setting, or its section.
         place: Place,
         /// What is wrong.
-        fault: ContextFault,
+        fault: Box<ContextFault>,
     },
     /// `init` never overwrites.
     #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]

@@ -236,7 +236,10 @@ fn placed(config: &Config, section: &Section<'_>, fault: ContextFault) -> Fault 
     if at_file.is_none() {
         place.key = keys.trim_end_matches('.').to_owned();
     }
-    Fault::Tls { place, fault }
+    Fault::Tls {
+        place,
+        fault: Box::new(fault),
+    }
 }
 
 #[cfg(test)]

@@ -163,7 +163,8 @@ fn wait(child: &mut Child, deadline: Instant) -> Option<std::process::ExitStatus
             end(child);
             return None;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        // Nothing tells of the end of a child but asking, a few times.
+        let _ = poll(&mut [], PollTimeout::from(2u8));
     }
 }
 
