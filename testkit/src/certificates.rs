@@ -194,6 +194,11 @@ impl Authority {
         &self.minter.minted().certificate
     }
 
+    /// The authority's private key as PEM.
+    pub fn key_pem(&self) -> &[u8] {
+        self.minter.minted().private_key.expose()
+    }
+
     /// Writes `<directory>/<name>.crt`, readable by all, and gives its path.
     #[track_caller]
     pub fn write(&self, directory: &Path, name: &str) -> PathBuf {

@@ -45,3 +45,45 @@ fn a_server_that_cannot_be_verified_fails_the_check() {
     let output = check(&stage.proxy);
     assert!(!output.status.success(), "{}", said(&output));
 }
+
+#[test]
+fn every_listener_is_tried_and_its_policy_printed() {
+    let direct = Endpoint::direct(Cluster::shared(), "checked_twice");
+    let reserved = testkit::ports::reserve();
+    let mut stage = Stage::before(Cluster::shared())
+        .user(&direct)
+        .set("listen.tls", "session_tickets", "true")
+        .more(&format!(
+            "[[listener]]\naddress = '{}'\n[listener.tls]\nprofile = 'modern'\n\
+             certificate = 'proxy.crt'\nprivate_key = 'proxy.key'\n",
+            reserved.address()
+        ))
+        .start();
+    stage.proxy.signal(testkit::Signal::SIGTERM);
+    stage.proxy.await_end(testkit::wait::LONG);
+    let output = check(&stage.proxy);
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    let further = format!("TLS of {}: TLSv1.3 to TLSv1.3", reserved.address());
+    let tried = format!("client leg: the listener of {} on", reserved.address());
+    for line in [
+        "client leg: this configuration on",
+        &tried,
+        &further,
+        ": TLSv1.2 to TLSv1.3",
+        "session tickets on, keys change every 3600 s, renegotiation refused",
+        "session tickets off",
+        "expires in ",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+}
+
+#[test]
+fn an_openssl_older_than_wanted_is_refused() {
+    let plan = Stage::before(Cluster::shared()).more("[tls]\nmin_openssl = '99.0'\n");
+    let mut proxy = plan.launch();
+    assert!(!proxy.await_end(testkit::wait::LONG).success());
+    let log = proxy.log();
+    assert!(log.contains("99.0.0 is the oldest to start with"), "{log}");
+}

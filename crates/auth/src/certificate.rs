@@ -1,7 +1,9 @@
 //! Owns the decision whether a certificate, or an operating system user, may act as a role.
-//! Names compare exactly; patterns would be another arm of [`CertificateName`].
+//! A rule names a certificate and a role, either perhaps by a [`Pattern`]. As in pg_ident.conf, the
+//! question is not which role a certificate has, but whether it may have the one that was claimed.
 
 use crate::leg::{LegFacts, PeerNames};
+use crate::pattern::{Captures, Pattern};
 use crate::refusal::Reason;
 
 /// How the names in a client's certificate become roles.
@@ -19,31 +21,49 @@ pub enum CertificateMap {
 pub struct CertificateRule {
     /// What the certificate must hold.
     pub name: CertificateName,
-    /// The role.
-    pub role: String,
+    /// The role, perhaps made of what the name's pattern captures.
+    pub role: Pattern,
 }
 
-/// A name of a certificate, compared exactly.
+impl CertificateRule {
+    fn admits(&self, peer: &PeerNames, user: &str) -> bool {
+        let all = self.name.captures(peer);
+        all.iter().any(|captures| captures.make(&self.role, user))
+    }
+}
+
+/// A name of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateName {
     /// Common name of the subject.
-    CommonName(String),
+    CommonName(Pattern),
     /// dNSName of the subject alternative name.
-    Dns(String),
+    Dns(Pattern),
     /// rfc822Name of the subject alternative name.
-    Email(String),
+    Email(Pattern),
     /// uniformResourceIdentifier of the subject alternative name.
-    Uri(String),
+    Uri(Pattern),
 }
 
 impl CertificateName {
-    fn is_in(&self, peer: &PeerNames) -> bool {
-        match self {
-            Self::CommonName(name) => peer.common_name.as_ref() == Some(name),
-            Self::Dns(name) => peer.dns.contains(name),
-            Self::Email(name) => peer.email.contains(name),
-            Self::Uri(name) => peer.uri.contains(name),
-        }
+    /// What each of the certificate's names that match has in the holes.
+    fn captures<'a>(&'a self, peer: &'a PeerNames) -> Vec<Captures<'a>> {
+        let (pattern, names) = match self {
+            Self::CommonName(pattern) => {
+                let name = peer.common_name.as_deref();
+                return name
+                    .and_then(|name| pattern.captures(name))
+                    .into_iter()
+                    .collect();
+            }
+            Self::Dns(pattern) => (pattern, &peer.dns),
+            Self::Email(pattern) => (pattern, &peer.email),
+            Self::Uri(pattern) => (pattern, &peer.uri),
+        };
+        names
+            .iter()
+            .filter_map(|name| pattern.captures(name))
+            .collect()
     }
 }
 
@@ -59,9 +79,7 @@ impl CertificateMap {
         }
         let admitted = match self {
             Self::CommonName => peer.common_name.as_deref() == Some(user),
-            Self::Rules(rules) => rules
-                .iter()
-                .any(|rule| rule.role == user && rule.name.is_in(peer)),
+            Self::Rules(rules) => rules.iter().any(|rule| rule.admits(peer, user)),
         };
         if admitted {
             Ok(())
@@ -113,6 +131,7 @@ impl PeerMap {
 mod tests {
     use super::*;
     use crate::leg::UnixPeer;
+    use crate::pattern::Piece;
 
     fn leg() -> LegFacts {
         LegFacts {
@@ -177,6 +196,40 @@ mod tests {
         }
         let none = CertificateMap::Rules(Vec::new());
         assert!(none.admits(&leg(), "alice").is_err());
+    }
+
+    #[test]
+    fn a_claimed_role_is_admitted_by_any_name_and_rule_that_makes_it() {
+        let mut leg = leg();
+        let names = ["spiffe://example/sa/report", "spiffe://example/sa/app"];
+        leg.peer.as_mut().unwrap().uri = names.map(str::to_owned).to_vec();
+        let text = |text: &str| Piece::Text(text.to_owned());
+        let role = || Piece::Capture("role".to_owned());
+        let uri = Pattern::new(vec![text("spiffe://example/sa/"), role()]);
+        let mail = Pattern::new(vec![role(), text("@example.org")]);
+        let map = CertificateMap::Rules(vec![
+            CertificateRule {
+                name: CertificateName::Uri(uri),
+                role: Pattern::new(vec![role()]),
+            },
+            CertificateRule {
+                name: CertificateName::Email(mail),
+                role: Pattern::new(vec![text("mail_"), role()]),
+            },
+        ]);
+        for (user, admitted) in [
+            ("app", true),
+            ("report", true),
+            ("mail_alice", true),
+            ("alice", false),
+            ("mail_app", false),
+            ("postgres", false),
+            ("", false),
+        ] {
+            assert_eq!(map.admits(&leg, user).is_ok(), admitted, "{user}");
+        }
+        leg.verified = false;
+        assert_eq!(map.admits(&leg, "app"), Err(Reason::NoCertificate));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod gate;
 pub mod hba;
 mod identity;
 mod leg;
+mod pattern;
 mod refusal;
 mod request;
 mod saslprep;
@@ -39,6 +40,7 @@ pub use gate::{
 };
 pub use identity::{AuthQueryUser, ProvedUser, ServerUser};
 pub use leg::{LegFacts, PeerNames, UnixPeer};
+pub use pattern::{Pattern, Piece};
 pub use refusal::{Malformed, Reason, Refusal, RefusalKind};
 pub use request::AuthRequest;
 pub use saslprep::saslprep;

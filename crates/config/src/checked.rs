@@ -3,8 +3,8 @@
 
 use crate::error::{ConfigError, Place};
 use crate::words::{
-    ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
-    Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
+    ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
+    PlaintextCancel, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -15,6 +15,10 @@ use std::time::Duration;
 pub struct Config {
     /// `[listen]`: where clients connect.
     pub listen: Listen,
+    /// `[[listener]]`: further listeners with a TLS policy of their own.
+    pub listeners: Vec<Listener>,
+    /// `[tls]`: TLS as a whole.
+    pub tls: Tls,
     /// `[tcp]`: keepalive on both legs.
     pub tcp: Tcp,
     /// `[auth]`: how clients prove who they are.
@@ -27,8 +31,6 @@ pub struct Config {
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
     pub log: Log,
-    /// `[tls]`: how connections are kept up.
-    pub tls: TlsUpkeep,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
     /// `[files]`: how changes come into force.
@@ -71,6 +73,36 @@ pub struct Listen {
     pub proxy_trusted: Option<Vec<(IpAddr, u8)>>,
     /// Encryption towards clients.
     pub tls: ListenTls,
+}
+
+/// A further listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// TCP addresses; never empty.
+    pub addresses: Vec<SocketAddr>,
+    /// How its clients prove who they are; `None` = as `auth.method` says.
+    pub method: Option<Method>,
+    /// Encryption towards its clients.
+    pub tls: ListenTls,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// TLS as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The oldest OpenSSL to start with: major, minor, patch.
+    pub min_openssl: (u32, u32, u32),
+    /// Where that stands.
+    pub place: Place,
+    /// Records of a direction's key.
+    pub rekey_records: u64,
+    /// Its bytes.
+    pub rekey_bytes: u64,
+    /// Its age; `None` without a limit.
+    pub rekey_interval: Option<Duration>,
+    /// What becomes of TLS 1.2 connections beyond that.
+    pub tls12_limit: Tls12Limit,
 }
 
 /// A Unix-domain socket to listen on.
@@ -116,10 +148,18 @@ pub struct ListenTlsOn {
     pub clients: Clients,
     /// Whether TLS may start without SSLRequest (ALPN `postgresql`).
     pub direct: bool,
-    /// Our certificate chain and key.
+    /// Our default certificate chain and key.
     pub identity: KeyPair,
+    /// Further ones: for some names, or with keys of other types.
+    pub identities: Vec<NamedKeyPair>,
+    /// What becomes of clients that ask for another name.
+    pub unknown_name: UnknownName,
     /// Whether clients show certificates.
     pub client_certificates: ClientCertificates,
+    /// Revocation lists of the clients' authorities.
+    pub client_crl: Option<PathBuf>,
+    /// How long a key seals session tickets; `None` gives out none.
+    pub session_tickets: Option<Duration>,
     /// Versions, ciphers and groups.
     pub options: TlsOptions,
     /// Whether clients may renegotiate.
@@ -157,19 +197,50 @@ pub struct KeyPair {
     pub certificate: PathBuf,
     /// The key of the leaf.
     pub private_key: PathBuf,
+    /// What decrypts the key, if it is encrypted.
+    pub passphrase: Option<Origin>,
+    /// An OCSP response about the leaf, DER.
+    pub staple: Option<PathBuf>,
 }
 
-/// Versions, ciphers and groups of one leg; the names are OpenSSL's.
+/// A certificate for some names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsOptions {
+pub struct NamedKeyPair {
+    /// Host names in lower case, each perhaps with `*` as its first label; empty for a certificate
+    /// beside the default one.
+    pub names: Vec<String>,
+    /// The certificate.
+    pub identity: KeyPair,
+}
+
+/// Versions, ciphers and groups of one leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsOptions {
+    /// Mozilla's modern ones.
+    Modern,
+    /// Mozilla's intermediate ones.
+    Intermediate,
+    /// As written.
+    Custom(Box<CustomTls>),
+}
+
+/// Versions, ciphers and groups as written; the names are OpenSSL's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomTls {
     /// The lowest version spoken.
     pub min_version: MinTlsVersion,
+    /// The highest version spoken.
+    pub max_version: MaxTlsVersion,
     /// TLS 1.2 cipher list.
     pub ciphers: String,
     /// TLS 1.3 cipher suites.
     pub ciphersuites: String,
     /// Key exchange groups.
     pub groups: String,
+    /// Signature algorithms.
+    pub signature_algorithms: String,
+    /// OpenSSL's security level.
+    pub security_level: u32,
 }
 
 /// TCP keepalive of both legs. `None` leaves the system's value.
@@ -222,21 +293,52 @@ pub struct AuthQuery {
 pub struct CertificateMapping {
     /// A name in the certificate.
     pub certificate: CertificateName,
-    /// PostgreSQL user.
-    pub user: String,
+    /// PostgreSQL user, perhaps made of what `certificate` captures.
+    pub user: Pattern,
 }
 
-/// A name in a certificate, compared exactly.
+/// A name in a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateName {
     /// `CN=…`: common name of the subject.
-    CommonName(String),
+    CommonName(Pattern),
     /// `DNS:…`: dNSName of the subject alternative names.
-    Dns(String),
+    Dns(Pattern),
     /// `email:…`: rfc822Name of the subject alternative names.
-    Email(String),
+    Email(Pattern),
     /// `URI:…`: uniformResourceIdentifier of the subject alternative names.
-    Uri(String),
+    Uri(Pattern),
+}
+
+impl CertificateName {
+    /// What the name has to be.
+    pub fn pattern(&self) -> &Pattern {
+        match self {
+            Self::CommonName(it) | Self::Dns(it) | Self::Email(it) | Self::Uri(it) => it,
+        }
+    }
+}
+
+/// A text with holes, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(pub Vec<Piece>);
+
+/// A piece of a [`Pattern`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// This text.
+    Text(String),
+    /// `*`: any part of a name.
+    Any,
+    /// `{name}`: a part of a name that is kept under a name of its own.
+    Capture(String),
+}
+
+impl From<&str> for Pattern {
+    /// Exactly this text.
+    fn from(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
 }
 
 /// Where something lies that the caller reads; this crate never sees it.
@@ -246,6 +348,8 @@ pub enum Origin {
     File(PathBuf),
     /// An environment variable.
     Env(String),
+    /// What a program writes: the program and its arguments.
+    Command(Vec<String>),
 }
 
 /// One database that clients can name.
@@ -273,10 +377,17 @@ pub struct Database {
     pub server_check_delay: Duration,
     /// TCP_USER_TIMEOUT of server connections.
     pub tcp_user_timeout: Option<Duration>,
-    /// Encryption towards these servers.
+    /// Encryption towards these servers, but for hosts that have their own.
     pub tls: ServerTls,
     /// Where its name stands.
     pub place: Place,
+}
+
+impl Database {
+    /// Encryption towards one of its hosts.
+    pub fn tls_of<'a>(&'a self, host: &'a Host) -> &'a ServerTls {
+        host.tls.as_ref().unwrap_or(&self.tls)
+    }
 }
 
 /// What clients ask for.
@@ -304,6 +415,8 @@ pub struct Host {
     pub address: HostAddress,
     /// Its port.
     pub port: u16,
+    /// Encryption towards it, where it differs from the database's.
+    pub tls: Option<ServerTls>,
 }
 
 /// Where a server is.
@@ -333,6 +446,8 @@ pub struct ServerTlsOn {
     pub renegotiation: Renegotiation,
     /// What makes a server's certificate good.
     pub trust: ServerTrust,
+    /// Revocation lists of the servers' authorities.
+    pub crl: Option<PathBuf>,
     /// Our client certificate.
     pub identity: Option<KeyPair>,
     /// How TLS starts.
@@ -435,19 +550,6 @@ pub struct Files {
     pub expiry_warning: Duration,
 }
 
-/// How encrypted connections are kept up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TlsUpkeep {
-    /// Records of a direction's key.
-    pub rekey_records: u64,
-    /// Its bytes.
-    pub rekey_bytes: u64,
-    /// Its age; `None` without a limit.
-    pub rekey_interval: Option<Duration>,
-    /// What becomes of TLS 1.2 connections beyond that.
-    pub tls12_limit: Tls12Limit,
-}
-
 /// The HTTP listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
@@ -500,6 +602,12 @@ pub enum Holds {
     PrivateKey,
     /// PEM certificates of authorities.
     Authorities,
+    /// PEM revocation lists.
+    RevocationLists,
+    /// An OCSP response, DER.
+    Staple,
+    /// What decrypts a private key.
+    Passphrase,
     /// A password.
     Password,
     /// Users with verifiers or passwords.

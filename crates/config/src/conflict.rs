@@ -55,7 +55,10 @@ pub enum Conflict {
         instead: &'static str,
     },
     /// Certificates of clients cannot be judged without an authority.
-    #[error("{wanted} needs client_ca in [listen.tls], the certificate authority of your clients")]
+    #[error(
+        "{wanted} needs client_ca in the listener's TLS section, the certificate authority of your \
+         clients"
+    )]
     ClientCaNeeded {
         /// What needs it.
         wanted: &'static str,
@@ -111,7 +114,10 @@ pub enum Conflict {
     #[error("\"trust\" lets anybody in; if that is wanted, set allow_trust = true in [listen]")]
     TrustNotAllowed,
     /// A method that must not run in plain text.
-    #[error("method = \"{method}\" works inside TLS only; set mode = \"require\" in [listen.tls]")]
+    #[error(
+        "method = \"{method}\" works inside TLS only; set mode = \"require\" in the TLS section of \
+         every listener ([listen.tls], [listener.tls])"
+    )]
     MethodNeedsTls {
         /// The method.
         method: &'static str,
@@ -150,4 +156,45 @@ pub enum Conflict {
         "certificate names are read by method = \"cert\" and by mode = \"verify-full\" in [listen.tls]; choose one, or remove this"
     )]
     MapUnused,
+    /// A setting that the chosen profile has a value for.
+    #[error(
+        "profile = \"{profile}\" has its own {setting}; remove one of them, or choose profile = \
+         \"custom\""
+    )]
+    ProfileFixes {
+        /// The setting.
+        setting: &'static str,
+        /// The profile.
+        profile: &'static str,
+    },
+    /// No version left.
+    #[error("min_version is above max_version; no version is left")]
+    VersionsCross,
+    /// Two places for one passphrase.
+    #[error("the passphrase comes from a file or from a command, not from both; remove one")]
+    TwoPassphrases,
+    /// Resumed sessions skip the verification of the client's certificate.
+    #[error(
+        "a resumed session would not look at the client's certificate again, nor at client_crl; \
+         remove session_tickets, or client_ca"
+    )]
+    TicketsWithClientCertificates,
+    /// Revocation lists of nobody.
+    #[error("revocation lists are of no use without client_ca, the authority that they are of")]
+    CrlWithoutAuthority,
+    /// A listener without addresses.
+    #[error("a further listener needs at least one address; name it, or remove the section")]
+    ListenerWithoutAddress,
+    /// A section for a host that its database does not have.
+    #[error("the database above has no such host; name one of its hosts as it is written there")]
+    NoSuchHost,
+    /// Two sections for the same host.
+    #[error("this host has a section above already; remove one of them")]
+    HostTwice,
+    /// A role made of parts that the pattern does not capture.
+    #[error("{{{name}}} is in no part of certificate; write it there to capture it")]
+    NotCaptured {
+        /// The name.
+        name: String,
+    },
 }

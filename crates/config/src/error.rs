@@ -176,6 +176,21 @@ pub enum Malformed {
         "this is not a name in a certificate; write \"CN=…\", \"DNS:…\", \"email:…\" or \"URI:…\""
     )]
     CertificateName,
+    /// A pattern that could match in more than one way.
+    #[error(
+        "this pattern is not clear; between two of / . @ : there may be one * or {{name}}, each \
+         name stands once and has letters, digits and _"
+    )]
+    Pattern,
+    /// Not a host name for SNI.
+    #[error("this is not a host name; write for example \"db.example.com\" or \"*.example.com\"")]
+    HostName,
+    /// Not a command.
+    #[error("this is not a command; write the program's path and its arguments as a list of texts")]
+    Command,
+    /// Not a version.
+    #[error("this is not a version; write for example \"3.0.13\"")]
+    Version,
     /// Not the name of an environment variable.
     #[error("this is not the name of a variable; write letters, digits and _, without a $")]
     EnvName,

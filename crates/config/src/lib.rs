@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod nearest;
 mod page;
+mod pattern;
 mod read;
 mod sections;
 mod setting;
@@ -24,10 +25,10 @@ mod words;
 
 pub use checked::{
     Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
-    Config, Database, DatabaseName, DatabaseUser, Files, Holds, Host, HostAddress, Invalid,
-    KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Log, MaxClientConn, Metrics, Origin, Process,
-    ServerTls, ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TlsOptions, TlsUpkeep, UnixSocket,
-    User, Workers,
+    Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host, HostAddress,
+    Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn,
+    Metrics, NamedKeyPair, Origin, Pattern, Piece, Process, ServerTls, ServerTlsOn, ServerTrust,
+    Sha256, Source, Tcp, Tls, TlsOptions, UnixSocket, User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
@@ -36,6 +37,6 @@ pub use sections::SECTIONS;
 pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
-    ChannelBinding, LogFormat, LogLevel, Method, MinTlsVersion, Negotiation, PlaintextCancel,
-    Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
+    ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
+    PlaintextCancel, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
 };

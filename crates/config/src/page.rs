@@ -57,12 +57,16 @@ pub fn example() -> String {
     );
     for section in SECTIONS {
         let off = match section.occurs {
+            _ if section.like.is_some() => "#",
             Occurs::Once | Occurs::AtLeastOnce => "",
             Occurs::AnyTimes => "#",
         };
         page.push('\n');
         wrapped(&mut page, "# ", &joined(section.text));
         let _ = writeln!(page, "{off}{}", brackets(section));
+        if section.like.is_some() {
+            continue;
+        }
         for setting in section.settings {
             page.push('\n');
             setting_example(&mut page, setting);
@@ -106,7 +110,9 @@ pub fn reference() -> String {
         let header = brackets(section);
         let _ = writeln!(page, "\n## `{header}`\n\n{}{often}", joined(section.text));
         for setting in section.settings {
-            setting_reference(&mut page, section, setting);
+            if section.like.is_none() {
+                setting_reference(&mut page, section, setting);
+            }
         }
     }
     page

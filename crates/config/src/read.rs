@@ -16,6 +16,7 @@ pub(crate) struct Bad {
 }
 
 /// The value of a setting, and where it comes from.
+#[derive(Clone)]
 pub(crate) struct Given<T> {
     /// The value.
     pub(crate) value: T,
@@ -23,6 +24,10 @@ pub(crate) struct Given<T> {
     pub(crate) span: Span,
     /// Whether it stands in the file.
     pub(crate) written: bool,
+    /// Whether it was taken over from another section.
+    inherited: bool,
+    /// Whether it is written there.
+    written_there: bool,
     /// Its section.
     path: &'static str,
     /// Its name there.
@@ -33,6 +38,32 @@ impl<T> Given<T> {
     /// Its key, dotted.
     pub(crate) fn key(&self) -> String {
         dotted(self.path, self.name)
+    }
+
+    /// Whether it was taken over from another section, where its place is, too.
+    pub(crate) fn inherited(&self) -> bool {
+        self.inherited
+    }
+
+    /// Whether it is no default: written here, or where it was taken over from.
+    pub(crate) fn is_set(&self) -> bool {
+        self.written || self.written_there
+    }
+
+    /// This one if it is written, else what another section says.
+    pub(crate) fn or(self, other: &Self) -> Self
+    where
+        T: Clone,
+    {
+        match self.written {
+            true => self,
+            false => Self {
+                written: false,
+                inherited: true,
+                written_there: other.written,
+                ..other.clone()
+            },
+        }
     }
 
     /// Its name in its section.
@@ -136,6 +167,8 @@ impl TableReader<'_, '_> {
                 value: read,
                 span: Span(value.span().start),
                 written: true,
+                inherited: false,
+                written_there: false,
                 path: self.path,
                 name: setting.name,
             }),
@@ -163,6 +196,8 @@ impl TableReader<'_, '_> {
             value: value?,
             span: self.header,
             written: false,
+            inherited: false,
+            written_there: false,
             path: self.path,
             name: setting.name,
         })

@@ -86,6 +86,8 @@ pub struct Section {
     pub text: &'static str,
     /// Its settings.
     pub settings: &'static [Setting],
+    /// The section whose settings these are; described there alone.
+    pub like: Option<&'static str>,
 }
 
 /// How often a section may stand in the file.
@@ -165,6 +167,7 @@ macro_rules! section {
             rustdoc::broken_intra_doc_links,
             reason = "these texts are for people: brackets in them are sections and addresses"
         )]
+        #[derive(Clone)]
         pub(crate) struct $name {
             $( $(#[doc = $about])+ pub(crate) $setting: $crate::read::Given<$type>, )+
         }
@@ -183,6 +186,7 @@ macro_rules! section {
                         )
                     },
                 )+],
+                like: None,
             };
 
             fn read(table: &mut $crate::read::TableReader<'_, '_>) -> Option<Self> {
@@ -195,3 +199,33 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// Declares a section with the settings of another one.
+macro_rules! same_section {
+    (
+        $(#[doc = $text:literal])+
+        $name:ident = $path:literal, $occurs:ident, as $original:ident
+    ) => {
+        $(#[doc = $text])+
+        #[allow(
+            rustdoc::broken_intra_doc_links,
+            reason = "these texts are for people: brackets in them are sections and addresses"
+        )]
+        pub(crate) struct $name(pub(crate) $original);
+
+        impl $crate::read::ReadSection for $name {
+            const SECTION: $crate::setting::Section = $crate::setting::Section {
+                path: $path,
+                occurs: $crate::setting::Occurs::$occurs,
+                text: concat!($($text, "\n"),+),
+                settings: <$original as $crate::read::ReadSection>::SECTION.settings,
+                like: Some(<$original as $crate::read::ReadSection>::SECTION.path),
+            };
+
+            fn read(table: &mut $crate::read::TableReader<'_, '_>) -> Option<Self> {
+                <$original as $crate::read::ReadSection>::read(table).map(Self)
+            }
+        }
+    };
+}
+pub(crate) use same_section;

@@ -1,6 +1,6 @@
 //! Owns the types of settings other than words: how each is read from a TOML value.
 
-use crate::checked::{CaSource, CertificateName, HostAddress, MaxClientConn, Sha256, Workers};
+use crate::checked::{CaSource, HostAddress, MaxClientConn, Sha256, Workers};
 use crate::error::{Malformed, Problem};
 use crate::read::{Bad, Read, Value};
 use crate::setting::{Bounds, Kind, Unit};
@@ -9,27 +9,47 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Addresses to listen on.
+#[derive(Clone)]
 pub(crate) struct Addresses(pub(crate) Vec<SocketAddr>);
 /// Ranges of addresses: an address, and how many of its bits count.
+#[derive(Clone)]
 pub(crate) struct Networks(pub(crate) Vec<(IpAddr, u8)>);
 /// Names of hosts.
+#[derive(Clone)]
 pub(crate) struct Names(pub(crate) Vec<String>);
 /// Permission bits of a file.
+#[derive(Clone)]
 pub(crate) struct Mode(pub(crate) u32);
 /// A time that may be switched off by 0.
+#[derive(Clone)]
 pub(crate) struct Timeout(pub(crate) Option<Duration>);
 /// A time that may be switched off by 0, and whose number is written with a unit.
+#[derive(Clone)]
 pub(crate) struct TimeoutWithUnit(pub(crate) Option<Duration>);
 /// Servers.
+#[derive(Clone)]
 pub(crate) struct Hosts(pub(crate) Vec<HostAddress>);
 /// Ports of servers.
+#[derive(Clone)]
 pub(crate) struct Ports(pub(crate) Vec<u16>);
 /// The name that a server's certificate has to bear.
+#[derive(Clone)]
 pub(crate) struct ServerName(pub(crate) String);
 /// The name of an environment variable.
+#[derive(Clone)]
 pub(crate) struct EnvName(pub(crate) String);
 
-const fn kind(name: &'static str, unit: Unit) -> Kind {
+/// A program and its arguments.
+#[derive(Clone)]
+pub(crate) struct Command(pub(crate) Vec<String>);
+/// Host names, each perhaps with `*` as its first label.
+#[derive(Clone)]
+pub(crate) struct HostNames(pub(crate) Vec<String>);
+/// A version: major, minor, patch.
+#[derive(Clone)]
+pub(crate) struct Version(pub(crate) (u32, u32, u32));
+
+pub(crate) const fn kind(name: &'static str, unit: Unit) -> Kind {
     Kind {
         name,
         unit,
@@ -55,7 +75,11 @@ fn number(value: &Value<'_>, bounds: Bounds, expected: &'static str) -> Result<u
 }
 
 /// A text within bounds and without control characters.
-fn text<'v>(value: &Value<'v>, bounds: Bounds, expected: &'static str) -> Result<&'v str, Bad> {
+pub(crate) fn text<'v>(
+    value: &Value<'v>,
+    bounds: Bounds,
+    expected: &'static str,
+) -> Result<&'v str, Bad> {
     let text = value.text(expected)?;
     within(value, text.len() as u64, bounds, Unit::Length)?;
     match text.contains(char::is_control) {
@@ -71,7 +95,7 @@ fn address(value: &Value<'_>, expected: &'static str) -> Result<SocketAddr, Bad>
         .map_err(|_| malformed(value, Malformed::Address))
 }
 
-fn malformed(value: &Value<'_>, form: Malformed) -> Bad {
+pub(crate) fn malformed(value: &Value<'_>, form: Malformed) -> Bad {
     value.bad(Problem::Malformed(form))
 }
 
@@ -405,22 +429,56 @@ impl Read for EnvName {
     }
 }
 
-impl Read for CertificateName {
-    const KIND: Kind = kind("a name with its kind, for example \"CN=app\"", Unit::Length);
-    const BOUNDS: Bounds = Bounds::new(1, 1024);
+impl Read for Command {
+    const KIND: Kind = kind("a list of texts: a program and its arguments", Unit::None);
 
-    fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
-        let text = text(value, bounds, Self::KIND.name)?;
-        let after = |prefix| {
-            text.strip_prefix(prefix)
-                .filter(|name: &&str| !name.is_empty())
-                .map(str::to_owned)
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let bounds = Bounds::new(0, 4096);
+        let words = at_least_one(value, |value| {
+            text(value, bounds, Self::KIND.name).map(str::to_owned)
+        })?;
+        match words.first().is_some_and(|program| !program.is_empty()) {
+            true => Ok(Self(words)),
+            false => Err(malformed(value, Malformed::Command)),
+        }
+    }
+}
+
+impl Read for HostNames {
+    const KIND: Kind = kind("a host name, or a list of host names", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = value.text(Self::KIND.name)?;
+            let host = text.strip_prefix("*.").unwrap_or(text);
+            match host_name(host) {
+                true => Ok(text.to_ascii_lowercase()),
+                false => Err(malformed(value, Malformed::HostName)),
+            }
         };
-        after("CN=")
-            .map(Self::CommonName)
-            .or_else(|| after("DNS:").map(Self::Dns))
-            .or_else(|| after("email:").map(Self::Email))
-            .or_else(|| after("URI:").map(Self::Uri))
-            .ok_or_else(|| malformed(value, Malformed::CertificateName))
+        each(value, one).map(Self)
+    }
+}
+
+/// Labels of letters, digits, - and _ (RFC 1123), and no address.
+fn host_name(text: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(fits);
+    text.len() <= 253 && text.split('.').all(label) && text.parse::<IpAddr>().is_err()
+}
+
+impl Read for Version {
+    const KIND: Kind = kind("a version, in quotes", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let text = value.text(Self::KIND.name)?;
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let part = |part: &str| part.parse().ok().filter(|_| digits(part));
+        let parts: Option<Vec<u32>> = text.split('.').map(part).collect();
+        match parts.as_deref() {
+            Some([major, minor]) => Ok(Self((*major, *minor, 0))),
+            Some([major, minor, patch]) => Ok(Self((*major, *minor, *patch))),
+            _ => Err(malformed(value, Malformed::Version)),
+        }
     }
 }

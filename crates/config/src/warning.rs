@@ -47,6 +47,9 @@ pub enum Weakness {
         "a cancel key sent unencrypted can be read and used to cancel queries; \"refuse\" is safe"
     )]
     PlaintextCancel,
+    /// A lower security level.
+    #[error("keys and signatures of 80 bits are taken; level 2 asks for 112")]
+    SecurityLevel,
     /// Core dumps.
     #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
     CoreDumps,

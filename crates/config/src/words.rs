@@ -117,6 +117,38 @@ choice! {
 }
 
 choice! {
+    /// The highest TLS version spoken.
+    pub enum MaxTlsVersion {
+        /// TLS 1.2: for peers whose TLS 1.3 is broken
+        Tls12 = "TLSv1.2",
+        /// TLS 1.3
+        Tls13 = "TLSv1.3",
+    }
+}
+
+choice! {
+    /// Which versions, ciphers, groups and signature algorithms are spoken.
+    pub enum Profile {
+        /// TLS 1.3 alone, with Mozilla's modern settings
+        Modern = "modern",
+        /// TLS 1.2 and 1.3, with Mozilla's intermediate settings, without finite-field Diffie-Hellman
+        Intermediate = "intermediate",
+        /// what the settings of this section say; those that are not written are intermediate's
+        Custom = "custom",
+    }
+}
+
+choice! {
+    /// What becomes of clients that ask for a name without a certificate.
+    pub enum UnknownName {
+        /// they see the default certificate
+        Default = "default",
+        /// they are refused with the TLS alert unrecognized_name
+        Refuse = "refuse",
+    }
+}
+
+choice! {
     /// How clients prove over TCP who they are.
     pub enum Method {
         /// SCRAM, with channel binding inside TLS; users with md5 verifiers are refused

@@ -2,7 +2,8 @@
 
 use config::{
     CaSource, CertificateName, ClientCertificates, Config, DatabaseName, Holds, HostAddress,
-    ListenTls, MaxClientConn, Method, Origin, Reload, ServerTls, ServerTrust, Workers,
+    ListenTls, MaxClientConn, Method, MinTlsVersion, Origin, Reload, ServerTls, ServerTrust,
+    TlsOptions, Workers,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -220,6 +221,137 @@ fn each_weakening_is_warned_about_once() {
         assert_eq!(warnings.len(), 1, "{warnings:?} for:\n{text}");
         let place = format!("/etc/portcullis/p.toml:{at}: ");
         assert!(warnings[0].starts_with(&place), "{warnings:?}");
+    }
+}
+
+#[test]
+fn listeners_and_hosts_have_policies_of_their_own() {
+    let (config, warnings) = read(
+        r#"
+[listen.tls]
+certificate = "s.crt"
+private_key = "s.key"
+[[listen.tls.identity]]
+names = ["*.Example.com"]
+certificate = "w.crt"
+private_key = "w.key"
+private_key_passphrase_command = ["/bin/pass", "w"]
+[[listener]]
+address = "127.0.0.1:7000"
+method = "cert"
+[listener.tls]
+mode = "verify-full"
+profile = "modern"
+certificate = "t.crt"
+private_key = "t.key"
+client_ca = "ca.crt"
+client_crl = "ca.crl"
+[auth]
+auth_file = "u"
+[[auth.map]]
+certificate = "URI:spiffe://corp/sa/{role}"
+user = "{role}"
+[[database]]
+name = "app"
+host = ["a", "b"]
+[database.tls]
+ca = "ca.crt"
+min_version = "TLSv1.3"
+[[database.host_tls]]
+host = "b"
+mode = "pin"
+pin = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+"#,
+    );
+    assert_eq!(warnings, Vec::<String>::new());
+    let ListenTls::On(tls) = &config.listen.tls else {
+        panic!("TLS is off");
+    };
+    assert_eq!(tls.options, TlsOptions::Intermediate);
+    assert_eq!(tls.identities[0].names, ["*.example.com"]);
+    let command = Origin::Command(vec!["/bin/pass".into(), "w".into()]);
+    assert_eq!(tls.identities[0].identity.passphrase, Some(command));
+    let further = &config.listeners[0];
+    assert_eq!(further.method, Some(Method::Cert));
+    let ListenTls::On(tls) = &further.tls else {
+        panic!("TLS is off");
+    };
+    assert_eq!(tls.options, TlsOptions::Modern);
+    assert!(tls.client_crl.is_some());
+    let database = &config.databases[0];
+    let trust = |host: usize| match database.tls_of(&database.hosts[host]) {
+        ServerTls::On(tls) => (tls.trust.clone(), tls.options.clone()),
+        ServerTls::Disabled => panic!("TLS is off"),
+    };
+    assert!(matches!(trust(0).0, ServerTrust::AuthorityAndName(_)));
+    assert!(matches!(trust(1).0, ServerTrust::Pinned(_)));
+    // What the host does not say, the database does.
+    assert_eq!(trust(0).1, trust(1).1);
+    assert!(matches!(trust(1).1, TlsOptions::Custom(custom)
+        if custom.min_version == MinTlsVersion::Tls13));
+}
+
+#[test]
+fn policies_that_contradict_themselves() {
+    let base = "[listen.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n";
+    let rest = "[auth]\nauth_file = \"u\"\n[[database]]\nname = \"a\"\nhost = \"b\"\n";
+    for (in_tls, behind, said) in [
+        (
+            "profile = \"modern\"\nciphers = \"HIGH\"\n",
+            "",
+            "has its own ciphers",
+        ),
+        (
+            "min_version = \"TLSv1.3\"\nmax_version = \"TLSv1.2\"\n",
+            "",
+            "no version is left",
+        ),
+        (
+            "session_tickets = true\nclient_ca = \"x\"\n",
+            "",
+            "resumed session",
+        ),
+        ("client_crl = \"x\"\n", "", "without client_ca"),
+        (
+            "private_key_passphrase_file = \"p\"\nprivate_key_passphrase_command = [\"x\"]\n",
+            "",
+            "from a file or from a command",
+        ),
+        (
+            "",
+            "[[listener]]\naddress = \"127.0.0.1:6432\"\n[listener.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n",
+            "stands here twice",
+        ),
+        (
+            "",
+            "[[listener]]\naddress = \"127.0.0.1:1\"\nmethod = \"password\"\n[listener.tls]\nmode = \"disable\"\n",
+            "works inside TLS only",
+        ),
+        ("", "[tls]\nmin_openssl = \"three\"\n", "not a version"),
+        (
+            "",
+            "[[database]]\nname = \"x\"\nhost = \"y\"\n[[database.host_tls]]\nhost = \"z\"\n",
+            "no such host",
+        ),
+        (
+            "client_ca = \"x\"\nmode = \"verify-full\"\n",
+            "[[auth.map]]\ncertificate = \"CN={a}-{b}\"\nuser = \"x\"\n",
+            "not clear",
+        ),
+        (
+            "client_ca = \"x\"\nmode = \"verify-full\"\n",
+            "[[auth.map]]\ncertificate = \"CN={a}\"\nuser = \"{b}\"\n",
+            "{b} is in no part",
+        ),
+    ] {
+        let text = format!("{base}{in_tls}{rest}{behind}");
+        let invalid = Config::from_text(&text, "p.toml").err();
+        let errors = invalid.map(|it| it.errors).unwrap_or_default();
+        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(
+            all.len() == 1 && all[0].contains(said),
+            "{all:#?}\nin:\n{text}"
+        );
     }
 }
 

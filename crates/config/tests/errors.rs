@@ -196,7 +196,7 @@ fn listeners_that_contradict_themselves() {
         (
             tls("mode = \"verify-full\""),
             "4:8: listen.tls.mode",
-            "mode = \"verify-full\" needs client_ca in [listen.tls]",
+            "mode = \"verify-full\" needs client_ca in the listener's TLS section",
         ),
         (
             format!("[listen.tls]\nmode = \"disable\"\nclient_ca = \"a\"\n{rest}"),

@@ -73,6 +73,26 @@ pub(crate) enum Fault {
         /// What is wrong.
         problem: PasswordProblem,
     },
+    /// A passphrase that cannot be one.
+    #[error("{place}: {problem}")]
+    Passphrase {
+        /// The setting that names its origin.
+        place: Place,
+        /// What is wrong.
+        problem: PassphraseProblem,
+    },
+    /// An OpenSSL that the operator does not want.
+    #[error(
+        "{place}: this is OpenSSL {running}, and {wanted} is the oldest to start with; update libssl"
+    )]
+    OldOpenSsl {
+        /// The setting.
+        place: Place,
+        /// The library's version.
+        running: String,
+        /// The one asked for.
+        wanted: String,
+    },
     /// A line of the users file.
     #[error("{place}: {}, {fault}", path.display())]
     Users {
@@ -119,7 +139,7 @@ pub(crate) enum Fault {
         /// The setting, or its section.
         place: Place,
         /// What is wrong.
-        fault: ContextFault,
+        fault: Box<ContextFault>,
     },
     /// TLS contexts that could be built, but don't work.
     #[error("{place}: {fault}")]
@@ -214,4 +234,15 @@ pub(crate) enum PasswordProblem {
     /// A zero byte, which the protocol cannot carry.
     #[error("the password holds a zero byte, which PostgreSQL cannot take")]
     ZeroByte,
+}
+
+/// Why a passphrase cannot be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PassphraseProblem {
+    /// Nothing there.
+    #[error("the passphrase is empty; it is the first line")]
+    Empty,
+    /// The program gave none.
+    #[error("{0}; run it by hand, as this user")]
+    Command(crate::material::CommandFault),
 }

@@ -5,7 +5,7 @@ use crate::material::Material;
 use admission::Network;
 use auth::{
     AnswerRules, AuthQueryUser, BindingRule, CertificateMap, CertificateName as Name,
-    CertificateRule, Doomed, GateRules, MockSecret, ServerUser, Trust, Verifier,
+    CertificateRule, Doomed, GateRules, MockSecret, Pattern, Piece, ServerUser, Trust, Verifier,
 };
 use buf::Secret;
 use config::{
@@ -19,8 +19,9 @@ use shell::setup::{
     TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
-use tls::{BadServerName, ServerContext, ServerName};
+use tls::{BadServerName, ListenerContext, ServerContext, ServerName};
 
 /// How long saying goodbye to a peer may take.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ pub(crate) fn setup(
         .databases
         .iter()
         .zip(&material.servers)
-        .map(|(entry, context)| database(config, entry, context.as_ref(), &material))
+        .map(|(entry, contexts)| database(config, entry, contexts, &material))
         .collect();
     Ok(Setup {
         listeners: listeners(config, &material),
@@ -72,7 +73,8 @@ pub(crate) fn setup(
             logins_max: config.limits.max_concurrent_logins as usize,
             logins_max_per_address: config.limits.max_concurrent_logins_per_address as usize,
             pending_max_per_address: match config.limits.max_pending_logins_per_address {
-                0 => circumstances.max_client_conn.div_ceil(2),
+                // A few must always be able to knock, to be told that there are too many.
+                0 => circumstances.max_client_conn.div_ceil(2).max(16),
                 most => most as usize,
             },
             logins_per_second: config.limits.login_rate,
@@ -115,44 +117,40 @@ fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
     }
 }
 
+/// One of the listeners of the configuration, with its TLS.
+struct Entrance<'a> {
+    proxy_protocol: ProxyProtocol,
+    method: Method,
+    tls: &'a ListenTls,
+    context: Option<&'a ListenerContext>,
+}
+
 fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
     // Where rules have the methods, each line says for itself whether it trusts.
     let by_rules = material.hba.is_some() && config.listen.allow_trust;
-    let tcp = config.listen.addresses.iter().map(|address| {
-        let (direct_tls, plaintext_cancel, client_certificates) = match &config.listen.tls {
-            ListenTls::Disabled => (
-                DirectTls::Refused,
-                PlaintextCancel::Accept,
-                shell::setup::ClientCertificates::NotAsked,
-            ),
-            ListenTls::On(tls) => (
-                match tls.direct {
-                    true => DirectTls::Accepted,
-                    false => DirectTls::Refused,
-                },
-                match tls.plaintext_cancel {
-                    config::PlaintextCancel::Refuse => PlaintextCancel::Refuse,
-                    config::PlaintextCancel::Accept => PlaintextCancel::Accept,
-                },
-                client_certificates(&tls.client_certificates),
-            ),
+    let first = Entrance {
+        method: config.auth.method,
+        tls: &config.listen.tls,
+        context: material.listener.as_ref(),
+        proxy_protocol: proxy_protocol(config),
+    };
+    let further = config.listeners.iter().zip(&material.listeners);
+    let further = further.map(|(it, context)| {
+        let entrance = Entrance {
+            method: it.method.unwrap_or(config.auth.method),
+            tls: &it.tls,
+            context: context.as_ref(),
+            proxy_protocol: ProxyProtocol::Off,
         };
-        Listener {
-            address: Address::Tcp(*address),
-            tls: listener_tls(config, material),
-            upkeep: upkeep(config, listen_renegotiation(config)),
-            plaintext_cancel,
-            method: method(config.auth.method),
-            rules: rules(
-                config,
-                material,
-                config.auth.method == Method::Trust || by_rules,
-            ),
-            client_certificates,
-            direct_tls,
-            proxy_protocol: proxy_protocol(config),
-        }
+        (entrance, &it.addresses)
     });
+    let tcp = std::iter::once((first, &config.listen.addresses))
+        .chain(further)
+        .flat_map(|(entrance, addresses)| {
+            let listener =
+                |address: &SocketAddr| tcp_listener(config, material, &entrance, *address);
+            addresses.iter().map(listener).collect::<Vec<_>>()
+        });
     let unix = config.listen.unix_socket.iter().map(|socket| Listener {
         address: Address::Unix {
             path: socket.path.clone(),
@@ -165,7 +163,10 @@ fn listeners(config: &Config, material: &Material) -> Vec<Listener> {
         rules: rules(
             config,
             material,
-            config.auth.unix_socket_method == UnixSocketMethod::Trust || by_rules,
+            (
+                config.auth.method,
+                config.auth.unix_socket_method == UnixSocketMethod::Trust || by_rules,
+            ),
         ),
         client_certificates: shell::setup::ClientCertificates::NotAsked,
         direct_tls: DirectTls::Refused,
@@ -184,20 +185,55 @@ fn proxy_protocol(config: &Config) -> ProxyProtocol {
     }
 }
 
-fn listener_tls(config: &Config, material: &Material) -> ListenerTls {
-    match (&config.listen.tls, &material.listener) {
+fn tcp_listener(
+    config: &Config,
+    material: &Material,
+    entrance: &Entrance<'_>,
+    address: SocketAddr,
+) -> Listener {
+    let (direct_tls, plaintext_cancel, client_certificates, renegotiation) = match entrance.tls {
+        ListenTls::Disabled => (
+            DirectTls::Refused,
+            PlaintextCancel::Accept,
+            shell::setup::ClientCertificates::NotAsked,
+            Renegotiation::Refuse,
+        ),
+        ListenTls::On(tls) => (
+            match tls.direct {
+                true => DirectTls::Accepted,
+                false => DirectTls::Refused,
+            },
+            match tls.plaintext_cancel {
+                config::PlaintextCancel::Refuse => PlaintextCancel::Refuse,
+                config::PlaintextCancel::Accept => PlaintextCancel::Accept,
+            },
+            client_certificates(&tls.client_certificates),
+            tls.renegotiation,
+        ),
+    };
+    // Where rules have the methods, each line says for itself whether it trusts.
+    let by_rules = material.hba.is_some() && config.listen.allow_trust;
+    let trust = entrance.method == Method::Trust || by_rules;
+    Listener {
+        address: Address::Tcp(address),
+        tls: listener_tls(entrance),
+        upkeep: upkeep(config, renegotiation),
+        plaintext_cancel,
+        method: method(entrance.method),
+        rules: rules(config, material, (entrance.method, trust)),
+        client_certificates,
+        direct_tls,
+        proxy_protocol: entrance.proxy_protocol.clone(),
+    }
+}
+
+fn listener_tls(entrance: &Entrance<'_>) -> ListenerTls {
+    match (entrance.tls, entrance.context) {
         (ListenTls::On(tls), Some(context)) => match tls.clients {
             Clients::MustEncrypt => ListenerTls::Required(context.clone()),
             Clients::MayEncrypt => ListenerTls::Optional(context.clone()),
         },
         _ => ListenerTls::UnencryptedByConfiguration,
-    }
-}
-
-fn listen_renegotiation(config: &Config) -> Renegotiation {
-    match &config.listen.tls {
-        ListenTls::On(tls) => tls.renegotiation,
-        ListenTls::Disabled => Renegotiation::Refuse,
     }
 }
 
@@ -227,7 +263,7 @@ fn client_certificates(asked: &ClientCertificates) -> shell::setup::ClientCertif
     }
 }
 
-fn rules(config: &Config, material: &Material, trust: bool) -> GateRules {
+fn rules(config: &Config, material: &Material, (method, trust): (Method, bool)) -> GateRules {
     let passwords = material
         .users
         .iter()
@@ -239,7 +275,7 @@ fn rules(config: &Config, material: &Material, trust: bool) -> GateRules {
             ChannelBinding::Require => BindingRule::Required,
         },
         // An unknown user costs what a known one costs.
-        doomed: match (config.auth.method, passwords) {
+        doomed: match (method, passwords) {
             (Method::Md5, _) => Doomed::Md5,
             (_, true) => Doomed::ScramDerived,
             (_, false) => Doomed::Scram,
@@ -259,14 +295,23 @@ fn certificates(config: &Config) -> CertificateMap {
     }
     let rule = |mapping: &config::CertificateMapping| CertificateRule {
         name: match mapping.certificate.clone() {
-            CertificateName::CommonName(name) => Name::CommonName(name),
-            CertificateName::Dns(name) => Name::Dns(name),
-            CertificateName::Email(name) => Name::Email(name),
-            CertificateName::Uri(name) => Name::Uri(name),
+            CertificateName::CommonName(name) => Name::CommonName(pattern(&name)),
+            CertificateName::Dns(name) => Name::Dns(pattern(&name)),
+            CertificateName::Email(name) => Name::Email(pattern(&name)),
+            CertificateName::Uri(name) => Name::Uri(pattern(&name)),
         },
-        role: mapping.user.clone(),
+        role: pattern(&mapping.user),
     };
     CertificateMap::Rules(config.auth.map.iter().map(rule).collect())
+}
+
+fn pattern(pattern: &config::Pattern) -> Pattern {
+    let piece = |piece: &config::Piece| match piece {
+        config::Piece::Text(text) => Piece::Text(text.clone()),
+        config::Piece::Any => Piece::Any,
+        config::Piece::Capture(name) => Piece::Capture(name.clone()),
+    };
+    Pattern::new(pattern.0.iter().map(piece).collect())
 }
 
 fn method(method: Method) -> auth::Method {
@@ -315,13 +360,14 @@ fn password(origin: Option<&Origin>, material: &Material) -> Option<Secret> {
 fn database(
     config: &Config,
     entry: &config::Database,
-    context: Option<&ServerContext>,
+    contexts: &[Option<ServerContext>],
     material: &Material,
 ) -> Result<Database, BadServerName> {
     let hosts: Result<Vec<_>, _> = entry
         .hosts
         .iter()
-        .map(|it| host(config, entry, it, context))
+        .zip(contexts)
+        .map(|(it, context)| host(config, entry, it, context.as_ref()))
         .collect();
     Ok(Database {
         name: match &entry.name {
@@ -359,7 +405,7 @@ fn host(
             shell::setup::HostAddress::Unix(dir.join(format!(".s.PGSQL.{}", host.port)))
         }
     };
-    let (ServerTls::On(tls), Some(context)) = (&entry.tls, context) else {
+    let (ServerTls::On(tls), Some(context)) = (entry.tls_of(host), context) else {
         return Ok(Host {
             address,
             upkeep: tls::Upkeep::default(),

@@ -67,7 +67,14 @@ fn carry_over(running: &Setup, mut next: Setup) -> Setup {
     let keep = |open: &Listener| {
         let same = |listener: &Listener| listener.address.is_place_of(&open.address);
         match named.iter().position(same) {
-            Some(index) => named.swap_remove(index),
+            Some(index) => {
+                let next = named.swap_remove(index);
+                // Clients hold tickets that were sealed with the keys of before.
+                if let (Some(next), Some(before)) = (next.tls.context(), open.tls.context()) {
+                    next.go_on_from(before);
+                }
+                next
+            }
             None => open.clone(),
         }
     };

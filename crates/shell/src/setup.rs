@@ -118,6 +118,16 @@ pub enum ListenerTls {
     UnencryptedByConfiguration,
 }
 
+impl ListenerTls {
+    /// What encrypts, if anything does.
+    pub fn context(&self) -> Option<&ListenerContext> {
+        match self {
+            ListenerTls::Required(context) | ListenerTls::Optional(context) => Some(context),
+            ListenerTls::UnencryptedByConfiguration => None,
+        }
+    }
+}
+
 /// What client certificates are good for; those that come are verified by TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCertificates {

@@ -60,10 +60,11 @@ impl LegFacts {
     /// Reads a connection whose handshake is done.
     pub(crate) fn read(ssl: &SslRef) -> LegFacts {
         let peer = ssl.peer_certificate();
-        let server_certificate = if ssl.is_server() {
-            ssl.certificate()
-        } else {
-            peer.as_deref()
+        let end_point = match (ssl.is_server(), ssl.session_reused()) {
+            // The certificate of the handshake that the session began with.
+            (true, true) => ffi::contexts::remembered_end_point(ssl),
+            (true, false) => ssl.certificate().and_then(binding::end_point),
+            (false, _) => peer.as_deref().and_then(binding::end_point),
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();
         LegFacts {
@@ -75,7 +76,7 @@ impl LegFacts {
             group: ffi::group(ssl).map(|name| usual_name(&name)),
             sni: ssl.servername_raw(NameType::HOST_NAME).map(text),
             alpn: ssl.selected_alpn_protocol().map(text),
-            end_point: server_certificate.and_then(binding::end_point),
+            end_point,
             peer: peer.as_deref().and_then(PeerCertificate::read),
         }
     }

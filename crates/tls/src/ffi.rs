@@ -5,6 +5,8 @@
 //! type system, and says why the call is sound.
 #![allow(unsafe_code)]
 
+pub(crate) mod contexts;
+
 use foreign_types::ForeignTypeRef;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;

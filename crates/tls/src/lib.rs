@@ -6,7 +6,7 @@
 //! certificate files that a context is built from, never reads a file. The clock is an argument,
 //! except in one place that OpenSSL keeps to itself: whether a peer's certificate has expired.
 //!
-//! `unsafe` exists in `ffi` alone.
+//! `unsafe` exists in `ffi` and the file below it alone.
 
 mod binding;
 mod bio;
@@ -28,9 +28,9 @@ mod upkeep;
 mod verify;
 
 pub use context::{
-    ClientCertificates, ContextFault, Dated, Identity, KeySource, ListenerContext,
-    ListenerSettings, Roots, ServerContext, ServerMode, ServerSettings, Source, Warning, io_reason,
-    key_file_is_private,
+    Chance, ClientCertificates, Clock, ContextFault, Dated, Expires, Expiry, Identity, KeySource,
+    ListenerContext, ListenerSettings, NamedIdentity, Roots, ServerContext, ServerMode,
+    ServerSettings, Source, Tickets, UnknownNames, Warning, io_reason, key_file_is_private,
 };
 pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};
@@ -72,6 +72,13 @@ pub fn versions() -> Versions {
         ),
         running: openssl::version::version().to_owned(),
     }
+}
+
+/// The running library's version: major, minor, patch.
+pub fn library_version() -> (u32, u32, u32) {
+    let number = openssl::version::number();
+    let part = |shift: u32, bits: i64| u32::try_from((number >> shift) & bits).unwrap_or(0);
+    (part(28, 0xf), part(20, 0xff), part(4, 0xffff))
 }
 
 /// OPENSSL_VERSION_NUMBER of the headers: 0xMNN00PP0 (openssl/opensslv.h).

@@ -2,13 +2,15 @@
 //! that every context gets. All of them are set explicitly, because a system-wide openssl.cnf would
 //! otherwise decide.
 
-use crate::context::ContextFault;
+use crate::context::{ContextFault, Tickets, library};
 use crate::fault::first_reason;
 use crate::ffi;
 use openssl::error::ErrorStack;
 use openssl::ssl::{
-    Ssl, SslContext, SslContextBuilder, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
+    Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode,
+    SslVersion,
 };
+use std::time::Duration;
 
 /// The oldest TLS version that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +46,10 @@ pub struct Profile {
     pub cipher_list: String,
     /// Key exchange groups in order of preference, in OpenSSL's syntax.
     pub groups: String,
+    /// Signature algorithms (RFC 8446 section 4.2.3) in order of preference, in OpenSSL's syntax.
+    pub signatures: String,
+    /// OpenSSL's security level (SSL_CTX_set_security_level(3)); 2 is 112 bits.
+    pub security_level: u32,
 }
 
 impl Default for Profile {
@@ -58,11 +64,30 @@ impl Default for Profile {
                 ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
                 .into(),
             groups: "X25519:P-256:P-384:P-521".into(),
+            signatures: SIGNATURES.into(),
+            security_level: SECURITY_LEVEL,
         }
     }
 }
 
 impl Profile {
+    /// Mozilla's "modern": TLS 1.3 alone.
+    pub fn modern() -> Profile {
+        Profile {
+            minimum: MinimumVersion::Tls13,
+            groups: "X25519:P-256:P-384".into(),
+            ..Profile::default()
+        }
+    }
+
+    /// "modern" towards servers; see [`towards_servers`](Self::towards_servers).
+    pub fn modern_towards_servers() -> Profile {
+        Profile {
+            groups: "P-256:X25519:P-384".into(),
+            ..Profile::modern()
+        }
+    }
+
     /// The default towards servers. PostgreSQL before 18 takes P-256 alone unless told otherwise
     /// (`ssl_ecdh_curve`): offering another group first would cost a HelloRetryRequest.
     pub fn towards_servers() -> Profile {
@@ -88,6 +113,10 @@ pub struct Effective {
     pub signatures: String,
     /// OpenSSL's security level.
     pub security_level: u32,
+    /// How often the keys of session tickets change; `None` if there are no tickets.
+    pub tickets: Option<Duration>,
+    /// Whether the peer may renegotiate (TLS 1.2).
+    pub renegotiation: bool,
 }
 
 /// 112 bits: no SHA-1 signatures, no RSA below 2048 bits, no TLS below 1.2.
@@ -121,23 +150,30 @@ pub(crate) fn apply(
     builder: &mut SslContextBuilder,
 ) -> Result<Effective, ContextFault> {
     set_versions(profile, builder)?;
-    let signatures = if openssl::version::number() >= 0x3050_0000 {
-        format!("{SIGNATURES}{SIGNATURES_3_5}")
-    } else {
-        SIGNATURES.to_owned()
+    let signatures = match openssl::version::number() >= 0x3050_0000 {
+        true if profile.signatures == SIGNATURES => format!("{SIGNATURES}{SIGNATURES_3_5}"),
+        _ => profile.signatures.clone(),
     };
-    builder.set_security_level(SECURITY_LEVEL);
+    builder.set_security_level(profile.security_level);
+    // OpenSSL skips unknown names in these two.
     let suites = &profile.ciphersuites;
-    setting("ciphersuites", suites, builder.set_ciphersuites(suites))?;
-    let list = &profile.cipher_list;
-    setting("ciphers", list, builder.set_cipher_list(list))?;
+    known("ciphersuites", suites, |it, list| it.set_ciphersuites(list))?;
+    list("ciphersuites", suites, builder, |it, list| {
+        it.set_ciphersuites(list)
+    })?;
+    known("ciphers", &profile.cipher_list, |it, list| {
+        it.set_cipher_list(list)
+    })?;
+    list("ciphers", &profile.cipher_list, builder, |it, list| {
+        it.set_cipher_list(list)
+    })?;
     let groups = &profile.groups;
-    setting("groups", groups, builder.set_groups_list(groups))?;
-    setting(
-        "signatures",
-        &signatures,
-        builder.set_sigalgs_list(&signatures),
-    )?;
+    list("groups", groups, builder, |it, list| {
+        it.set_groups_list(list)
+    })?;
+    list("signature_algorithms", &signatures, builder, |it, list| {
+        it.set_sigalgs_list(list)
+    })?;
     set_options(builder)?;
     Ok(Effective {
         minimum: version_name(builder.min_proto_version()),
@@ -145,8 +181,63 @@ pub(crate) fn apply(
         ciphers: Vec::new(),
         groups: groups.clone(),
         signatures,
-        security_level: SECURITY_LEVEL,
+        security_level: profile.security_level,
+        tickets: None,
+        renegotiation: !builder.options().contains(SslOptions::NO_RENEGOTIATION),
     })
+}
+
+type Set = fn(&mut SslContextBuilder, &str) -> Result<(), ErrorStack>;
+
+/// Sets a list; if OpenSSL refuses it, names the element at fault.
+fn list(
+    setting: &'static str,
+    value: &str,
+    builder: &mut SslContextBuilder,
+    set: Set,
+) -> Result<(), ContextFault> {
+    set(builder, value).map_err(|stack| match known(setting, value, set) {
+        Err(fault) => fault,
+        Ok(()) => ContextFault::Setting {
+            setting,
+            value: value.to_owned(),
+            reason: first_reason(&stack),
+        },
+    })
+}
+
+/// Tries each name of a list alone. Elements that are more than a name (`!`, `-`, `+`, `@` in
+/// ciphers; `?`, `*` from OpenSSL 3.3 on) are left to OpenSSL.
+fn known(setting: &'static str, value: &str, set: Set) -> Result<(), ContextFault> {
+    let plain = |name: &&str| name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    for name in value.split([':', '/', ',', ' ']).filter(plain) {
+        let mut probe = SslContextBuilder::new(SslMethod::tls()).map_err(library)?;
+        if set(&mut probe, name).is_err() {
+            ffi::forget_errors();
+            let (major, minor, patch) = crate::library_version();
+            return Err(ContextFault::UnknownName {
+                setting,
+                name: name.to_owned(),
+                library: format!("OpenSSL {major}.{minor}.{patch}"),
+                fips: ffi::contexts::fips_is_on(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Switches stateless session tickets on (SSL_CTX_set_options(3), SSL_OP_NO_TICKET): one after a
+/// full handshake, and a new one whenever one was used.
+pub(crate) fn give_tickets(
+    tickets: &Tickets,
+    builder: &mut SslContextBuilder,
+    effective: &mut Effective,
+) -> Result<(), ContextFault> {
+    builder.clear_options(SslOptions::NO_TICKET);
+    setting("tickets", "1", builder.set_num_tickets(1))?;
+    setting("tickets", "1", ffi::contexts::use_tickets(builder, tickets))?;
+    effective.tickets = Some(tickets.period());
+    Ok(())
 }
 
 fn set_versions(profile: &Profile, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
@@ -160,15 +251,15 @@ fn set_versions(profile: &Profile, builder: &mut SslContextBuilder) -> Result<()
     };
     if oldest_name > newest_name {
         return Err(ContextFault::Setting {
-            setting: "maximum version",
+            setting: "max_version",
             value: newest_name.to_owned(),
             reason: "it is older than the minimum version",
         });
     }
     let oldest = builder.set_min_proto_version(Some(oldest));
-    setting("minimum version", oldest_name, oldest)?;
+    setting("min_version", oldest_name, oldest)?;
     let newest = builder.set_max_proto_version(Some(newest));
-    setting("maximum version", newest_name, newest)
+    setting("max_version", newest_name, newest)
 }
 
 /// All suites that connections of this context offer or accept.

@@ -28,12 +28,21 @@ pub enum RehearsalFault {
     Endless,
 }
 
-/// Carries a handshake through. Clients' certificates are not asked for: there is none to show.
+/// Carries a handshake through for a client that asks for no name, and for one of each certificate
+/// that is for some names. Clients' certificates are not asked for: there is none to show.
 pub fn rehearse(listener: &ListenerContext) -> Result<(), RehearsalFault> {
+    meet(listener, None)?;
+    let named = listener.asked_names.iter();
+    named
+        .map(String::as_str)
+        .try_for_each(|name| meet(listener, Some(name)))
+}
+
+fn meet(listener: &ListenerContext, name: Option<&str>) -> Result<(), RehearsalFault> {
     // A handshake takes three flights; with each turn both ends have said all they can.
     const TURNS_MAX: usize = 16;
     let mut server = accept(listener).map_err(RehearsalFault::Listener)?;
-    let mut client = connect(listener).map_err(RehearsalFault::Client)?;
+    let mut client = connect(listener, name).map_err(RehearsalFault::Client)?;
     let mut to_server = Cipher::with_capacity(Engine::OUTPUT_MIN);
     let mut to_client = Cipher::with_capacity(Engine::OUTPUT_MIN);
     for _ in 0..TURNS_MAX {
@@ -55,10 +64,13 @@ fn accept(listener: &ListenerContext) -> Result<Engine, TlsFault> {
     Engine::over(ssl, None)
 }
 
-fn connect(listener: &ListenerContext) -> Result<Engine, TlsFault> {
+fn connect(listener: &ListenerContext, name: Option<&str>) -> Result<Engine, TlsFault> {
     let context = trusting(listener).map_err(dead_on_arrival)?;
     let mut ssl = Ssl::new(&context).map_err(dead_on_arrival)?;
     ssl.set_connect_state();
+    if let Some(name) = name {
+        ssl.set_hostname(name).map_err(dead_on_arrival)?;
+    }
     Engine::over(ssl, None)
 }
 

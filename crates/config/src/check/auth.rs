@@ -1,7 +1,7 @@
 //! Owns the judgement of `[auth]`, `[[auth.map]]` and `[[user]]`, beside the listener they serve.
 
 use super::Judge;
-use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, User};
+use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, Piece, User};
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections::{self, Sections};
@@ -28,8 +28,9 @@ impl Judge<'_, '_> {
             Some(_) => self.methods_elsewhere(sections, &listener),
             None => self.methods(sections, &listener),
         }
-        self.client_binding(&listener);
+        self.client_binding(&listener, auth.method.value);
         self.map_used(sections, &listener);
+        self.roles(&sections.auth_map);
         let auth_query = self.auth_query(auth, &sections.databases);
         Some(Auth {
             method: auth.method.value,
@@ -47,6 +48,7 @@ impl Judge<'_, '_> {
         if !listener.listen.address.value.0.is_empty() {
             self.method(&auth.method, auth.method.value, listener);
         }
+        self.methods_of_listeners(sections, listener);
         for user in &sections.users {
             if let Some(method) = user.method.value {
                 self.method(&user.method, method, listener);
@@ -69,9 +71,57 @@ impl Judge<'_, '_> {
         if auth.unix_socket_method.written {
             self.conflict(&auth.unix_socket_method, Conflict::RulesHaveMethods);
         }
+        for it in &sections.listeners {
+            if it.listener.method.value.is_some() {
+                self.conflict(&it.listener.method, Conflict::RulesHaveMethods);
+            }
+        }
         for user in &sections.users {
             if user.method.value.is_some() {
                 self.conflict(&user.method, Conflict::RulesHaveMethods);
+            }
+        }
+    }
+
+    /// Methods at the further listeners. What one does not say itself has been warned about.
+    fn methods_of_listeners(&self, sections: &Sections, first: &Listener<'_>) {
+        for it in &sections.listeners {
+            let listener = Listener {
+                listen: first.listen,
+                tls: &it.tls,
+                auth: first.auth,
+            };
+            let auth = first.auth;
+            match it.listener.method.value {
+                Some(method) => self.method(&it.listener.method, method, &listener),
+                None => self.method_fits(&auth.method, auth.method.value, &listener),
+            }
+            for user in &sections.users {
+                if let Some(method) = user.method.value {
+                    self.method_fits(&user.method, method, &listener);
+                }
+            }
+            let method = it.listener.method.value.unwrap_or(auth.method.value);
+            self.client_binding(&listener, method);
+        }
+    }
+
+    /// What a method needs of a listener's TLS.
+    fn method_fits<T>(&self, setting: &Given<T>, method: Method, listener: &Listener<'_>) {
+        if matches!(method, Method::Password | Method::Cert) {
+            self.method(setting, method, listener);
+        }
+    }
+
+    /// Parts of roles have to be captured.
+    fn roles(&self, map: &[sections::AuthMap]) {
+        for entry in map {
+            let captured = &entry.certificate.value.pattern().0;
+            for piece in &entry.user.value.0.0 {
+                if let (Piece::Capture(name), false) = (piece, captured.contains(piece)) {
+                    let conflict = Conflict::NotCaptured { name: name.clone() };
+                    self.conflict(&entry.user, conflict);
+                }
             }
         }
     }
@@ -131,7 +181,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    fn client_binding(&self, listener: &Listener<'_>) {
+    fn client_binding(&self, listener: &Listener<'_>, method: Method) {
         let auth = listener.auth;
         if auth.channel_binding.value != ChannelBinding::Require {
             return;
@@ -139,15 +189,21 @@ impl Judge<'_, '_> {
         if !always_encrypted(listener) {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsTls);
         }
-        if auth.auth_hba_file.value.is_none() && auth.method.value != Method::ScramSha256 {
+        let by_rules = auth.auth_hba_file.value.is_some();
+        if !by_rules && method != Method::ScramSha256 {
             self.conflict(&auth.channel_binding, Conflict::BindingNeedsScram);
         }
     }
 
     fn map_used(&self, sections: &Sections, listener: &Listener<'_>) {
         let by_user = sections.users.iter().filter_map(|user| user.method.value);
+        let of_listeners = sections.listeners.iter().any(|it| {
+            it.tls.mode.value == ListenMode::VerifyFull
+                || it.listener.method.value == Some(Method::Cert)
+        });
         let used = listener.tls.mode.value == ListenMode::VerifyFull
             || listener.auth.auth_hba_file.value.is_some()
+            || of_listeners
             || listener.auth.method.value == Method::Cert
             || by_user.into_iter().any(|method| method == Method::Cert);
         if let (false, Some(entry)) = (used, sections.auth_map.first()) {
@@ -225,7 +281,7 @@ impl Judge<'_, '_> {
 fn mapping(entry: &sections::AuthMap) -> CertificateMapping {
     CertificateMapping {
         certificate: entry.certificate.value.clone(),
-        user: entry.user.value.clone(),
+        user: entry.user.value.0.clone(),
     }
 }
 

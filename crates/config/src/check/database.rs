@@ -1,12 +1,15 @@
 //! Owns the judgement of `[[database]]` and `[database.tls]`.
 
-use super::{Judge, tls};
+use super::Judge;
+use super::tls::{Passphrase, Shape};
 use crate::checked::{
     CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, ServerTls,
     ServerTlsOn, ServerTrust,
 };
 use crate::conflict::Conflict;
+use crate::read::Given;
 use crate::sections;
+use crate::values::Hosts;
 use crate::warning::Weakness;
 use crate::words::{ChannelBinding, Negotiation, ServerMode};
 use std::collections::HashMap;
@@ -16,6 +19,7 @@ impl Judge<'_, '_> {
     pub(super) fn databases(
         &self,
         databases: &[(sections::Database, sections::DatabaseTls)],
+        host_tls: &[Vec<sections::DatabaseHostTls>],
     ) -> Vec<Database> {
         let mut names = HashMap::new();
         for (database, _) in databases {
@@ -25,10 +29,10 @@ impl Judge<'_, '_> {
                 None => drop(names.insert(&name.value, name.span)),
             }
         }
-        let judged = |(database, tls)| self.database(database, tls);
         databases
             .iter()
-            .filter_map(|(a, b)| judged((a, b)))
+            .zip(host_tls)
+            .filter_map(|((database, tls), hosts)| self.database(database, tls, hosts))
             .collect()
     }
 
@@ -36,15 +40,21 @@ impl Judge<'_, '_> {
         &self,
         database: &sections::Database,
         tls: &sections::DatabaseTls,
+        host_tls: &[sections::DatabaseHostTls],
     ) -> Option<Database> {
-        let hosts = self.hosts(database);
+        let own = self.tls_of_hosts(database, tls, host_tls);
+        let hosts = self.hosts(database, own.as_deref().unwrap_or_default());
         let password = self.password(
             &database.password_file,
             &database.password_env,
             &database.user,
         );
         let user = database.user.value.clone();
-        let tls = self.server_tls(database, tls);
+        let named: Vec<&HostAddress> = host_tls.iter().flat_map(|it| &it.host.value.0).collect();
+        let all = database.host.value.0.iter();
+        let others: Vec<&HostAddress> = all.filter(|host| !named.contains(host)).collect();
+        let tls = self.server_tls((&database.host, &others), tls);
+        own?;
         Some(Database {
             name: match database.name.value.as_str() {
                 "*" => DatabaseName::Any,
@@ -65,7 +75,40 @@ impl Judge<'_, '_> {
         })
     }
 
-    fn hosts(&self, database: &sections::Database) -> Option<Vec<Host>> {
+    /// TLS of the hosts that differ.
+    fn tls_of_hosts(
+        &self,
+        database: &sections::Database,
+        tls: &sections::DatabaseTls,
+        host_tls: &[sections::DatabaseHostTls],
+    ) -> Option<Vec<(HostAddress, ServerTls)>> {
+        let mut own: Vec<(HostAddress, Option<ServerTls>)> = Vec::new();
+        for section in host_tls {
+            let hosts: Vec<&HostAddress> = section.host.value.0.iter().collect();
+            if hosts
+                .iter()
+                .any(|host| !database.host.value.0.contains(host))
+            {
+                self.conflict(&section.host, Conflict::NoSuchHost);
+            }
+            let twice = |host: &&HostAddress| own.iter().any(|(other, _)| other == *host);
+            if hosts.iter().any(twice) {
+                self.conflict(&section.host, Conflict::HostTwice);
+            }
+            let tls = section.tls.clone().or(tls);
+            let judged = self.server_tls((&section.host, &hosts), &tls);
+            own.extend(hosts.into_iter().map(|host| (host.clone(), judged.clone())));
+        }
+        own.into_iter()
+            .map(|(host, tls)| Some((host, tls?)))
+            .collect()
+    }
+
+    fn hosts(
+        &self,
+        database: &sections::Database,
+        own: &[(HostAddress, ServerTls)],
+    ) -> Option<Vec<Host>> {
         let (hosts, ports) = (&database.host.value.0, &database.port.value.0);
         let port_of = |index| match ports.as_slice() {
             [all] => Some(*all),
@@ -76,6 +119,10 @@ impl Judge<'_, '_> {
             Some(Host {
                 address: address.clone(),
                 port: port_of(index)?,
+                tls: own
+                    .iter()
+                    .find(|(host, _)| host == address)
+                    .map(|it| it.1.clone()),
             })
         };
         let fitted: Option<Vec<_>> = hosts.iter().enumerate().map(host).collect();
@@ -91,23 +138,25 @@ impl Judge<'_, '_> {
 
     fn server_tls(
         &self,
-        database: &sections::Database,
+        (setting, hosts): (&Given<Hosts>, &[&HostAddress]),
         tls: &sections::DatabaseTls,
     ) -> Option<ServerTls> {
-        let local = |host: &HostAddress| matches!(host, HostAddress::UnixDir(_));
-        let hosts = &database.host.value.0;
+        let local = |host: &&HostAddress| matches!(host, HostAddress::UnixDir(_));
         let mode = tls.mode.value;
         if mode != ServerMode::Disable && hosts.iter().any(local) {
-            self.conflict(&database.host, Conflict::UnixHostWithTls);
+            self.conflict(setting, Conflict::UnixHostWithTls);
         }
         match mode {
             ServerMode::Disable if hosts.iter().all(local) => {}
+            // What another section says is warned about there.
+            _ if tls.mode.inherited() => {}
             ServerMode::Disable => self.warn(&tls.mode, Weakness::PlaintextServer),
             ServerMode::Prefer => self.warn(&tls.mode, Weakness::PlaintextFallback),
             ServerMode::Require => self.warn(&tls.mode, Weakness::UnverifiedServer),
             ServerMode::VerifyCa | ServerMode::VerifyFull | ServerMode::Pin => {}
         }
         let trust = self.server_trust(tls);
+        let verifies = matches!(mode, ServerMode::VerifyCa | ServerMode::VerifyFull);
         if matches!(mode, ServerMode::Disable | ServerMode::Prefer) {
             self.tls_not_certain(tls);
         }
@@ -115,18 +164,22 @@ impl Judge<'_, '_> {
             self.unused_without_tls_to_server(tls);
             return Some(ServerTls::Disabled);
         }
-        let identity = self.key_pair(&tls.certificate, &tls.private_key);
+        let passphrase = Passphrase {
+            file: &tls.private_key_passphrase_file,
+            command: &tls.private_key_passphrase_command,
+        };
+        let identity = self.key_pair(&tls.certificate, &tls.private_key, &passphrase);
         Some(ServerTls::On(Box::new(ServerTlsOn {
             renegotiation: tls.renegotiation.value,
             trust: trust?,
+            crl: self
+                .optional_file(&tls.crl, Holds::RevocationLists)
+                .filter(|_| verifies),
             identity,
             negotiation: tls.negotiation.value,
             channel_binding: tls.channel_binding.value,
             server_name: tls.server_name.value.as_ref().map(|name| name.0.clone()),
-            options: tls::options(
-                &tls.min_version,
-                [&tls.ciphers, &tls.ciphersuites, &tls.groups],
-            ),
+            options: self.options(&Shape::from(tls)),
         })))
     }
 
@@ -136,6 +189,7 @@ impl Judge<'_, '_> {
         if !matches!(mode, ServerMode::VerifyCa | ServerMode::VerifyFull) {
             let instead = "mode = \"verify-full\"";
             self.unused(&tls.ca, mode.word(), instead);
+            self.unused(&tls.crl, mode.word(), instead);
         }
         if mode != ServerMode::Pin {
             self.unused(&tls.pin, mode.word(), "mode = \"pin\"");
@@ -179,13 +233,15 @@ impl Judge<'_, '_> {
     fn unused_without_tls_to_server(&self, tls: &sections::DatabaseTls) {
         let mode = ServerMode::Disable.word();
         let instead = "mode = \"verify-full\"";
-        for file in [&tls.certificate, &tls.private_key] {
+        for file in [
+            &tls.certificate,
+            &tls.private_key,
+            &tls.private_key_passphrase_file,
+        ] {
             self.unused(file, mode, instead);
         }
-        for names in [&tls.ciphers, &tls.ciphersuites, &tls.groups] {
-            self.unused(names, mode, instead);
-        }
+        self.unused(&tls.private_key_passphrase_command, mode, instead);
         self.unused(&tls.server_name, mode, instead);
-        self.unused(&tls.min_version, mode, instead);
+        self.shape_unused(&Shape::from(tls), (mode, instead));
     }
 }

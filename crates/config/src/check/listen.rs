@@ -1,8 +1,10 @@
-//! Owns the judgement of `[listen]` and `[listen.tls]`.
+//! Owns the judgement of `[listen]`, `[listen.tls]`, and further listeners.
 
-use super::{Judge, tls};
+use super::Judge;
+use super::tls::{Passphrase, Shape};
 use crate::checked::{
-    ClientCertificates, Clients, Holds, Listen, ListenTls, ListenTlsOn, UnixSocket,
+    ClientCertificates, Clients, Holds, KeyPair, Listen, ListenTls, ListenTlsOn, Listener,
+    NamedKeyPair, UnixSocket,
 };
 use crate::conflict::Conflict;
 use crate::sections;
@@ -19,7 +21,7 @@ impl Judge<'_, '_> {
     pub(super) fn listen(
         &self,
         listen: &sections::Listen,
-        tls: &sections::ListenTls,
+        (tls, identities): (&sections::ListenTls, &[sections::ListenTlsIdentity]),
     ) -> Option<Listen> {
         let addresses = &listen.address.value.0;
         let unix_socket = self.unix_socket(listen);
@@ -45,8 +47,8 @@ impl Judge<'_, '_> {
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
             proxy_trusted: self.proxy_trusted(listen),
             tls: match addresses.is_empty() {
-                true => self.tls_without_addresses(tls)?,
-                false => self.listen_tls(tls)?,
+                true => self.tls_without_addresses(tls, identities)?,
+                false => self.listen_tls(tls, identities)?,
             },
         })
     }
@@ -64,6 +66,37 @@ impl Judge<'_, '_> {
             _ => {}
         }
         (listen.proxy_protocol.value == ProxyProtocol::Require).then(|| trusted.value.0.clone())
+    }
+
+    /// The further listeners. Addresses are compared with those of all before them.
+    pub(super) fn listeners(
+        &self,
+        first: &sections::Listen,
+        listeners: &[sections::ListenerSections],
+    ) -> Vec<Listener> {
+        let mut taken = first.address.value.0.clone();
+        for it in listeners {
+            let address = &it.listener.address;
+            if address.value.0.is_empty() {
+                self.conflict(address, Conflict::ListenerWithoutAddress);
+            }
+            for one in &address.value.0 {
+                if taken.contains(one) {
+                    self.conflict(address, Conflict::AddressTwice);
+                }
+                taken.push(*one);
+            }
+        }
+        let judged = |it: &sections::ListenerSections| {
+            let address = &it.listener.address;
+            Some(Listener {
+                addresses: address.value.0.clone(),
+                method: it.listener.method.value,
+                tls: self.listen_tls(&it.tls, &it.identities)?,
+                place: self.report.place(address.span, "listener"),
+            })
+        };
+        listeners.iter().filter_map(judged).collect()
     }
 
     fn unix_socket(&self, listen: &sections::Listen) -> Option<UnixSocket> {
@@ -87,18 +120,26 @@ impl Judge<'_, '_> {
 
     /// A listener with nothing but a Unix socket needs no certificate: PostgreSQL's clients speak
     /// no TLS over one.
-    fn tls_without_addresses(&self, tls: &sections::ListenTls) -> Option<ListenTls> {
+    fn tls_without_addresses(
+        &self,
+        tls: &sections::ListenTls,
+        identities: &[sections::ListenTlsIdentity],
+    ) -> Option<ListenTls> {
         match (&tls.certificate.value, &tls.private_key.value) {
             (None, None) => Some(ListenTls::Disabled),
-            _ => self.listen_tls(tls),
+            _ => self.listen_tls(tls, identities),
         }
     }
 
-    fn listen_tls(&self, tls: &sections::ListenTls) -> Option<ListenTls> {
+    fn listen_tls(
+        &self,
+        tls: &sections::ListenTls,
+        identities: &[sections::ListenTlsIdentity],
+    ) -> Option<ListenTls> {
         let clients = match tls.mode.value {
             ListenMode::Disable => {
                 self.warn(&tls.mode, Weakness::PlaintextClients);
-                self.unused_without_tls(tls);
+                self.unused_without_tls(tls, identities);
                 return Some(ListenTls::Disabled);
             }
             ListenMode::Allow | ListenMode::Prefer => {
@@ -115,18 +156,42 @@ impl Judge<'_, '_> {
         if tls.certificate.value.is_none() && tls.private_key.value.is_none() {
             self.conflict(&tls.certificate, Conflict::CertificateNeeded);
         }
-        let identity = self.key_pair(&tls.certificate, &tls.private_key);
+        let passphrase = Passphrase {
+            file: &tls.private_key_passphrase_file,
+            command: &tls.private_key_passphrase_command,
+        };
+        let identity = self.key_pair(&tls.certificate, &tls.private_key, &passphrase);
+        let staple = self.optional_file(&tls.staple, Holds::Staple);
+        let named = |section: &sections::ListenTlsIdentity| NamedKeyPair {
+            names: section.names.value.0.clone(),
+            identity: self.identity(section),
+        };
+        let identities = identities.iter().map(named).collect();
         let client_certificates = self.client_certificates(tls);
+        if tls.client_crl.value.is_some() && tls.client_ca.value.is_none() {
+            self.conflict(&tls.client_crl, Conflict::CrlWithoutAuthority);
+        }
+        if tls.session_tickets.value && tls.client_ca.value.is_some() {
+            self.conflict(
+                &tls.session_tickets,
+                Conflict::TicketsWithClientCertificates,
+            );
+        }
         Some(ListenTls::On(Box::new(ListenTlsOn {
             renegotiation: tls.renegotiation.value,
             clients,
             direct: tls.direct.value,
-            identity: identity?,
+            identity: KeyPair {
+                staple,
+                ..identity?
+            },
+            identities,
+            unknown_name: tls.unknown_name.value,
             client_certificates: client_certificates?,
-            options: tls::options(
-                &tls.min_version,
-                [&tls.ciphers, &tls.ciphersuites, &tls.groups],
-            ),
+            client_crl: self.optional_file(&tls.client_crl, Holds::RevocationLists),
+            session_tickets: (tls.session_tickets.value)
+                .then_some(tls.session_ticket_key_lifetime.value),
+            options: self.options(&Shape::from(tls)),
             plaintext_cancel: tls.plaintext_cancel.value,
         })))
     }
@@ -149,16 +214,31 @@ impl Judge<'_, '_> {
         })
     }
 
-    fn unused_without_tls(&self, tls: &sections::ListenTls) {
+    fn unused_without_tls(
+        &self,
+        tls: &sections::ListenTls,
+        identities: &[sections::ListenTlsIdentity],
+    ) {
         let mode = ListenMode::Disable.word();
         let instead = "mode = \"require\"";
-        for file in [&tls.certificate, &tls.private_key, &tls.client_ca] {
+        for file in [
+            &tls.certificate,
+            &tls.private_key,
+            &tls.private_key_passphrase_file,
+            &tls.staple,
+            &tls.client_ca,
+            &tls.client_crl,
+        ] {
             self.unused(file, mode, instead);
         }
-        for names in [&tls.ciphers, &tls.ciphersuites, &tls.groups] {
-            self.unused(names, mode, instead);
+        for identity in identities {
+            self.unused(&identity.certificate, mode, instead);
         }
-        self.unused(&tls.min_version, mode, instead);
+        self.unused(&tls.private_key_passphrase_command, mode, instead);
+        self.unused(&tls.unknown_name, mode, instead);
+        self.unused(&tls.session_tickets, mode, instead);
+        self.unused(&tls.session_ticket_key_lifetime, mode, instead);
+        self.shape_unused(&Shape::from(tls), (mode, instead));
         self.unused(&tls.direct, mode, instead);
         self.unused(&tls.plaintext_cancel, mode, instead);
     }

@@ -38,6 +38,8 @@ impl Judge<'_, '_> {
             identity: identity.map(|(certificate, private_key)| KeyPair {
                 certificate,
                 private_key,
+                passphrase: None,
+                staple: None,
             }),
             client_ca,
             token_file,

@@ -7,7 +7,7 @@ mod metrics;
 mod tls;
 
 use crate::checked::{
-    Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp, TlsUpkeep,
+    Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp, Tls,
 };
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
@@ -72,27 +72,46 @@ impl Judge<'_, '_> {
     fn config(&self, sections: &Sections) -> Option<Config> {
         // All parts are judged before any is missed, so that every conflict comes out.
         let listen = match (&sections.listen, &sections.listen_tls) {
-            (Some(listen), Some(tls)) => Some(self.listen(listen, tls)),
+            (Some(listen), Some(tls)) => {
+                Some(self.listen(listen, (tls, &sections.listen_identities)))
+            }
             _ => None,
         };
-        let databases = self.databases(&sections.databases);
+        let listeners = match &sections.listen {
+            Some(listen) => self.listeners(listen, &sections.listeners),
+            None => Vec::new(),
+        };
+        let databases = self.databases(&sections.databases, &sections.host_tls);
         let users = self.users(&sections.users);
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
         Some(Config {
             listen: listen??,
+            listeners,
+            tls: self.tls(sections.tls.as_ref()?),
             tcp: tcp(sections.tcp.as_ref()?),
             auth: auth?,
             databases,
             users,
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
-            tls: upkeep(sections.tls.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
             files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.
             sources: Vec::new(),
         })
+    }
+
+    fn tls(&self, tls: &sections::Tls) -> Tls {
+        let oldest = &tls.min_openssl;
+        Tls {
+            rekey_records: tls.rekey_records.value,
+            rekey_bytes: tls.rekey_bytes.value,
+            rekey_interval: tls.rekey_interval.value.0,
+            tls12_limit: tls.tls12_limit.value,
+            min_openssl: oldest.value.0,
+            place: self.report.place(oldest.span, oldest.key()),
+        }
     }
 
     fn process(&self, process: &sections::Process) -> Process {
@@ -184,15 +203,6 @@ fn tcp(tcp: &sections::Tcp) -> Tcp {
         keepidle: tcp.tcp_keepidle.value.0,
         keepintvl: tcp.tcp_keepintvl.value.0,
         keepcnt: (probes > 0).then_some(probes),
-    }
-}
-
-fn upkeep(tls: &sections::Tls) -> TlsUpkeep {
-    TlsUpkeep {
-        rekey_records: tls.rekey_records.value,
-        rekey_bytes: tls.rekey_bytes.value,
-        rekey_interval: tls.rekey_interval.value.0,
-        tls12_limit: tls.tls12_limit.value,
     }
 }
 

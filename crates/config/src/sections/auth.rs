@@ -2,6 +2,7 @@
 
 use super::NAME;
 use crate::checked::CertificateName;
+use crate::pattern::Role;
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::section;
 use crate::values::EnvName;
@@ -68,11 +69,12 @@ section! {
     /// Which names in a client's certificate may log in as which user, for method "cert" and mode
     /// "verify-full". Without entries the common name is the user; with entries, only they count.
     AuthMap = "auth.map", AnyTimes {
-        /// A name in the certificate, exactly: "CN=…" of the subject, or "DNS:…", "email:…" or
-        /// "URI:…" of the subject alternative names, as OpenSSL prints them.
-        certificate: CertificateName { sample: "\"DNS:app.example.com\"" }
-        /// PostgreSQL user.
-        user: String { bounds: NAME, sample: "\"app\"" }
+        /// A name in the certificate: "CN=…" of the subject, or "DNS:…", "email:…" or "URI:…" of the
+        /// subject alternative names, as OpenSSL prints them. "*" stands for a part of the name,
+        /// "{name}" for a part that user may use; a part has 1 to 63 characters, and none of / . @ :
+        certificate: CertificateName { sample: "\"URI:spiffe://example.com/ns/*/sa/{role}\"" }
+        /// PostgreSQL user; "{name}" is what certificate has captured.
+        user: Role { bounds: NAME, sample: "\"{role}\"" }
     }
 }
 

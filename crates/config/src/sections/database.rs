@@ -1,11 +1,14 @@
 //! Owns the settings of the databases that clients can ask for, and of the way to their servers.
 
-use super::{CIPHERS, CIPHERSUITES, DAY, HOUR, NAME, SERVER_GROUPS, TIMEOUT};
+use super::{CIPHERS, CIPHERSUITES, DAY, HOUR, NAME, SERVER_GROUPS, SIGNATURES, TIMEOUT};
 use crate::checked::{CaSource, Sha256};
+use crate::read::{Given, ReadSection, TableReader};
 use crate::setting::Fallback::{Unset, Value};
-use crate::setting::{Bounds, section};
-use crate::values::{EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
-use crate::words::{ChannelBinding, MinTlsVersion, Negotiation, Renegotiation, ServerMode};
+use crate::setting::{Bounds, Occurs, Section, Setting, section};
+use crate::values::{Command, EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
+use crate::words::{
+    ChannelBinding, MaxTlsVersion, MinTlsVersion, Negotiation, Profile, Renegotiation, ServerMode,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,6 +86,12 @@ section! {
         /// PEM file with the authorities that sign your servers' certificates, or "system" for
         /// those of the operating system.
         ca: CaSource { fallback: Value("\"system\""), sample: "\"ca.crt\"" }
+        /// PEM file with the revocation lists of ca. With it, each authority of a chain needs a list
+        /// that is in date, or the server is refused.
+        crl: Option<PathBuf> {
+            fallback: Unset("revoked certificates are not known"),
+            sample: "\"ca.crl\"",
+        }
         /// SHA-256 of the server's certificate, for mode "pin".
         pin: Option<Sha256> {
             fallback: Unset("no certificate is pinned"),
@@ -98,6 +107,17 @@ section! {
             fallback: Unset("no certificate is shown"),
             sample: "\"client.key\"",
         }
+        /// File whose first line decrypts the private key.
+        private_key_passphrase_file: Option<PathBuf> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "\"client.key.passphrase\"",
+        }
+        /// Program, with its arguments, whose first line of output decrypts the private key. It runs
+        /// at start and at reload, for ten seconds at most.
+        private_key_passphrase_command: Option<Command> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+        }
         /// Whether the peer may renegotiate (TLS 1.2), for foreign peers that rekey this way.
         renegotiation: Renegotiation { fallback: Value("\"refuse\"") }
         /// How TLS starts.
@@ -110,13 +130,112 @@ section! {
             fallback: Unset("the host"),
             sample: "\"db.example.com\"",
         }
-        /// The lowest TLS version spoken.
+        /// Which versions, ciphers, groups and signature algorithms are spoken.
+        profile: Option<Profile> {
+            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
+            sample: "\"modern\"",
+        }
+        /// The lowest TLS version spoken, for profile "custom".
         min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them.
+        /// The highest TLS version spoken, for profile "custom".
+        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
+        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
         ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them.
+        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
         ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them.
+        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
+        /// has the hybrid post-quantum group X25519MLKEM768.
         groups: String { fallback: Value(SERVER_GROUPS) }
+        /// Signature algorithms, as OpenSSL names them, for profile "custom".
+        signature_algorithms: String { fallback: Value(SIGNATURES) }
+        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
+        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+    }
+}
+
+/// Encryption towards some hosts of the database section above it, where it differs from
+/// [database.tls]. The settings are those of [database.tls], whose values hold where they are not
+/// written here.
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these texts are for people: brackets in them are sections"
+)]
+pub(crate) struct DatabaseHostTls {
+    /// Which hosts.
+    pub(crate) host: Given<Hosts>,
+    /// The settings; those that are not written have the values of their defaults.
+    pub(crate) tls: DatabaseTls,
+}
+
+const HOST: Setting = Setting {
+    sample: "\"db2.example.com\"",
+    ..Setting::of::<Hosts>("host", "Host, or hosts, of the database section above.")
+};
+const HOST_TLS: [Setting; 1 + DatabaseTls::SECTION.settings.len()] = {
+    let mut all = [HOST; 1 + DatabaseTls::SECTION.settings.len()];
+    let mut at = 1;
+    while at < all.len() {
+        all[at] = DatabaseTls::SECTION.settings[at - 1];
+        at += 1;
+    }
+    all
+};
+
+impl ReadSection for DatabaseHostTls {
+    const SECTION: Section = Section {
+        path: "database.host_tls",
+        occurs: Occurs::AnyTimes,
+        text: "Encryption towards some hosts of the database section above it, named by `host`, \
+               where it differs from [database.tls]. The settings are those of [database.tls], \
+               whose values hold where they are not written here.",
+        settings: &HOST_TLS,
+        like: Some("database.tls"),
+    };
+
+    fn read(table: &mut TableReader<'_, '_>) -> Option<Self> {
+        // Both are read before either is missed, so that every error comes out.
+        let host = table.setting(&HOST_TLS[0]);
+        let tls = DatabaseTls::read(table);
+        Some(Self {
+            host: host?,
+            tls: tls?,
+        })
+    }
+}
+
+/// Each of these settings as written, or else as in the other section.
+macro_rules! inherit {
+    ($own:expr, $from:expr, $($setting:ident),+ $(,)?) => {
+        DatabaseTls { $( $setting: $own.$setting.or(&$from.$setting), )+ }
+    };
+}
+
+impl DatabaseTls {
+    /// With the values of another section where this one is silent.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        inherit!(
+            self,
+            other,
+            mode,
+            renegotiation,
+            ca,
+            crl,
+            pin,
+            certificate,
+            private_key,
+            private_key_passphrase_file,
+            private_key_passphrase_command,
+            negotiation,
+            channel_binding,
+            server_name,
+            profile,
+            min_version,
+            max_version,
+            ciphers,
+            ciphersuites,
+            groups,
+            signature_algorithms,
+            security_level,
+        )
     }
 }

@@ -1,11 +1,14 @@
 //! Owns the settings of where and how clients connect.
 
-use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, TIMEOUT};
+use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, SIGNATURES, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
-use crate::setting::{Bounds, section};
-use crate::values::{Addresses, Mode, Networks, Timeout, TimeoutWithUnit};
-use crate::words::{ListenMode, MinTlsVersion, PlaintextCancel, ProxyProtocol, Renegotiation};
+use crate::setting::{Bounds, same_section, section};
+use crate::values::{Addresses, Command, HostNames, Mode, Networks, Timeout, TimeoutWithUnit};
+use crate::words::{
+    ListenMode, MaxTlsVersion, Method, MinTlsVersion, PlaintextCancel, Profile, ProxyProtocol,
+    Renegotiation, UnknownName,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,20 +94,65 @@ section! {
             sample: "\"server.key\"",
             in_example: true,
         }
+        /// File whose first line decrypts the private key.
+        private_key_passphrase_file: Option<PathBuf> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "\"server.key.passphrase\"",
+        }
+        /// Program, with its arguments, whose first line of output decrypts the private key. It runs
+        /// at start and at reload, for ten seconds at most.
+        private_key_passphrase_command: Option<Command> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+        }
+        /// DER file with an OCSP response about the certificate, to hand to clients that ask for one.
+        /// A stale or wrong one is not handed out, and warned about.
+        staple: Option<PathBuf> {
+            fallback: Unset("nothing is stapled"),
+            sample: "\"server.ocsp\"",
+        }
         /// PEM file with the authorities that sign your clients' certificates. In the modes that
         /// do not require certificates, one that a client shows is verified all the same.
         client_ca: Option<PathBuf> {
             fallback: Unset("clients are not asked for certificates"),
             sample: "\"client-ca.crt\"",
         }
-        /// The lowest TLS version spoken.
+        /// PEM file with the revocation lists of client_ca. With it, each authority of a chain needs
+        /// a list that is in date, or the client is refused.
+        client_crl: Option<PathBuf> {
+            fallback: Unset("revoked certificates are not known"),
+            sample: "\"client-ca.crl\"",
+        }
+        /// What becomes of clients that ask for a name (SNI) that no certificate here is for.
+        unknown_name: UnknownName { fallback: Value("\"default\"") }
+        /// Which versions, ciphers, groups and signature algorithms are spoken.
+        profile: Option<Profile> {
+            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
+            sample: "\"modern\"",
+        }
+        /// The lowest TLS version spoken, for profile "custom".
         min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them.
+        /// The highest TLS version spoken, for profile "custom".
+        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
+        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
         ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them.
+        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
         ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them.
+        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
+        /// has the hybrid post-quantum group X25519MLKEM768.
         groups: String { fallback: Value(GROUPS) }
+        /// Signature algorithms, as OpenSSL names them, for profile "custom".
+        signature_algorithms: String { fallback: Value(SIGNATURES) }
+        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
+        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+        /// Whether clients may resume sessions with stateless tickets (not with client_ca). Whoever
+        /// steals their keys from memory can decrypt resumed sessions of TLS 1.2.
+        session_tickets: bool { fallback: Value("false") }
+        /// How long a key seals tickets; it opens them for as long again.
+        session_ticket_key_lifetime: Duration {
+            fallback: Value("\"1h\""),
+            bounds: Bounds::new(60 * SECOND, DAY),
+        }
         /// Whether the peer may renegotiate (TLS 1.2), for foreign peers that rekey this way.
         renegotiation: Renegotiation { fallback: Value("\"refuse\"") }
         /// Whether TLS may start at once, without SSLRequest (sslnegotiation=direct).
@@ -113,4 +161,60 @@ section! {
         /// version 18 sends them so, and needs "accept" for Ctrl-C.
         plaintext_cancel: PlaintextCancel { fallback: Value("\"refuse\"") }
     }
+}
+
+section! {
+    /// A further certificate of the listener. With names, for clients that ask for one of them (SNI);
+    /// several sections with the same name and keys of different types stand side by side. Without
+    /// names, beside the default certificate, with a key of another type.
+    ListenTlsIdentity = "listen.tls.identity", AnyTimes {
+        /// Host names that the certificate is for; "*.example.com" stands for one label more.
+        names: HostNames {
+            fallback: Value("[]"),
+            sample: "[\"db.example.com\", \"*.db.example.com\"]",
+        }
+        /// PEM file with the certificate, followed by its intermediates.
+        certificate: PathBuf { sample: "\"db.crt\"" }
+        /// PEM file with the private key of the certificate; only its owner may read it.
+        private_key: PathBuf { sample: "\"db.key\"" }
+        /// File whose first line decrypts the private key.
+        private_key_passphrase_file: Option<PathBuf> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "\"db.key.passphrase\"",
+        }
+        /// Program, with its arguments, whose first line of output decrypts the private key. It runs
+        /// at start and at reload, for ten seconds at most.
+        private_key_passphrase_command: Option<Command> {
+            fallback: Unset("the private key is not encrypted"),
+            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+        }
+        /// DER file with an OCSP response about the certificate, to hand to clients that ask for one.
+        /// A stale or wrong one is not handed out, and warned about.
+        staple: Option<PathBuf> {
+            fallback: Unset("nothing is stapled"),
+            sample: "\"db.ocsp\"",
+        }
+    }
+}
+
+section! {
+    /// A further listener with a TLS policy of its own. Whatever else [listen] says holds for it, too.
+    Listener = "listener", AnyTimes {
+        /// Where to accept TCP connections.
+        address: Addresses { sample: "\"192.0.2.1:6432\"" }
+        /// How clients of this listener prove who they are.
+        method: Option<Method> { fallback: Unset("auth.method"), sample: "\"cert\"" }
+    }
+}
+
+same_section! {
+    /// Encryption towards the clients of the listener section above it. The settings are those of
+    /// [listen.tls], with the same defaults.
+    ListenerTls = "listener.tls", Once, as ListenTls
+}
+
+same_section! {
+    /// A further certificate of the listener section above it. The settings are those of
+    /// [[listen.tls.identity]].
+    ListenerTlsIdentity = "listener.tls.identity", AnyTimes, as ListenTlsIdentity
 }

@@ -16,8 +16,10 @@ use crate::setting::{Bounds, Section};
 use toml::de::DeTable;
 
 pub(crate) use auth::{Auth, AuthMap, User};
-pub(crate) use database::{Database, DatabaseTls};
-pub(crate) use listen::{Listen, ListenTls};
+pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
+pub(crate) use listen::{
+    Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
+};
 pub(crate) use metrics::Metrics;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 pub(crate) use tls::Tls;
@@ -34,6 +36,11 @@ const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA2
     ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
 const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
     TLS_CHACHA20_POLY1305_SHA256\"";
+/// Everything that is not broken (RFC 8446 section 4.2.3).
+const SIGNATURES: &str = "\"ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
+    ed25519:ed448:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
+    rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:\
+    rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512\"";
 const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
 /// PostgreSQL before 18 takes P-256 alone unless told otherwise (ssl_ecdh_curve), and a first offer
 /// that it doesn't take costs a round trip.
@@ -46,15 +53,20 @@ const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
 pub const SECTIONS: &[Section] = &[
     Listen::SECTION,
     ListenTls::SECTION,
+    ListenTlsIdentity::SECTION,
+    Listener::SECTION,
+    ListenerTls::SECTION,
+    ListenerTlsIdentity::SECTION,
     Database::SECTION,
     DatabaseTls::SECTION,
+    DatabaseHostTls::SECTION,
     Auth::SECTION,
     AuthMap::SECTION,
     User::SECTION,
+    Tls::SECTION,
     Limits::SECTION,
     Tcp::SECTION,
     Log::SECTION,
-    Tls::SECTION,
     Metrics::SECTION,
     Files::SECTION,
     Process::SECTION,
@@ -95,17 +107,28 @@ pub(crate) const RENAMED: &[(&str, &str)] = &[
 pub(crate) struct Sections {
     pub(crate) listen: Option<Listen>,
     pub(crate) listen_tls: Option<ListenTls>,
+    pub(crate) listen_identities: Vec<ListenTlsIdentity>,
+    pub(crate) listeners: Vec<ListenerSections>,
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
     pub(crate) databases: Vec<(Database, DatabaseTls)>,
+    /// For each of `databases`: its hosts that differ.
+    pub(crate) host_tls: Vec<Vec<DatabaseHostTls>>,
     pub(crate) users: Vec<User>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
-    pub(crate) tls: Option<Tls>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
+}
+
+/// One `[[listener]]` with what belongs to it.
+pub(crate) struct ListenerSections {
+    pub(crate) listener: Listener,
+    pub(crate) tls: ListenTls,
+    pub(crate) identities: Vec<ListenTlsIdentity>,
 }
 
 impl Sections {
@@ -115,24 +138,43 @@ impl Sections {
         root.check_keys(&[]);
         let (listen, in_listen) = root.once();
         let (auth, in_auth) = root.once();
+        let (listen_tls, in_listen_tls) = in_listen.once();
+        let identities = in_listen_tls.many().into_iter().filter_map(|it| it.0);
+        let listener = |(listener, inside): (Option<Listener>, Parent<'_, '_>)| {
+            let (tls, in_tls) = inside.once::<ListenerTls>();
+            let identities = in_tls.many::<ListenerTlsIdentity>().into_iter();
+            let identities = identities.filter_map(|(it, _)| it.map(|it| it.0)).collect();
+            Some(ListenerSections {
+                listener: listener?,
+                tls: tls?.0,
+                identities,
+            })
+        };
+        let listeners = root.many().into_iter().filter_map(listener);
         let with_tls = |(database, inside): (Option<Database>, Parent<'_, '_>)| {
             let (tls, _) = inside.once::<DatabaseTls>();
-            database.zip(tls)
+            let hosts = inside.many().into_iter().filter_map(|(host, _)| host);
+            let hosts: Vec<DatabaseHostTls> = hosts.collect();
+            Some((database.zip(tls)?, hosts))
         };
         let databases = root.many().into_iter().filter_map(with_tls);
+        let (databases, host_tls): (Vec<_>, Vec<_>) = databases.unzip();
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
         Self {
             listen,
-            listen_tls: in_listen.once().0,
+            listen_tls,
+            listen_identities: identities.collect(),
+            listeners: listeners.collect(),
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),
-            databases: databases.collect(),
+            databases,
+            host_tls,
+            tls: root.once().0,
             users: users.collect(),
             limits: root.once().0,
             log: root.once().0,
-            tls: root.once().0,
             metrics: root.once().0,
             files: root.once().0,
             process: root.once().0,

@@ -1,14 +1,16 @@
-//! Owns the settings of TLS on both legs, after the handshake.
+//! Owns the settings of TLS as a whole, on both legs.
 
 use super::{DAY, SECOND};
 use crate::setting::Fallback::Value;
 use crate::setting::{Bounds, section};
-use crate::values::Timeout;
+use crate::values::{Timeout, Version};
 use crate::words::Tls12Limit;
 
 section! {
-    /// How encrypted connections are kept up, towards clients and servers alike.
+    /// TLS as a whole, and how encrypted connections are kept up, towards clients and servers alike.
     Tls = "tls", Once {
+        /// The oldest OpenSSL to start with; an older one may lack fixes that you count on.
+        min_openssl: Version { fallback: Value("\"3.0.0\"") }
         /// Records after which a direction gets a new key (KeyUpdate, TLS 1.3). Ours changes a bit
         /// earlier, by chance; a peer that has not changed its own is asked to a bit later.
         rekey_records: u64 {

@@ -26,37 +26,86 @@ pub(super) fn check(
     mut setup: Setup,
     options: &CheckOptions,
 ) -> Result<Vec<CheckFault>, Vec<Fault>> {
+    let entrances = entrances(config);
     setup
         .listeners
         .retain(|it| matches!(it.address, Address::Tcp(_)));
-    setup.listeners.truncate(1);
-    let Some(listener) = setup.listeners.first_mut() else {
+    // The first address of each: the others have the same policy.
+    let mut at = 0;
+    setup.listeners.retain(|_| {
+        let first = entrances.iter().any(|it| it.at == at);
+        at += 1;
+        first
+    });
+    if setup.listeners.is_empty() {
         say("\nclient leg: a Unix socket only, which needs no TLS");
         return Ok(Vec::new());
-    };
-    // The meeting comes from here, not from a load balancer.
-    listener.proxy_protocol = ProxyProtocol::Off;
-    listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    }
+    for listener in &mut setup.listeners {
+        // The meeting comes from here, not from a load balancer.
+        listener.proxy_protocol = ProxyProtocol::Off;
+        listener.address = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    }
     let proxy = Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])?;
-    let Some(address) = proxy.addresses().first().copied() else {
-        return Ok(Vec::new());
-    };
-    say("\nclient leg: this configuration on a free port of this machine");
     let mut faults = Vec::new();
-    let tried = with_tls(config, address, options).and_then(|()| without_tls(config, address));
-    if let Err(fault) = tried {
-        say(&leg::line("FAILED", &fault.to_string()));
-        faults.push(fault);
+    for (entrance, address) in entrances.iter().zip(proxy.addresses().iter().copied()) {
+        say(&format!(
+            "\nclient leg: {} on a free port of this machine",
+            entrance.called
+        ));
+        let tried =
+            with_tls(entrance, address, options).and_then(|()| without_tls(entrance.tls, address));
+        if let Err(fault) = tried {
+            say(&leg::line("FAILED", &fault.to_string()));
+            faults.push(fault);
+        }
     }
     Ok(faults)
 }
 
+/// A listener of the configuration.
+struct Entrance<'a> {
+    /// Which of all TCP addresses is its first one.
+    at: usize,
+    called: String,
+    tls: &'a ListenTls,
+    addresses: &'a [SocketAddr],
+}
+
+/// The listeners that have TCP addresses.
+fn entrances(config: &Config) -> Vec<Entrance<'_>> {
+    let first = (
+        "this configuration".to_owned(),
+        &config.listen.tls,
+        config.listen.addresses.as_slice(),
+    );
+    let further = config.listeners.iter().map(|it| {
+        let address = it.addresses.first().map(ToString::to_string);
+        let called = format!("the listener of {}", address.unwrap_or_default());
+        (called, &it.tls, it.addresses.as_slice())
+    });
+    let mut at = 0;
+    let mut all = Vec::new();
+    for (called, tls, addresses) in std::iter::once(first).chain(further) {
+        if !addresses.is_empty() {
+            all.push(Entrance {
+                at,
+                called,
+                tls,
+                addresses,
+            });
+        }
+        at += addresses.len();
+    }
+    all
+}
+
 fn with_tls(
-    config: &Config,
+    entrance: &Entrance<'_>,
     address: SocketAddr,
     options: &CheckOptions,
 ) -> Result<(), CheckFault> {
-    let ListenTls::On(listen) = &config.listen.tls else {
+    let ListenTls::On(listen) = entrance.tls else {
         say(&leg::line("TLS", "none: listen.tls.mode = \"disable\""));
         return Ok(());
     };
@@ -71,7 +120,7 @@ fn with_tls(
     for line in met.certificate().map(leg::certificate).unwrap_or_default() {
         say(&line);
     }
-    verify(config, address, options, &met)?;
+    verify(entrance, address, options, &met)?;
     if !matches!(
         listen.client_certificates,
         config::ClientCertificates::NotAsked
@@ -87,7 +136,7 @@ fn with_tls(
 /// What a client with `sslmode=verify-full` would find. Only a warning: its authority and the name
 /// it uses are the client's.
 fn verify(
-    config: &Config,
+    entrance: &Entrance<'_>,
     address: SocketAddr,
     options: &CheckOptions,
     met: &Leg,
@@ -113,14 +162,14 @@ fn verify(
     if let Err(fault) = meet(address, &chain, &ServerName::Ip(address.ip())) {
         complain(&format!(
             "warning: clients that trust {authority} refuse the certificate of \
-             listen.tls.certificate: {}; give clients its authority (sslrootcert), and check with \
+             this listener: {}; give clients its authority (sslrootcert), and check with \
              --ca FILE",
             leg::cause(&fault)
         ));
         return Ok(());
     }
     let full = context(ServerMode::VerifyFull(roots))?;
-    let names = names(config, options)?;
+    let names = names(entrance, options)?;
     let fits = |name: &&ServerName| meet(address, &full, name).is_ok();
     match names.iter().find(fits) {
         Some(name) => {
@@ -141,7 +190,7 @@ fn verify(
 }
 
 /// What clients may call this listener.
-fn names(config: &Config, options: &CheckOptions) -> Result<Vec<ServerName>, CheckFault> {
+fn names(entrance: &Entrance<'_>, options: &CheckOptions) -> Result<Vec<ServerName>, CheckFault> {
     if let Some(name) = &options.name {
         return Ok(vec![ServerName::parse(name).map_err(CheckFault::Name)?]);
     }
@@ -151,12 +200,12 @@ fn names(config: &Config, options: &CheckOptions) -> Result<Vec<ServerName>, Che
         (_, true) => vec![local()],
         _ => vec![ServerName::Ip(ip)],
     };
-    let first = config.listen.addresses.first();
+    let first = entrance.addresses.first();
     Ok(first.map_or_else(|| vec![local()], |address| names(address.ip())))
 }
 
-fn without_tls(config: &Config, address: SocketAddr) -> Result<(), CheckFault> {
-    let must = match &config.listen.tls {
+fn without_tls(tls: &ListenTls, address: SocketAddr) -> Result<(), CheckFault> {
+    let must = match tls {
         ListenTls::On(listen) => listen.clients == Clients::MustEncrypt,
         ListenTls::Disabled => false,
     };
@@ -185,6 +234,7 @@ fn without_tls(config: &Config, address: SocketAddr) -> Result<(), CheckFault> {
 fn context(mode: ServerMode) -> Result<ServerContext, CheckFault> {
     let settings = ServerSettings {
         mode,
+        crl: None,
         identity: None,
         profile: Profile::default(),
     };

@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
     let mut faults = Vec::new();
     for (entry, database) in config.databases.iter().zip(&setup.databases) {
         let name = database.name.as_deref().unwrap_or("*");
-        for host in &database.hosts {
+        for (configured, host) in entry.hosts.iter().zip(&database.hosts) {
             say(&format!(
                 "\nserver leg: database {name:?} at {}",
                 host.address
@@ -26,7 +26,7 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
                 database,
                 host,
             };
-            match tried.reach(trust(&entry.tls)) {
+            match tried.reach(trust(entry.tls_of(configured))) {
                 Ok(()) => {}
                 Err(fault) => {
                     say(&leg::line("FAILED", &fault.to_string()));

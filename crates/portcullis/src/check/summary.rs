@@ -1,7 +1,8 @@
 //! Owns what a configuration comes to, in a few lines.
 
-use crate::material::Material;
+use crate::material::{Material, now_unix_s};
 use config::{Config, DatabaseName, HostAddress, ListenTls, ServerTls};
+use tls::{Effective, Expires, Expiry};
 
 /// Who may come in, and where it goes.
 pub(super) fn summary(config: &Config, material: &Material) -> Vec<String> {
@@ -26,7 +27,78 @@ pub(super) fn summary(config: &Config, material: &Material) -> Vec<String> {
         ));
     }
     lines.extend(config.databases.iter().map(destination));
+    lines.extend(further(config));
+    lines.extend(policies(config, material));
+    let today = now_unix_s();
+    lines.extend(material.expiries().into_iter().map(|it| expiry(it, today)));
     lines
+}
+
+/// The further listeners.
+fn further(config: &Config) -> impl Iterator<Item = String> {
+    config.listeners.iter().flat_map(|listener| {
+        let how = match listener.tls {
+            ListenTls::Disabled => "without TLS",
+            ListenTls::On(_) => "with TLS",
+        };
+        let line = move |address| format!("listens on {address} {how}");
+        listener.addresses.iter().map(line)
+    })
+}
+
+/// What TLS really comes to, for each listener and each server.
+fn policies(config: &Config, material: &Material) -> Vec<String> {
+    let mut lines = vec![format!("TLS is that of {}", tls::versions().running)];
+    let first = std::iter::once((&material.listener, &config.listen.addresses));
+    let further = config.listeners.iter().zip(&material.listeners);
+    for (context, addresses) in first.chain(further.map(|(it, context)| (context, &it.addresses))) {
+        if let Some(context) = context {
+            let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            let whose = format!("TLS of {}", addresses.join(", "));
+            lines.extend(policy(&whose, context.effective()));
+        }
+    }
+    for (database, contexts) in config.databases.iter().zip(&material.servers) {
+        for (host, context) in database.hosts.iter().zip(contexts) {
+            if let Some(context) = context {
+                let whose = format!("TLS towards {}", place(host));
+                lines.extend(policy(&whose, context.effective()));
+            }
+        }
+    }
+    lines
+}
+
+fn policy(whose: &str, effective: &Effective) -> Vec<String> {
+    let tickets = match effective.tickets {
+        Some(lifetime) => format!("on, keys change every {} s", lifetime.as_secs()),
+        None => "off".to_owned(),
+    };
+    let renegotiation = match effective.renegotiation {
+        true => "allowed",
+        false => "refused",
+    };
+    vec![
+        format!("{whose}: {} to {}", effective.minimum, effective.maximum),
+        format!("  suites {}", effective.ciphers.join(":")),
+        format!("  groups {}", effective.groups),
+        format!("  signature algorithms {}", effective.signatures),
+        format!(
+            "  security level {}, session tickets {tickets}, renegotiation {renegotiation}",
+            effective.security_level
+        ),
+    ]
+}
+
+fn expiry(expiry: &Expiry, now_unix_s: i64) -> String {
+    let what = match expiry.kind {
+        Expires::Certificate => "certificate",
+        Expires::Authority => "authority",
+        Expires::RevocationList => "revocation list",
+        Expires::Staple => "staple",
+    };
+    let days = (expiry.not_after_unix_s - now_unix_s).div_euclid(86_400);
+    format!("{what} {} expires in {days} days", expiry.what)
 }
 
 /// One database and its servers.
@@ -39,16 +111,16 @@ fn destination(database: &config::Database) -> String {
         ServerTls::Disabled => "without TLS",
         ServerTls::On(_) => "with TLS",
     };
-    let hosts: Vec<String> = database
-        .hosts
-        .iter()
-        .map(|host| match &host.address {
-            HostAddress::Name(name) => format!("{name}:{}", host.port),
-            HostAddress::Ip(address) => {
-                format!("{}", std::net::SocketAddr::new(*address, host.port))
-            }
-            HostAddress::UnixDir(path) => format!("{}:{}", path.display(), host.port),
-        })
-        .collect();
+    let hosts: Vec<String> = database.hosts.iter().map(place).collect();
     format!("database {name:?} is at {} {tls}", hosts.join(", "))
+}
+
+fn place(host: &config::Host) -> String {
+    match &host.address {
+        HostAddress::Name(name) => format!("{name}:{}", host.port),
+        HostAddress::Ip(address) => {
+            format!("{}", std::net::SocketAddr::new(*address, host.port))
+        }
+        HostAddress::UnixDir(path) => format!("{}:{}", path.display(), host.port),
+    }
 }

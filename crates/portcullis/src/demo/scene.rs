@@ -141,6 +141,7 @@ fn context(authority: &[u8]) -> Result<ServerContext, DemoFault> {
     let roots = Roots::Given(vec![Source::Pem(authority.to_owned())]);
     let settings = ServerSettings {
         mode: ServerMode::VerifyFull(roots),
+        crl: None,
         identity: None,
         profile: Profile::default(),
     };

@@ -2,8 +2,11 @@
 //! Takes a checked configuration, reads its files and variables, and gives all faults at once.
 
 mod contexts;
+mod passphrase;
 mod rules;
 mod secrets;
+
+pub(crate) use passphrase::CommandFault;
 
 use crate::fault::Fault;
 use crate::metrics;
@@ -20,8 +23,10 @@ use tls::{Dated, ListenerContext, ServerContext};
 pub(crate) struct Material {
     /// TLS towards clients, unless it is off.
     pub(crate) listener: Option<ListenerContext>,
-    /// TLS towards servers, unless it is off: one for each database, in order.
-    pub(crate) servers: Vec<Option<ServerContext>>,
+    /// Likewise, of the further listeners, in order.
+    pub(crate) listeners: Vec<Option<ListenerContext>>,
+    /// TLS towards servers, unless it is off: for each database one for each of its hosts, in order.
+    pub(crate) servers: Vec<Vec<Option<ServerContext>>>,
     /// Who may log in.
     pub(crate) users: Users,
     /// Who may try, from where; `None`: whoever reaches a listener.
@@ -33,17 +38,32 @@ pub(crate) struct Material {
 impl Material {
     /// Reads everything. `now_unix_s` is for warnings about certificates only.
     pub(crate) fn read(config: &Config, now_unix_s: i64) -> Result<Self, Vec<Fault>> {
-        let faults = unreadable(&config.sources);
+        let faults: Vec<Fault> = too_old(config)
+            .into_iter()
+            .chain(unreadable(&config.sources))
+            .collect();
         if !faults.is_empty() {
             return Err(faults);
         }
+        let passphrases = passphrase::passphrases(config)?;
+        let workshop = contexts::Workshop {
+            config,
+            passphrases: &passphrases,
+            now_unix_s,
+        };
         let mut faults = Vec::new();
-        let listener = contexts::listener(config, now_unix_s).map_err(|it| faults.push(it));
+        let listener = workshop.listener().map_err(|it| faults.push(it));
+        let listeners: Vec<_> = config
+            .listeners
+            .iter()
+            .map(|it| workshop.further_listener(it))
+            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .collect();
         let servers: Vec<_> = config
             .databases
             .iter()
-            .map(|database| contexts::server(config, database, now_unix_s))
-            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .map(|database| workshop.servers(database))
+            .map(|built| built.map_err(|it| faults.push(it)).unwrap_or_default())
             .collect();
         let web = metrics_key(config).map_or_else(|| metrics::rehearse(config), Err);
         let _ = web.map_err(|it| faults.push(it));
@@ -53,6 +73,7 @@ impl Material {
         match (listener, users, hba, passwords) {
             (Ok(listener), Ok(users), Ok(hba), Ok(passwords)) if faults.is_empty() => Ok(Self {
                 listener,
+                listeners,
                 servers,
                 users,
                 hba,
@@ -62,19 +83,52 @@ impl Material {
         }
     }
 
-    /// What the operator should know about certificates that work.
+    /// What the operator should know about certificates that work. Each is said once.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &tls::Warning> {
-        let listener = self.listener.iter().flat_map(|it| it.warnings());
-        let servers = self.servers.iter().flatten();
-        listener.chain(servers.flat_map(|it| it.warnings()))
+        let towards_clients = self.listener.iter().chain(self.listeners.iter().flatten());
+        let all = towards_clients.flat_map(|it| it.warnings());
+        let towards_servers = self.servers.iter().flatten().flatten();
+        let mut said: Vec<&tls::Warning> = Vec::new();
+        all.chain(towards_servers.flat_map(|it| it.warnings()))
+            .filter(move |&warning| {
+                let first = !said.contains(&warning);
+                said.push(warning);
+                first
+            })
     }
+
+    /// When every certificate, revocation list and staple expires, each once.
+    pub(crate) fn expiries(&self) -> Vec<&tls::Expiry> {
+        let towards_clients = self.listener.iter().chain(self.listeners.iter().flatten());
+        let all = towards_clients.flat_map(|it| it.expiries());
+        let towards_servers = self.servers.iter().flatten().flatten();
+        let mut expiries: Vec<&tls::Expiry> = Vec::new();
+        for expiry in all.chain(towards_servers.flat_map(|it| it.expiries())) {
+            if !expiries.contains(&expiry) {
+                expiries.push(expiry);
+            }
+        }
+        expiries
+    }
+}
+
+/// An OpenSSL older than the configuration wants.
+fn too_old(config: &Config) -> Option<Fault> {
+    let dotted = |(major, minor, patch)| format!("{major}.{minor}.{patch}");
+    let (running, wanted) = (tls::library_version(), config.tls.min_openssl);
+    (running < wanted).then(|| Fault::OldOpenSsl {
+        place: config.tls.place.clone(),
+        running: dotted(running),
+        wanted: dotted(wanted),
+    })
 }
 
 impl Material {
     /// Until when the certificates of both legs are good; each file once.
     pub(crate) fn certificates(&self) -> Vec<Dated> {
-        let listener = self.listener.iter().flat_map(|it| it.certificates());
-        let servers = self.servers.iter().flatten();
+        let listeners = self.listener.iter().chain(self.listeners.iter().flatten());
+        let listener = listeners.flat_map(|it| it.certificates());
+        let servers = self.servers.iter().flatten().flatten();
         let servers = servers.flat_map(|it| it.certificates());
         let mut files: Vec<_> = listener.chain(servers).cloned().collect();
         files.sort_by(|one, other| one.of.cmp(&other.of));
@@ -110,9 +164,10 @@ fn unreadable(sources: &[Source]) -> Vec<Fault> {
 /// The files that cannot be opened, or that others can read although they hold secrets.
 pub(crate) fn unusable(sources: &[Source]) -> Vec<Fault> {
     let unprivate = |source: &Source| match (&source.from, source.holds) {
-        (Origin::File(path), Holds::PrivateKey | Holds::Password | Holds::Users) => {
-            secrets::not_private(&source.place, path)
-        }
+        (
+            Origin::File(path),
+            Holds::PrivateKey | Holds::Passphrase | Holds::Password | Holds::Users,
+        ) => secrets::not_private(&source.place, path),
         _ => None,
     };
     let mut faults = unreadable(sources);
@@ -125,7 +180,7 @@ fn metrics_key(config: &Config) -> Option<Fault> {
     let key = holding(config, Holds::PrivateKey).find(|it| it.place.key.starts_with("metrics."))?;
     match &key.from {
         Origin::File(path) => secrets::not_private(&key.place, path),
-        Origin::Env(_) => None,
+        Origin::Env(_) | Origin::Command(_) => None,
     }
 }
 

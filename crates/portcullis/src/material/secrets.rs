@@ -70,10 +70,12 @@ fn password(source: &Source) -> Result<Secret, Fault> {
             let value = env::var_os(name).ok_or_else(|| bad(PasswordProblem::NotSet))?;
             Secret::from_vec(value.into_vec())
         }
+        // The configuration takes commands for passphrases only.
+        Origin::Command(_) => return Err(bad(PasswordProblem::Empty)),
     };
     let line = match source.from {
         Origin::File(_) => first_line(whole.expose()),
-        Origin::Env(_) => whole.expose(),
+        Origin::Env(_) | Origin::Command(_) => whole.expose(),
     };
     match line {
         [] => Err(bad(PasswordProblem::Empty)),
@@ -83,7 +85,7 @@ fn password(source: &Source) -> Result<Secret, Fault> {
 }
 
 /// What stands before the first end of line, in either style.
-fn first_line(text: &[u8]) -> &[u8] {
+pub(super) fn first_line(text: &[u8]) -> &[u8] {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or(text);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -102,7 +104,7 @@ pub(super) fn not_private(place: &Place, path: &Path) -> Option<Fault> {
 
 /// The contents of a file that others cannot read, judged and read through one descriptor, so that
 /// it cannot change in between.
-fn private_file(place: &Place, path: &Path, most: u64) -> Result<Secret, Fault> {
+pub(super) fn private_file(place: &Place, path: &Path, most: u64) -> Result<Secret, Fault> {
     let unreadable = |fault: Error| Fault::Unreadable {
         place: place.clone(),
         path: path.to_owned(),

@@ -34,7 +34,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use tls::mint::Minted;
-use tls::{Identity, KeySource, ListenerContext, ListenerSettings, Profile, Source};
+use tls::{Clock, Identity, KeySource, ListenerContext, ListenerSettings, Source};
 use trust::Trusted;
 use url::Target;
 use wire::ProtocolVersion;
@@ -172,14 +172,11 @@ impl<'a> Prepared<'a> {
     }
 
     fn material(&self, config: &Config) -> Result<Material, QuickFault> {
-        let settings = ListenerSettings {
-            identity: Identity {
-                certificate: Source::Pem(self.identity.certificate.clone()),
-                private_key: KeySource::Pem(self.identity.private_key.clone()),
-            },
-            clients: tls::ClientCertificates::Off,
-            profile: Profile::default(),
-        };
+        let identity = Identity::new(
+            Source::Pem(self.identity.certificate.clone()),
+            KeySource::Pem(self.identity.private_key.clone()),
+        );
+        let settings = ListenerSettings::new(identity, Clock::new(now_unix_s));
         let users = std::str::from_utf8(self.user.expose()).ok();
         let users = users.and_then(|line| Users::parse(line).ok());
         let origins = config
@@ -189,7 +186,8 @@ impl<'a> Prepared<'a> {
         let passwords = origins.map(|origin| (origin, self.password.clone()));
         Ok(Material {
             listener: Some(ListenerContext::build(&settings, now_unix_s())?),
-            servers: vec![self.server.context.clone()],
+            listeners: Vec::new(),
+            servers: vec![vec![self.server.context.clone()]],
             hba: None,
             users: users.unwrap_or_default(),
             passwords: passwords.collect::<HashMap<_, _>>(),

@@ -114,6 +114,7 @@ fn absolute(path: &Path) -> String {
 fn context(mode: ServerMode) -> Result<ServerContext, QuickFault> {
     let settings = ServerSettings {
         mode,
+        crl: None,
         identity: None,
         profile: Profile::towards_servers(),
     };

@@ -70,13 +70,21 @@ impl Loaded {
 
 /// A handshake in memory with the certificate that clients are going to see.
 fn rehearse(config: &Config, material: &Material) -> Result<(), Vec<Fault>> {
-    let Some(listener) = &material.listener else {
-        return Ok(());
-    };
-    tls::rehearse(listener).map_err(|fault| {
-        let place = listener_place(config);
-        vec![Fault::Rehearsal { place, fault }]
-    })
+    let first = material
+        .listener
+        .iter()
+        .map(|it| (it, listener_place(config)));
+    let further = config.listeners.iter().zip(&material.listeners);
+    let further = further.filter_map(|(it, context)| Some((context.as_ref()?, it.place.clone())));
+    let failed = first.chain(further).filter_map(|(context, place)| {
+        let fault = tls::rehearse(context).err()?;
+        Some(Fault::Rehearsal { place, fault })
+    });
+    let faults: Vec<Fault> = failed.collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults),
+    }
 }
 
 /// Where the configuration names the listener's certificate.
@@ -152,11 +160,13 @@ impl Reloader {
     /// A certificate that works is not replaced by one that has expired. One that expires where it
     /// is keeps nobody from changing something else.
     fn stays_valid(&self, next: &Loaded, now_unix_s: i64) -> Result<(), Vec<Fault>> {
-        let Some(listener) = &next.material.listener else {
-            return Ok(());
-        };
+        let material = &next.material;
+        let listeners = material
+            .listener
+            .iter()
+            .chain(material.listeners.iter().flatten());
         let is_over = |dated: &&Dated| dated.days_left(now_unix_s) < 0;
-        let Some(over) = listener.certificates().iter().find(is_over) else {
+        let Some(over) = listeners.flat_map(|it| it.certificates()).find(is_over) else {
             return Ok(());
         };
         match self.certificates.contains(over) {

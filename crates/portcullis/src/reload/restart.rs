@@ -8,6 +8,7 @@ pub(crate) fn waiting(started: &Config, next: &Config) -> Vec<&'static str> {
     let (door, next_door) = (&started.limits, &next.limits);
     let differ = [
         ("listen.address", was.addresses != is.addresses),
+        ("listener.address", addresses(started) != addresses(next)),
         ("listen.unix_socket_dir", was.unix_socket != is.unix_socket),
         ("listen.listen_backlog", was.backlog != is.backlog),
         ("listen.workers", was.workers != is.workers),
@@ -35,6 +36,12 @@ pub(crate) fn waiting(started: &Config, next: &Config) -> Vec<&'static str> {
     ];
     let names = differ.into_iter().filter(|(_, differs)| *differs);
     names.map(|(name, _)| name).collect()
+}
+
+/// The addresses of the further listeners.
+fn addresses(config: &Config) -> Vec<&[std::net::SocketAddr]> {
+    let listeners = config.listeners.iter();
+    listeners.map(|it| it.addresses.as_slice()).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! Owns until when the certificates of a context are good, file by file, so that somebody can be
 //! told before it bites.
 
-use super::Source;
-use super::identity::name;
-use crate::facts::unix_s;
-use openssl::x509::{X509, X509Ref};
+use super::{Expires, Expiry};
 
 /// A file of certificates and the end of their validity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,23 +21,31 @@ impl Dated {
     }
 }
 
-/// Our own certificate with its chain: as good as the first of them to expire.
-pub(super) fn identity(source: &Source, chain: &[X509]) -> Option<Dated> {
-    dated(source, chain.iter().filter_map(|it| end(it)).min())
-}
-
-/// Authorities: as good as the last of them to expire.
-pub(super) fn authorities(source: &Source, certificates: &[X509]) -> Option<Dated> {
-    dated(source, certificates.iter().filter_map(|it| end(it)).max())
-}
-
-fn end(certificate: &X509Ref) -> Option<i64> {
-    unix_s(certificate.not_after())
-}
-
-fn dated(source: &Source, end: Option<i64>) -> Option<Dated> {
-    Some(Dated {
-        of: name(source),
-        not_after_unix_s: end?,
-    })
+/// What a context was built from, file by file: a chain is as good as the first of its certificates
+/// to expire, authorities as the last of them, lists and staples as the first.
+pub(super) fn of(expiries: &[Expiry]) -> Vec<Dated> {
+    let mut files: Vec<(Expires, Dated)> = Vec::new();
+    for Expiry {
+        what,
+        kind,
+        not_after_unix_s,
+    } in expiries
+    {
+        let end = *not_after_unix_s;
+        let known = files
+            .iter_mut()
+            .find(|(of, it)| of == kind && it.of == *what);
+        match known {
+            None => {
+                let dated = Dated {
+                    of: what.clone(),
+                    not_after_unix_s: end,
+                };
+                files.push((*kind, dated));
+            }
+            Some((Expires::Authority, it)) => it.not_after_unix_s = end.max(it.not_after_unix_s),
+            Some((_, it)) => it.not_after_unix_s = end.min(it.not_after_unix_s),
+        }
+    }
+    files.into_iter().map(|(_, dated)| dated).collect()
 }

@@ -1,172 +1,169 @@
-//! Owns the reading of certificates and keys: from files or text into OpenSSL's objects, with a
-//! precise word for everything that can be wrong with them.
+//! Owns one certificate of ours: read, measured against its key, its chain and its staple, and put
+//! into a context.
 
-use super::{ContextFault, Identity, KeySource, Source, Warning, key_file_is_private};
+use super::files::{certificates, key_name, name, private_key};
+use super::staple::{self, Staple};
+use super::{ContextFault, Expires, Expiry, Identity, Source, Warning, library};
 use crate::facts::unix_s;
 use crate::fault::first_reason;
-use buf::Secret;
-use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Private};
+use crate::ffi;
+use openssl::pkey::{Id, PKey, Private};
 use openssl::ssl::SslContextBuilder;
-use openssl::x509::{X509, X509Ref};
-use std::cell::Cell;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use openssl::stack::Stack;
+use openssl::x509::{X509, X509Ref, X509VerifyResult};
 
-/// No certificate or key file is bigger; the system's bundle of authorities has a quarter of it.
-const FILE_MAX: u64 = 1 << 20;
-const TEXT: &str = "(given as text)";
 /// From how many days before its end on a certificate is worth a warning.
 const SOON_DAYS: i64 = 30;
 
-/// What was put into a context.
-pub(super) struct Presented {
-    /// The certificate and its chain.
-    pub(super) chain: Vec<X509>,
-    /// What the operator should know.
+/// A certificate of ours, ready to be put into contexts.
+pub(super) struct Loaded {
+    pub(super) of: String,
+    leaf: X509,
+    chain: Vec<X509>,
+    key: PKey<Private>,
+    pub(super) staple: Option<Staple>,
+}
+
+/// What was noted while certificates were read.
+#[derive(Default)]
+pub(super) struct Notes {
     pub(super) warnings: Vec<Warning>,
+    pub(super) expiries: Vec<Expiry>,
 }
 
-/// Puts our certificate, its chain and its key into a context.
-pub(super) fn present(
-    identity: &Identity,
-    builder: &mut SslContextBuilder,
-    now_unix_s: i64,
-) -> Result<Presented, ContextFault> {
-    let of = name(&identity.certificate);
-    let chain = certificates(&identity.certificate)?;
-    let Some((leaf, intermediates)) = chain.split_first() else {
-        return Err(ContextFault::NoCertificate { of });
-    };
-    let key = private_key(&identity.private_key)?;
-    let belongs = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
-    if !belongs {
-        return Err(ContextFault::Mismatch {
-            certificate: of,
-            key: key_name(&identity.private_key),
-        });
-    }
-    let refused = |stack: ErrorStack| ContextFault::BadCertificate {
-        of: of.clone(),
-        reason: first_reason(&stack),
-    };
-    builder.set_certificate(leaf).map_err(refused)?;
-    builder.set_private_key(&key).map_err(refused)?;
-    for intermediate in intermediates {
-        builder
-            .add_extra_chain_cert(intermediate.clone())
-            .map_err(refused)?;
-    }
-    builder.check_private_key().map_err(refused)?;
-    let warnings = validity(leaf, of, now_unix_s).into_iter().collect();
-    Ok(Presented { chain, warnings })
-}
-
-/// All certificates of a source, in order; at least one.
-pub(super) fn certificates(source: &Source) -> Result<Vec<X509>, ContextFault> {
-    let of = name(source);
-    let read;
-    let pem = match source {
-        Source::Pem(pem) => pem,
-        Source::File(path) => {
-            read = contents(&mut open(path)?, path)?;
-            &read
+impl Loaded {
+    /// Reads and checks everything of one identity.
+    pub(super) fn read(
+        identity: &Identity,
+        now_unix_s: i64,
+        notes: &mut Notes,
+    ) -> Result<Loaded, ContextFault> {
+        let of = name(&identity.certificate);
+        let mut chain = certificates(&identity.certificate)?.into_iter();
+        let Some(leaf) = chain.next() else {
+            return Err(ContextFault::NoCertificate { of });
+        };
+        let chain: Vec<X509> = chain.collect();
+        let (key, unused) = private_key(identity)?;
+        notes.warnings.extend(unused);
+        let belongs = leaf.public_key().is_ok_and(|public| public.public_eq(&key));
+        if !belongs {
+            return Err(ContextFault::Mismatch {
+                certificate: of,
+                key: key_name(&identity.private_key),
+            });
         }
-    };
-    let found = X509::stack_from_pem(pem).map_err(|stack| ContextFault::BadCertificate {
-        of: of.clone(),
-        reason: first_reason(&stack),
-    })?;
-    if found.is_empty() {
-        return Err(ContextFault::NoCertificate { of });
-    }
-    Ok(found)
-}
-
-fn private_key(source: &KeySource) -> Result<PKey<Private>, ContextFault> {
-    let read;
-    let pem = match source {
-        KeySource::Pem(pem) => pem,
-        KeySource::File(path) => {
-            let mut file = open(path)?;
-            let facts = file.metadata().map_err(|error| unreadable(path, &error))?;
-            let mode = facts.mode() & 0o7777;
-            if facts.is_file() && !key_file_is_private(mode, facts.uid()) {
-                let of = path.display().to_string();
-                return Err(ContextFault::KeyIsNotPrivate { of, mode });
+        notes.validity(&leaf, of.clone(), &of, now_unix_s);
+        for intermediate in &chain {
+            let called = format!("{} in {of}", ffi::name_text(intermediate.subject_name()));
+            notes.validity(intermediate, called, &of, now_unix_s);
+        }
+        notes.warnings.extend(strangers(&leaf, &chain, &of));
+        let staple = match &identity.staple {
+            Some(source) => {
+                let issuer = chain
+                    .iter()
+                    .find(|it| it.issued(&leaf) == X509VerifyResult::OK);
+                staple::read(source, (&leaf, issuer), now_unix_s, notes)?
             }
-            read = Secret::from_vec(contents(&mut file, path)?);
-            &read
-        }
-    };
-    let of = key_name(source);
-    let asked = Cell::new(false);
-    // Without a callback libcrypto would ask for the passphrase on the terminal.
-    let key = PKey::private_key_from_pem_callback(pem.expose(), |_| {
-        asked.set(true);
-        Ok(0)
-    });
-    key.map_err(|stack| match asked.get() {
-        true => ContextFault::EncryptedKey { of },
-        false => ContextFault::BadKey {
+            None => None,
+        };
+        Ok(Loaded {
             of,
-            reason: first_reason(&stack),
-        },
-    })
+            leaf,
+            chain,
+            key,
+            staple,
+        })
+    }
+
+    /// Puts it into a context, beside those with keys of other types.
+    pub(super) fn present(&self, builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+        let mut chain = Stack::new().map_err(library)?;
+        for intermediate in &self.chain {
+            chain.push(intermediate.clone()).map_err(library)?;
+        }
+        ffi::contexts::use_identity(builder, &self.leaf, &self.key, &chain).map_err(|stack| {
+            ContextFault::BadCertificate {
+                of: self.of.clone(),
+                reason: first_reason(&stack),
+            }
+        })
+    }
+
+    /// Its slot in a context: OpenSSL keeps one certificate of each type.
+    pub(super) fn key_type(&self) -> Id {
+        self.key.id()
+    }
+
+    /// It and its chain.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = X509> {
+        std::iter::once(&self.leaf).chain(&self.chain).cloned()
+    }
+
+    /// The host names that it is made out to, in lower case.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self.leaf.subject_alt_names();
+        let dns = names.iter().flatten().filter_map(|name| name.dnsname());
+        dns.map(str::to_ascii_lowercase).collect()
+    }
 }
 
-fn validity(leaf: &X509Ref, of: String, now_unix_s: i64) -> Option<Warning> {
-    let not_before = unix_s(leaf.not_before())?;
+impl Notes {
+    fn validity(&mut self, certificate: &X509Ref, called: String, of: &str, now_unix_s: i64) {
+        let Some(not_after_unix_s) = unix_s(certificate.not_after()) else {
+            return;
+        };
+        self.expiries.push(Expiry {
+            what: of.to_owned(),
+            kind: Expires::Certificate,
+            not_after_unix_s,
+        });
+        self.warnings
+            .extend(validity(certificate, called, now_unix_s));
+    }
+
+    /// Authorities that peers are verified with.
+    pub(super) fn authorities(&mut self, source: &Source, all: &[X509]) {
+        let expiry = |authority: &X509| {
+            Some(Expiry {
+                what: name(source),
+                kind: Expires::Authority,
+                not_after_unix_s: unix_s(authority.not_after())?,
+            })
+        };
+        self.expiries.extend(all.iter().filter_map(expiry));
+    }
+}
+
+/// Certificates of the chain that did not sign the one before them.
+fn strangers<'a>(
+    leaf: &'a X509,
+    chain: &'a [X509],
+    of: &'a str,
+) -> impl Iterator<Item = Warning> + 'a {
+    let before = std::iter::once(leaf).chain(chain);
+    let pairs = before.zip(chain);
+    let stranger =
+        |(signed, issuer): &(&X509, &X509)| issuer.issued(signed) != X509VerifyResult::OK;
+    pairs
+        .filter(stranger)
+        .map(|(_, issuer)| Warning::NotTheIssuer {
+            of: of.to_owned(),
+            subject: ffi::name_text(issuer.subject_name()),
+        })
+}
+
+fn validity(certificate: &X509Ref, of: String, now_unix_s: i64) -> Option<Warning> {
+    let not_before = unix_s(certificate.not_before())?;
     if now_unix_s < not_before {
-        let not_before = leaf.not_before().to_string();
+        let not_before = certificate.not_before().to_string();
         return Some(Warning::NotYetValid { of, not_before });
     }
-    let left_s = unix_s(leaf.not_after())? - now_unix_s;
+    let left_s = unix_s(certificate.not_after())? - now_unix_s;
     let days = left_s.div_euclid(86_400);
     if left_s < 0 {
         return Some(Warning::Expired { of, days: -days });
     }
     (days < SOON_DAYS).then_some(Warning::ExpiresSoon { of, days })
-}
-
-fn open(path: &Path) -> Result<File, ContextFault> {
-    File::open(path).map_err(|error| unreadable(path, &error))
-}
-
-/// Reads into one block of the final size, so that no outgrown copy of a key stays behind.
-fn contents(file: &mut File, path: &Path) -> Result<Vec<u8>, ContextFault> {
-    let size = file
-        .metadata()
-        .map_err(|error| unreadable(path, &error))?
-        .len()
-        .clamp(4096, FILE_MAX);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(4096) + 32);
-    file.take(FILE_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(path, &error))?;
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> ContextFault {
-    ContextFault::Unreadable {
-        of: path.display().to_string(),
-        kind: error.kind(),
-    }
-}
-
-/// How a source is called in messages.
-pub(super) fn name(source: &Source) -> String {
-    match source {
-        Source::File(path) => path.display().to_string(),
-        Source::Pem(_) => TEXT.to_owned(),
-    }
-}
-
-fn key_name(source: &KeySource) -> String {
-    match source {
-        KeySource::File(path) => path.display().to_string(),
-        KeySource::Pem(_) => TEXT.to_owned(),
-    }
 }

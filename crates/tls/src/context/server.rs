@@ -1,7 +1,9 @@
 //! Owns the TLS context towards a server: whom we trust, and who we are.
 
-use super::identity::{certificates, present};
-use super::{ALPN, ContextFault, Dated, Identity, Source, Warning, dated, library};
+use super::crl;
+use super::files::certificates;
+use super::identity::{Loaded, Notes};
+use super::{ALPN, ContextFault, Dated, Expiry, Identity, Source, Warning, dated, library};
 use crate::ffi;
 use crate::profile::{self, Effective, Profile};
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVerifyMode};
@@ -36,6 +38,8 @@ pub enum ServerMode {
 pub struct ServerSettings {
     /// What is verified.
     pub mode: ServerMode,
+    /// Revocation lists of the servers' authorities.
+    pub crl: Option<Source>,
     /// Our client certificate, if the server asks for one.
     pub identity: Option<Identity>,
     /// Versions, suites, groups.
@@ -50,6 +54,7 @@ pub struct ServerContext {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) effective: Effective,
     certificates: Vec<Dated>,
+    expiries: Vec<Expiry>,
 }
 
 impl ServerContext {
@@ -60,12 +65,9 @@ impl ServerContext {
     ) -> Result<ServerContext, ContextFault> {
         let mut builder = SslContextBuilder::new(SslMethod::tls_client()).map_err(library)?;
         let mut effective = profile::apply(&settings.profile, &mut builder)?;
-        let mut certificates = Vec::new();
-        let mut warnings = Vec::new();
+        let mut notes = Notes::default();
         if let Some(identity) = &settings.identity {
-            let presented = present(identity, &mut builder, now_unix_s)?;
-            certificates.extend(dated::identity(&identity.certificate, &presented.chain));
-            warnings = presented.warnings;
+            Loaded::read(identity, now_unix_s, &mut notes)?.present(&mut builder)?;
         }
         let mut offer = vec![u8::try_from(ALPN.len()).unwrap_or(0)];
         offer.extend_from_slice(ALPN);
@@ -74,7 +76,8 @@ impl ServerContext {
             ServerMode::Require => SslVerifyMode::NONE,
             ServerMode::Pin(_) => SslVerifyMode::PEER,
             ServerMode::VerifyCa(roots) | ServerMode::VerifyFull(roots) => {
-                certificates.extend(trust(roots, &mut builder)?);
+                let lists = settings.crl.as_ref().map(|crl| (crl, now_unix_s));
+                trust(roots, lists, &mut builder, &mut notes)?;
                 SslVerifyMode::PEER
             }
         };
@@ -87,10 +90,16 @@ impl ServerContext {
         Ok(ServerContext {
             context,
             mode: settings.mode.clone(),
-            warnings,
+            warnings: notes.warnings,
             effective,
-            certificates,
+            certificates: dated::of(&notes.expiries),
+            expiries: notes.expiries,
         })
+    }
+
+    /// When everything expires that this was built from.
+    pub fn expiries(&self) -> &[Expiry] {
+        &self.expiries
     }
 
     /// What the operator should know although it works.
@@ -112,30 +121,40 @@ impl ServerContext {
 
 /// X509_V_FLAG_X509_STRICT stays off: it refuses authorities without keyUsage, which is how
 /// `openssl req -x509`, and so PostgreSQL's manual, makes them.
-fn trust(roots: &Roots, builder: &mut SslContextBuilder) -> Result<Vec<Dated>, ContextFault> {
-    let sources = match roots {
-        Roots::System => return trust_the_system(builder).map(|()| Vec::new()),
-        Roots::Given(sources) => sources,
-    };
+fn trust(
+    roots: &Roots,
+    lists: Option<(&Source, i64)>,
+    builder: &mut SslContextBuilder,
+    notes: &mut Notes,
+) -> Result<(), ContextFault> {
     let mut store = X509StoreBuilder::new().map_err(library)?;
-    let mut dates = Vec::new();
-    for source in sources {
-        let found = certificates(source)?;
-        dates.extend(dated::authorities(source, &found));
-        for root in found {
-            store.add_cert(root).map_err(library)?;
+    let mut all = Vec::new();
+    match roots {
+        Roots::System => trust_the_system(&mut store)?,
+        Roots::Given(sources) if sources.is_empty() => {
+            let of = "an empty list".to_owned();
+            return Err(ContextFault::NoRoots { of });
+        }
+        Roots::Given(sources) => {
+            for source in sources {
+                let found = certificates(source)?;
+                notes.authorities(source, &found);
+                all.extend(found);
+            }
         }
     }
-    if sources.is_empty() {
-        let of = "an empty list".to_owned();
-        return Err(ContextFault::NoRoots { of });
+    for root in &all {
+        store.add_cert(root.clone()).map_err(library)?;
+    }
+    if let Some((lists, now_unix_s)) = lists {
+        crl::check_with(lists, &all, (&mut store, now_unix_s), notes)?;
     }
     builder.set_cert_store(store.build());
-    Ok(dates)
+    Ok(())
 }
 
 /// OpenSSL reads the system's authorities when it needs them, and does not mind if there are none.
-fn trust_the_system(builder: &mut SslContextBuilder) -> Result<(), ContextFault> {
+fn trust_the_system(store: &mut X509StoreBuilder) -> Result<(), ContextFault> {
     let (file, directory) = ffi::default_roots();
     let in_file = certificates(&Source::File(Path::new(&file).into())).is_ok();
     let in_directory = std::fs::read_dir(&directory).is_ok_and(|mut all| all.next().is_some());
@@ -144,5 +163,5 @@ fn trust_the_system(builder: &mut SslContextBuilder) -> Result<(), ContextFault>
             of: format!("{file} and {directory} (package ca-certificates)"),
         });
     }
-    builder.set_default_verify_paths().map_err(library)
+    store.set_default_paths().map_err(library)
 }

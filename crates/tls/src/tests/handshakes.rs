@@ -4,7 +4,7 @@ use super::*;
 use crate::context::Roots;
 use crate::profile::MinimumVersion;
 use openssl::hash::{MessageDigest, hash};
-use openssl::ssl::{SslContextBuilder, SslMethod, SslVersion};
+use openssl::ssl::SslVersion;
 use openssl::x509::X509;
 
 const KINDS: [KeyKind; 6] = [
@@ -91,16 +91,6 @@ fn handshakes_survive_any_chopping() {
     }
 }
 
-/// A client that we did not configure.
-fn foreign(change: impl FnOnce(&mut SslContextBuilder)) -> ServerContext {
-    let mut builder = SslContextBuilder::new(SslMethod::tls_client()).unwrap();
-    builder.set_security_level(0);
-    change(&mut builder);
-    let mut context = server(ServerMode::Require, None, false);
-    context.context = builder.build();
-    context
-}
-
 fn meet(context: &ServerContext, host: &str) -> (Pair, Outcome) {
     let authority = authority(KeyKind::EcdsaP256);
     let minted = issue(&authority, KeyKind::EcdsaP256, Usage::Server);
@@ -177,12 +167,11 @@ fn a_minimum_of_tls_1_3_holds() {
     let authority = authority(KeyKind::EcdsaP256);
     let minted = issue(&authority, KeyKind::EcdsaP256, Usage::Server);
     let settings = ListenerSettings {
-        identity: identity(&minted),
-        clients: ClientCertificates::Off,
         profile: Profile {
             minimum: MinimumVersion::Tls13,
             ..Profile::default()
         },
+        ..ListenerSettings::new(identity(&minted), clock())
     };
     let listener = ListenerContext::build(&settings, now_unix_s()).unwrap();
     assert_eq!(listener.effective().minimum, "TLSv1.3");
@@ -210,6 +199,7 @@ fn no_ticket_follows_the_handshake() {
 fn an_empty_set_of_roots_is_no_verification() {
     let settings = ServerSettings {
         mode: ServerMode::VerifyFull(Roots::Given(Vec::new())),
+        crl: None,
         identity: None,
         profile: Profile::default(),
     };

@@ -1,5 +1,6 @@
 //! libssl on both ends, in memory.
 
+mod certificates;
 mod data;
 mod handshakes;
 mod hostile;
@@ -9,7 +10,7 @@ mod upkeep;
 mod verification;
 
 use crate::context::{
-    ClientCertificates, Identity, KeySource, ListenerContext, ListenerSettings, Roots,
+    ClientCertificates, Clock, Identity, KeySource, ListenerContext, ListenerSettings, Roots,
     ServerContext, ServerMode, ServerSettings, Source,
 };
 use crate::engine::{Engine, Handshake, Received};
@@ -26,6 +27,21 @@ pub const DAY_S: i64 = 86_400;
 pub fn now_unix_s() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(now.as_secs()).unwrap()
+}
+
+/// A client that we did not configure.
+pub fn foreign(change: impl FnOnce(&mut openssl::ssl::SslContextBuilder)) -> ServerContext {
+    let method = openssl::ssl::SslMethod::tls_client();
+    let mut builder = openssl::ssl::SslContextBuilder::new(method).unwrap();
+    builder.set_security_level(0);
+    change(&mut builder);
+    let mut context = server(ServerMode::Require, None, false);
+    context.context = builder.build();
+    context
+}
+
+pub fn clock() -> Clock {
+    Clock::new(now_unix_s)
 }
 
 pub fn days(from: i64, until: i64) -> Validity {
@@ -52,10 +68,10 @@ pub fn issue(authority: &Authority, key: KeyKind, usage: Usage) -> Minted {
 }
 
 pub fn identity(minted: &Minted) -> Identity {
-    Identity {
-        certificate: Source::Pem(minted.certificate.clone()),
-        private_key: KeySource::Pem(minted.private_key.clone()),
-    }
+    Identity::new(
+        Source::Pem(minted.certificate.clone()),
+        KeySource::Pem(minted.private_key.clone()),
+    )
 }
 
 pub fn roots(authority: &Authority) -> Roots {
@@ -68,9 +84,8 @@ pub fn root(authority: &Authority) -> Source {
 
 pub fn listener(minted: &Minted, clients: ClientCertificates) -> ListenerContext {
     let settings = ListenerSettings {
-        identity: identity(minted),
         clients,
-        profile: Profile::default(),
+        ..ListenerSettings::new(identity(minted), clock())
     };
     ListenerContext::build(&settings, now_unix_s()).unwrap()
 }
@@ -82,6 +97,7 @@ pub fn server(mode: ServerMode, client: Option<&Minted>, tls12: bool) -> ServerC
     }
     let settings = ServerSettings {
         mode,
+        crl: None,
         identity: client.map(identity),
         profile,
     };

@@ -5,9 +5,8 @@ use crate::{RehearsalFault, rehearse};
 
 fn context(minted: &Minted, profile: Profile) -> ListenerContext {
     let settings = ListenerSettings {
-        identity: identity(minted),
-        clients: ClientCertificates::Off,
         profile,
+        ..ListenerSettings::new(identity(minted), clock())
     };
     ListenerContext::build(&settings, now_unix_s()).unwrap()
 }

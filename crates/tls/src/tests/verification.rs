@@ -180,11 +180,7 @@ fn client_certificates() {
 }
 
 fn build(identity: Identity) -> Result<ListenerContext, ContextFault> {
-    let settings = ListenerSettings {
-        identity,
-        clients: ClientCertificates::Off,
-        profile: Profile::default(),
-    };
+    let settings = ListenerSettings::new(identity, clock());
     ListenerContext::build(&settings, now_unix_s())
 }
 
@@ -226,23 +222,63 @@ fn contexts_say_what_is_wrong_with_their_files() {
     let mut encrypted = good.clone();
     encrypted.private_key = KeySource::Pem(buf::Secret::from_vec(locked));
     assert!(matches!(
-        build(encrypted),
+        build(encrypted.clone()),
         Err(ContextFault::EncryptedKey { .. })
     ));
+    for (passphrase, right) in [("pass", true), ("Pass", false), (&"p".repeat(5000), false)] {
+        encrypted.passphrase = Some(buf::Secret::new(passphrase.as_bytes()));
+        match build(encrypted.clone()) {
+            Ok(context) => assert!(right && context.warnings().is_empty()),
+            Err(fault) => {
+                assert!(!right, "{fault}");
+                assert!(matches!(fault, ContextFault::WrongPassphrase { .. }));
+                assert!(!fault.to_string().contains(passphrase), "{fault}");
+            }
+        }
+    }
+    let mut open = good.clone();
+    open.passphrase = Some(buf::Secret::new(b"pass"));
+    let unused = build(open).unwrap();
+    let unused = &unused.warnings()[0];
+    assert!(
+        matches!(unused, Warning::PassphraseUnused { .. }),
+        "{unused}"
+    );
 
     let profile = Profile {
         groups: "X25519:no-such-group".into(),
         ..Profile::default()
     };
-    let settings = ListenerSettings {
-        identity: good,
-        clients: ClientCertificates::Off,
-        profile,
+    let refused = |profile: Profile| {
+        let settings = ListenerSettings {
+            profile,
+            ..ListenerSettings::new(good.clone(), clock())
+        };
+        let fault = ListenerContext::build(&settings, now_unix_s());
+        fault.err().unwrap().to_string()
     };
-    let fault = ListenerContext::build(&settings, now_unix_s())
-        .err()
-        .unwrap();
-    assert!(fault.to_string().contains("no-such-group"), "{fault}");
+    let said = refused(profile);
+    let library = format!("groups: OpenSSL {}.", crate::library_version().0);
+    assert!(
+        said.starts_with(&library) && said.contains("\"no-such-group\""),
+        "{said}"
+    );
+    // OpenSSL itself would skip this one without a word.
+    let said = refused(Profile {
+        cipher_list: "ECDHE-ECDSA-AES128-GCM-SHA256:NO-SUCH-CIPHER:!aNULL".into(),
+        ..Profile::default()
+    });
+    assert!(said.contains("\"NO-SUCH-CIPHER\""), "{said}");
+    let said = refused(Profile {
+        ciphersuites: "TLS_AES_128_GCM_SHA256:TLS_NONE".into(),
+        ..Profile::default()
+    });
+    assert!(said.contains("\"TLS_NONE\""), "{said}");
+    let said = refused(Profile {
+        signatures: "ed25519:rot13".into(),
+        ..Profile::default()
+    });
+    assert!(said.contains("\"rot13\""), "{said}");
 }
 
 #[test]
