@@ -61,7 +61,10 @@ impl Loaded {
         }
         for warning in self.material.warnings() {
             // The end of certificates has lines of its own, again and again.
-            if let tls::Warning::NotYetValid { .. } = warning {
+            if !matches!(
+                warning,
+                tls::Warning::Expired { .. } | tls::Warning::ExpiresSoon { .. }
+            ) {
                 tracing::warn!("{warning}");
             }
         }
