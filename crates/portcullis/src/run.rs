@@ -13,14 +13,21 @@ use config::{Config, ListenTls};
 use shell::Proxy;
 use shell::setup::Setup;
 use std::time::Instant;
+use tls::KeyHeap;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves until told to stop.
-pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
+/// Serves until told to stop. `keys` is how private keys are kept.
+pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>> {
     let (config, warnings) = load::configuration_with_warnings(&options.config)?;
     logging::start(&config.log);
     process::forbid_core_dumps(&config);
+    if keys == KeyHeap::NotLocked {
+        tracing::warn!(
+            "private keys may get into swap: the system does not let them be locked; raise the limit \
+             (LimitMEMLOCK= in a service unit, ulimit -l in a shell)"
+        );
+    }
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

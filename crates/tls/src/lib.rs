@@ -6,7 +6,7 @@
 //! certificate files that a context is built from, never reads a file. The clock is an argument,
 //! except in one place that OpenSSL keeps to itself: whether a peer's certificate has expired.
 //!
-//! `unsafe` exists in `ffi` alone.
+//! `unsafe` exists in `ffi` and `heap` alone.
 
 mod binding;
 mod bio;
@@ -16,6 +16,7 @@ mod engine;
 mod facts;
 mod fault;
 mod ffi;
+mod heap;
 pub mod mint;
 mod name;
 mod profile;
@@ -31,6 +32,7 @@ pub use context::{
 pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
+pub use heap::{KeyHeap, KeyHeapFault, guard_keys, key_bytes};
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 
