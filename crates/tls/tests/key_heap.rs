@@ -2,6 +2,8 @@
 //! of its own with one test, because libcrypto takes these choices once per process, before
 //! anything else.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt as _;
 
