@@ -44,7 +44,7 @@ regress: ## compare PostgreSQL's own regression tests through the proxy and with
 	cargo build --release --package portcullis
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
-soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, properties over many more cases
+soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, a million KeyUpdates, properties over many more cases
 	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
@@ -52,6 +52,7 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 		cargo test --package e2e --test admission
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test reload rotate
+	PORTCULLIS_SOAK=1 cargo test --release --package tls upkeep
 
 FUZZ ?= framer
 FUZZ_SECONDS ?= 60

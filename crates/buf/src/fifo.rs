@@ -1,11 +1,14 @@
 //! Owns the byte queues of the data path: a fixed capacity, bytes in at the back, out at the front.
 //!
 //! Both kinds share one implementation; they differ in what happens to bytes that were consumed:
-//! `Plain` overwrites them at once, `Cipher` does not need to. Neither ever reallocates: a block
-//! that was outgrown would be freed with its content.
+//! `Plain` overwrites them at once, `Cipher` does not need to; and in where the bytes lie: `Plain` has
+//! guarded memory (crate `guard`), `Cipher` the heap. Neither ever reallocates: a block that was
+//! outgrown would be freed with its content.
 
 use crate::wipe::wipe;
+use guard::Block;
 use std::fmt;
+use std::ops::DerefMut;
 
 /// The bytes offered do not fit into the buffer's remaining room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +32,17 @@ impl std::error::Error for Full {}
 
 /// A queue over one fixed block. Invariant: `start <= end <= block.len()`, and for `WIPE` every
 /// byte outside `start..end` that ever held content is zero.
-struct Fifo<const WIPE: bool> {
-    block: Box<[u8]>,
+struct Fifo<B: DerefMut<Target = [u8]>, const WIPE: bool> {
+    block: B,
     start: usize,
     end: usize,
 }
 
-impl<const WIPE: bool> Fifo<WIPE> {
-    fn with_capacity(capacity: usize) -> Self {
+impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
+    /// Over a block of zeros.
+    fn over(block: B) -> Self {
         Fifo {
-            block: vec![0; capacity].into_boxed_slice(),
+            block,
             start: 0,
             end: 0,
         }
@@ -119,7 +123,7 @@ impl<const WIPE: bool> Fifo<WIPE> {
     }
 }
 
-impl<const WIPE: bool> Drop for Fifo<WIPE> {
+impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Drop for Fifo<B, WIPE> {
     fn drop(&mut self) {
         if WIPE {
             let (start, end) = (self.start, self.end);
@@ -129,14 +133,15 @@ impl<const WIPE: bool> Drop for Fifo<WIPE> {
 }
 
 macro_rules! queue {
-    ($(#[$doc:meta])* $name:ident, $wipe:literal) => {
+    ($(#[$doc:meta])* $name:ident, $block:ty, $new:expr, $wipe:literal) => {
         $(#[$doc])*
-        pub struct $name(Fifo<$wipe>);
+        pub struct $name(Fifo<$block, $wipe>);
 
         impl $name {
             /// A queue that holds up to `capacity` bytes and never more.
             pub fn with_capacity(capacity: usize) -> Self {
-                Self(Fifo::with_capacity(capacity))
+                let new: fn(usize) -> $block = $new;
+                Self(Fifo::over(new(capacity)))
             }
 
             /// A queue without memory: what an idle port holds.
@@ -240,14 +245,19 @@ macro_rules! queue {
 }
 
 queue!(
-    /// Decrypted payload: wiped as it is consumed and on drop; `Debug` shows only lengths.
+    /// Decrypted payload: in guarded memory, wiped as it is consumed and on drop; `Debug` shows only
+    /// lengths.
     Plain,
+    Block,
+    Block::new,
     true
 );
 queue!(
     /// Bytes as they are on a socket: TLS records, and the few constant bytes that PostgreSQL
     /// exchanges before TLS. The only thing a socket accepts.
     Cipher,
+    Box<[u8]>,
+    |capacity| vec![0; capacity].into_boxed_slice(),
     false
 );
 

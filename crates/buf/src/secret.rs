@@ -1,19 +1,22 @@
-//! Owns passwords, keys and verifiers: boxed, never moved out of, wiped on drop, compared in
-//! constant time, without a printable form.
+//! Owns passwords, keys and verifiers: in guarded memory, never moved out of, wiped on drop, compared
+//! in constant time, without a printable form.
 
+use guard::Slot;
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A secret byte string. `Debug` shows only that it is one; there is no `Display`.
-pub struct Secret(Box<[u8]>);
+/// A secret byte string, wiped on drop. `Debug` shows only that it is one; there is no `Display`.
+pub struct Secret(Slot);
 
 impl Secret {
     /// Copies `bytes` into a block of their own. The caller still owns, and wipes, the original.
     pub fn new(bytes: &[u8]) -> Self {
-        Self(bytes.into())
+        let mut slot = Slot::new(bytes.len());
+        slot.copy_from_slice(bytes);
+        Self(slot)
     }
 
-    /// Takes a vector over and wipes what its spare capacity held.
+    /// Copies a vector's bytes and wipes it, its spare capacity included.
     pub fn from_vec(mut bytes: Vec<u8>) -> Self {
         let secret = Self::new(&bytes);
         bytes.zeroize();
@@ -44,12 +47,6 @@ impl Secret {
 impl Clone for Secret {
     fn clone(&self) -> Self {
         Self::new(&self.0)
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
     }
 }
 

@@ -171,6 +171,9 @@ pub(crate) enum Fault {
         /// Why.
         kind: ErrorKind,
     },
+    /// Private keys would lie among everything else.
+    #[error(transparent)]
+    KeyHeap(#[from] tls::KeyHeapFault),
     /// A host name that can't be one.
     #[error("database.host: {0}")]
     ServerName(tls::BadServerName),

@@ -34,10 +34,15 @@ use fault::Fault;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything else: OpenSSL takes these choices only before its first allocation.
+    let keys = match tls::guard_keys() {
+        Ok(keys) => keys,
+        Err(fault) => return report(&[Fault::KeyHeap(fault)]),
+    };
     let done = match cli::parse() {
         Command::Demo(options) => demo::run(&options),
         Command::Quickstart(options) => quickstart::run(&options),
-        Command::Run(options) => run::run(&options),
+        Command::Run(options) => run::run(&options, keys),
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Settings(options) => settings::run(&options),

@@ -15,16 +15,23 @@ use config::{Config, ListenTls};
 use shell::Proxy;
 use shell::setup::Setup;
 use std::time::Instant;
+use tls::KeyHeap;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves until told to stop.
-pub(crate) fn run(options: &RunOptions) -> Result<(), Vec<Fault>> {
+/// Serves until told to stop. `keys` is how private keys are kept.
+pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>> {
     let system = |error| vec![Fault::System(error)];
     let mut seen = Seen::default();
     let loaded = Loaded::read(&options.config, &mut seen, &[], now_unix_s())?;
     logging::start(&loaded.config.log);
     process::forbid_core_dumps(&loaded.config);
+    if keys == KeyHeap::NotLocked {
+        tracing::warn!(
+            "private keys may get into swap: the system does not let them be locked; raise the limit \
+             (LimitMEMLOCK= in a service unit, ulimit -l in a shell)"
+        );
+    }
     loaded.tell_warnings();
     let Loaded {
         config, material, ..

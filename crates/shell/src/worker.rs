@@ -37,7 +37,10 @@ impl Worker {
             .name(format!("worker-{index}"))
             .spawn({
                 let control = Arc::clone(&control);
-                move || runtime.block_on(work(context, control, arrivals))
+                move || {
+                    tls::spare_wiping();
+                    runtime.block_on(work(context, control, arrivals));
+                }
             })?;
         Ok(Worker {
             control,

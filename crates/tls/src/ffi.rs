@@ -1,5 +1,4 @@
-//! Owns every line of `unsafe` in Portcullis: the few libssl and libcrypto functions that the
-//! `openssl` crate does not wrap.
+//! Owns the few libssl and libcrypto functions that the `openssl` crate does not wrap.
 //!
 //! Takes and gives safe types. Each function here is one call with its arguments checked by the
 //! type system, and says why the call is sound.

@@ -6,7 +6,7 @@
 //! certificate files that a context is built from, never reads a file. The clock is an argument,
 //! except in one place that OpenSSL keeps to itself: whether a peer's certificate has expired.
 //!
-//! `unsafe` exists in `ffi` and the file below it alone.
+//! `unsafe` exists in `ffi`, the file below it, and `heap` alone.
 
 mod binding;
 mod bio;
@@ -17,6 +17,7 @@ mod facts;
 mod fault;
 mod ffi;
 mod flood;
+mod heap;
 pub mod mint;
 mod name;
 mod profile;
@@ -36,6 +37,7 @@ pub use engine::{EndOfInput, Engine, Handshake, Received};
 pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use flood::FloodKind;
+pub use heap::{KeyHeap, KeyHeapFault, guard_keys, key_bytes, spare_wiping};
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 pub use rehearsal::{RehearsalFault, rehearse};

@@ -1,0 +1,14 @@
+//! Memory for what must not be found later: decrypted payload and secrets.
+//!
+//! Owns mappings of their own, beside the heap: the kernel leaves them out of core dumps, gives a
+//! child zeros in their place, and keeps them out of swap once [`lock`] was called. [`Block`] is one
+//! mapping, for buffers; [`Slot`] is a small piece of a shared one, for secrets. Like an allocator it
+//! keeps its books for the whole process; it never looks at what is stored.
+
+mod books;
+mod mapping;
+mod slot;
+
+pub use books::{Held, held, lock};
+pub use mapping::Block;
+pub use slot::Slot;
