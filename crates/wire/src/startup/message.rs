@@ -125,7 +125,7 @@ impl StartupMessage {
         }
     }
 
-    /// The value of `options`, to be read by [`super::options`].
+    /// The value of `options`, to be read by [`super::options()`].
     pub fn options(&self) -> Option<Text<'_>> {
         self.parameter("options")
     }
