@@ -1,38 +1,36 @@
 //! Owns the life of one client, step by step: greeting, TLS, startup packet, proof, lease, login to
-//! the server, relay, farewell. Each step is a pure machine of another crate; this file is their
-//! order, and what is said and logged when one of them ends it.
+//! the server; relay and farewell are in `linked`. Each step is a pure machine of another crate; this
+//! is their order, and what is said and logged when one of them ends it.
+
+mod linked;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::bell::Bells;
 use crate::cancel::{Bounds, Carried, Issued, Target};
 use crate::context::Context;
-use crate::control::{Control, Phase};
+use crate::control::Control;
 use crate::credentials;
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::door::Seat;
 use crate::exchange::{Leased, Lent};
-use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::pump::{Ending, Pump, Upstream};
-use crate::rest::{Kept, Key, Resting};
+use crate::rest::{Key, Resting};
 use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
 use crate::socket::Socket;
-use crate::watch::{Deadlines, Watch};
 use crate::{chance, entry, leg, lend};
 use admission::Source;
 use auth::hba::Certificate;
 use auth::{
     Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
 };
+use linked::{Linked, Next};
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
-use session::{ClientStream, Server, farewell, welcome};
-use std::future::poll_fn;
+use session::{farewell, welcome};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wire::from_server::BackendKeyData;
 use wire::startup::{CancelRequest, Replication};
 use wire::{CancelKey, ProtocolVersion};
@@ -150,28 +148,6 @@ impl Progress {
             _ => false,
         }
     }
-}
-
-/// A client that is in, and the server it got.
-struct Linked<'a> {
-    dialled: Dialled,
-    /// Holds the place in the pool, and the cancel key, until the end.
-    lease: Leased<Resting>,
-    /// `None` if the connection is to serve this client alone.
-    next: Option<Next>,
-    issued: Option<Issued<'a>>,
-    log: Started,
-}
-
-/// What decides about a connection's next client.
-#[derive(Clone, Copy)]
-struct Next {
-    /// What it must have in common with this one.
-    key: Key,
-    /// When the connection was made.
-    born: Instant,
-    /// How old it may become.
-    lifetime: Duration,
 }
 
 impl<'a> Life<'a> {
@@ -482,151 +458,6 @@ impl<'a> Life<'a> {
             Ok(Carried::Out) => log::cancelled(self.peer),
             Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
             Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
-            Err(fault) => log::cancel_failed(self.peer, &fault),
-        }
-    }
-
-    /// Moves bytes until the session ends, then says goodbye to both sides.
-    async fn relay(&self, client: Port, linked: Linked<'a>, control: Arc<Control>, number: u64) {
-        let Linked {
-            dialled,
-            lease,
-            next,
-            issued,
-            log,
-        } = linked;
-        let running = Arc::clone(&control);
-        let Dialled {
-            port,
-            server,
-            accepted,
-            leg,
-            host,
-            ..
-        } = dialled;
-        let timeouts = &self.setup.timeouts;
-        let deadlines = Deadlines {
-            idle: timeouts.client_idle,
-            idle_transaction: timeouts.idle_transaction,
-            query: timeouts.query,
-        };
-        let steering = Arc::clone(&control);
-        let mut pump = Box::new(Pump {
-            client,
-            server: port,
-            stream: ClientStream::new(self.setup.limits.pipeline_max),
-            link: server,
-            watch: Watch::new(control, number, deadlines),
-            upstream: Upstream::Open,
-            bells: Bells::default(),
-            keeper: Keeper::new(
-                steering,
-                Arc::clone(&self.context.counters),
-                self.setup.tls12_limit,
-            ),
-        });
-        let ending = poll_fn(|cx| pump.poll(cx)).await;
-        if self.setup.log.disconnections {
-            log::ended(&log, &ending, &pump.client, &pump.server);
-        }
-        let Pump {
-            mut client,
-            mut server,
-            stream,
-            link,
-            mut keeper,
-            ..
-        } = *pump;
-        keeper.account(&mut client);
-        keeper.account(&mut server);
-        if let Ending::Fault(fault) = &ending
-            && link.between_frames()
-        {
-            farewell::put(fault, client.room());
-        }
-        let close = timeouts.close;
-        // Its session ended as sessions should: the connection may serve the next client.
-        let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
-            && stream.between_frames()
-            && link.may_be_reset()
-            && server.is_quiet()
-            && !server.engine().is_worn()
-            && running.phase() == Phase::Running;
-        let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
-        if let Some(Next { key, born, .. }) = next {
-            let kept = Kept {
-                accepted,
-                leg,
-                host,
-                born,
-            };
-            let client = Box::pin(tokio::time::timeout(close, client.close()));
-            let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
-            let _ = tokio::join!(client, server);
-            return;
-        }
-        // A server in the middle of a message, or one whose client broke off a copy, is cut: what
-        // it got of the session must not look complete.
-        if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
-        {
-            let _ = server.room().push(farewell::TERMINATE);
-        }
-        let client = Box::pin(tokio::time::timeout(close, client.close()));
-        let overdue = matches!(
-            &ending,
-            Ending::Fault(Fault {
-                kind: FaultKind::Timeout {
-                    setting: "query_timeout",
-                    ..
-                },
-                ..
-            })
-        );
-        let server = Box::pin(async {
-            if let (true, Some(issued)) = (overdue, &issued) {
-                self.stop_query(issued).await;
-            }
-            let _ = tokio::time::timeout(close, server.close()).await;
-            // The place is free once the server is gone, however long the client lingers.
-            drop(lease);
-        });
-        let _ = tokio::join!(client, server);
-    }
-
-    /// Resets a connection and lets it rest, or closes it.
-    async fn bring_to_rest(
-        &self,
-        (port, server, kept): (Port, Server, Kept),
-        lease: Leased<Resting>,
-        (key, issued): (Key, Option<Issued<'_>>),
-    ) {
-        let limit = self.setup.timeouts.close;
-        // From here on no cancel can be meant for this connection; one on its way would hit whoever
-        // has it next.
-        let untouched = issued.is_none_or(Issued::retire);
-        let reset = tokio::time::timeout(limit, Resting::after_reset(port, server, kept));
-        match reset.await {
-            Ok(Ok(rested)) if untouched => {
-                for over in lease.keep(key, rested) {
-                    let _ = tokio::time::timeout(limit, over.close()).await;
-                }
-            }
-            Ok(Ok(rested)) => {
-                let _ = tokio::time::timeout(limit, rested.close()).await;
-            }
-            Ok(Err(fault)) => {
-                self.context.counters.server.resets_failed.add(1);
-                log::reset_failed(self.peer, &fault);
-            }
-            Err(_) => self.context.counters.server.resets_failed.add(1),
-        }
-    }
-
-    /// A server that works on a request doesn't notice that its connection is gone.
-    async fn stop_query(&self, issued: &Issued<'_>) {
-        let deadline = self.setup.timeouts.cancel;
-        match self.context.cancels.stop(issued, deadline).await {
-            Ok(()) => log::cancelled(self.peer),
             Err(fault) => log::cancel_failed(self.peer, &fault),
         }
     }
