@@ -2,6 +2,7 @@
 //! judgement. Paths are already resolved against the directory of the configuration file.
 
 use crate::error::{ConfigError, Place};
+use crate::pool::{Pool, PoolOfDatabase, PoolOfUser};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
     PlaintextCancel, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
@@ -27,6 +28,8 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// `[[user]]`: what differs for single users. Names are unique.
     pub users: Vec<User>,
+    /// `[pool]`: how clients share server connections.
+    pub pool: Pool,
     /// `[limits]`: bounds on what a client may cause.
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
@@ -365,6 +368,8 @@ pub struct Database {
     pub user: Option<DatabaseUser>,
     /// Most connections at a time; `None` without a limit.
     pub max_db_connections: Option<u32>,
+    /// What its pools have instead of what `[pool]` says.
+    pub pool: PoolOfDatabase,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
     /// Connections that may wait for their next client.
@@ -497,6 +502,8 @@ pub struct User {
     pub method: Option<Method>,
     /// Whom to log in as at the server; goes before the database's `user`.
     pub server_user: Option<DatabaseUser>,
+    /// What this user's pools have instead of what `[pool]` and the database say.
+    pub pool: PoolOfUser,
 }
 
 /// Bounds on what a client may cause.

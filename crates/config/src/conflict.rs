@@ -191,6 +191,14 @@ pub enum Conflict {
     /// Two sections for the same host.
     #[error("this host has a section above already; remove one of them")]
     HostTwice,
+    /// More connections ready than there may be.
+    #[error("{least} connections can't be kept ready in a pool of {size}; lower min_pool_size")]
+    PoolBelowLeast {
+        /// `min_pool_size`.
+        least: u32,
+        /// The pool's size.
+        size: u32,
+    },
     /// A role made of parts that the pattern does not capture.
     #[error("{{{name}}} is in no part of certificate; write it there to capture it")]
     NotCaptured {

@@ -16,6 +16,7 @@ mod error;
 mod nearest;
 mod page;
 mod pattern;
+mod pool;
 mod read;
 mod sections;
 mod setting;
@@ -33,10 +34,12 @@ pub use checked::{
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
 pub use page::{example, help, reference};
+pub use pool::{Pool, PoolOfDatabase, PoolOfUser, PoolSize};
 pub use sections::SECTIONS;
 pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
+    UnknownName,
 };

@@ -179,6 +179,18 @@ choice! {
 }
 
 choice! {
+    /// When a server connection goes back to its pool.
+    pub enum PoolMode {
+        /// when its client disconnects
+        Session = "session",
+        /// when the client's transaction ends
+        Transaction = "transaction",
+        /// after each query; transactions of several statements are refused
+        Statement = "statement",
+    }
+}
+
+choice! {
     /// Whether SCRAM is bound to the TLS channel (SCRAM-SHA-256-PLUS, RFC 5929).
     pub enum ChannelBinding {
         /// never

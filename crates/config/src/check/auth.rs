@@ -1,6 +1,6 @@
 //! Owns the judgement of `[auth]`, `[[auth.map]]` and `[[user]]`, beside the listener they serve.
 
-use super::Judge;
+use super::{Judge, pool};
 use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, Piece, User};
 use crate::conflict::Conflict;
 use crate::read::Given;
@@ -274,6 +274,7 @@ impl Judge<'_, '_> {
             name: user.name.value.clone(),
             method: user.method.value,
             server_user: server_user.map(|name| DatabaseUser { name, password }),
+            pool: pool::of_user(user),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Owns the judgement of `[[database]]` and `[database.tls]`.
 
-use super::Judge;
 use super::tls::{Passphrase, Shape};
+use super::{Judge, pool};
 use crate::checked::{
     CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, ServerTls,
     ServerTlsOn, ServerTrust,
@@ -64,6 +64,7 @@ impl Judge<'_, '_> {
             dbname: database.dbname.value.clone(),
             user: user.map(|name| DatabaseUser { name, password }),
             max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
+            pool: pool::of_database(database),
             server_connect_timeout: database.server_connect_timeout.value,
             server_idle_max: database.server_idle_max.value,
             server_idle_timeout: database.server_idle_timeout.value.0,

@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod pool;
 mod tls;
 
 use crate::checked::{
@@ -92,6 +93,7 @@ impl Judge<'_, '_> {
             auth: auth?,
             databases,
             users,
+            pool: self.pool(sections.pool.as_ref()?, sections),
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),

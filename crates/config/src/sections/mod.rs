@@ -7,6 +7,7 @@ mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod pool;
 mod process;
 mod tls;
 
@@ -21,6 +22,7 @@ pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
 };
 pub(crate) use metrics::Metrics;
+pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 pub(crate) use tls::Tls;
 
@@ -60,6 +62,7 @@ pub const SECTIONS: &[Section] = &[
     Database::SECTION,
     DatabaseTls::SECTION,
     DatabaseHostTls::SECTION,
+    Pool::SECTION,
     Auth::SECTION,
     AuthMap::SECTION,
     User::SECTION,
@@ -109,6 +112,7 @@ pub(crate) struct Sections {
     pub(crate) listen_tls: Option<ListenTls>,
     pub(crate) listen_identities: Vec<ListenTlsIdentity>,
     pub(crate) listeners: Vec<ListenerSections>,
+    pub(crate) pool: Option<Pool>,
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
@@ -166,6 +170,7 @@ impl Sections {
             listen_tls,
             listen_identities: identities.collect(),
             listeners: listeners.collect(),
+            pool: root.once().0,
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),

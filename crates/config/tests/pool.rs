@@ -1,0 +1,123 @@
+//! Settings of pools: defaults, who goes before whom, and what cannot be.
+
+use config::{Config, PoolMode, PoolSize};
+use std::time::Duration;
+
+const LEAST: &str = "[listen.tls]\ncertificate = \"s.crt\"\nprivate_key = \"s.key\"\n\
+    [auth]\nauth_file = \"users.txt\"\n";
+const PLAIN: &str = "[[database]]\nname = \"plain\"\nhost = \"h\"\n";
+
+fn read(text: &str) -> Config {
+    match Config::from_text(&format!("{LEAST}{text}"), "p.toml") {
+        Ok((config, _)) => config,
+        Err(invalid) => panic!("{:#?}\nin:\n{text}", invalid.errors),
+    }
+}
+
+fn error(text: &str) -> String {
+    let read = Config::from_text(&format!("{LEAST}{text}"), "p.toml");
+    let errors = read.expect_err(text).errors;
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    errors[0].to_string()
+}
+
+#[test]
+fn without_a_word_a_pool_is_pgbouncers() {
+    let config = read(PLAIN);
+    let database = &config.databases[0];
+    let expected = PoolSize {
+        mode: PoolMode::Session,
+        size: 20,
+        min_size: 0,
+        reserve_size: 0,
+        guaranteed: 0,
+    };
+    assert_eq!(config.pool_size(database, None), expected);
+    let reserve_timeout = config.pool.reserve_timeout;
+    assert_eq!(reserve_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(config.max_database_clients(database), None);
+    assert_eq!(config.max_user_clients(None), None);
+    assert_eq!(config.max_user_connections(None), None);
+}
+
+#[test]
+fn users_go_before_databases_and_databases_before_the_rest() {
+    let config = read(&format!(
+        "[pool]\npool_mode = \"transaction\"\ndefault_pool_size = 10\nmin_pool_size = 3\n\
+         reserve_pool_size = 2\npool_guaranteed = 1\nmax_user_connections = 30\n\
+         max_user_client_connections = 40\nmax_db_client_connections = 50\n{PLAIN}\
+         [[database]]\nname = \"own\"\nhost = \"h\"\npool_mode = \"statement\"\npool_size = 11\n\
+         min_pool_size = 4\nreserve_pool_size = 5\nmax_db_client_connections = 0\n\
+         [[user]]\nname = \"own\"\npool_mode = \"session\"\npool_size = 1\nreserve_pool_size = 6\n\
+         pool_guaranteed = 7\nmax_user_connections = 0\nmax_user_client_connections = 41\n\
+         [[user]]\nname = \"plain\"\n"
+    ));
+    let pool = |database: usize, user: Option<usize>| {
+        let user = user.map(|user| &config.users[user]);
+        let pool = config.pool_size(&config.databases[database], user);
+        let PoolSize {
+            mode,
+            size,
+            min_size,
+            reserve_size,
+            guaranteed,
+        } = pool;
+        (mode, size, min_size, reserve_size, guaranteed)
+    };
+    let (plain, own) = (0, 1);
+    let (user_own, user_plain) = (Some(0), Some(1));
+    assert_eq!(pool(plain, None), (PoolMode::Transaction, 10, 3, 2, 1));
+    assert_eq!(pool(plain, user_plain), pool(plain, None));
+    assert_eq!(pool(own, user_plain), (PoolMode::Statement, 11, 4, 5, 1));
+    // A pool of one keeps no more than one ready.
+    assert_eq!(pool(own, user_own), (PoolMode::Session, 1, 1, 6, 7));
+    assert_eq!(
+        config.max_database_clients(&config.databases[plain]),
+        Some(50)
+    );
+    assert_eq!(config.max_database_clients(&config.databases[own]), None);
+    let user = Some(&config.users[0]);
+    assert_eq!(config.max_user_clients(user), Some(41));
+    assert_eq!(config.max_user_clients(None), Some(40));
+    assert_eq!(config.max_user_connections(user), None);
+    assert_eq!(config.max_user_connections(None), Some(30));
+}
+
+#[test]
+fn the_reserve_can_be_left_unused() {
+    let config = read(&format!("[pool]\nreserve_pool_timeout = 0\n{PLAIN}"));
+    assert_eq!(config.pool.reserve_timeout, None);
+}
+
+#[test]
+fn what_cannot_be() {
+    let cases = [
+        (
+            format!("[pool]\ndefault_pool_size = 0\n{PLAIN}"),
+            "p.toml:7:21: pool.default_pool_size: this is out of bounds; allowed is 1 to 100000",
+        ),
+        (
+            format!("[pool]\ndefault_pool_size = 2\nmin_pool_size = 3\n{PLAIN}"),
+            "p.toml:8:17: pool.min_pool_size: 3 connections can't be kept ready in a pool of 2; \
+             lower min_pool_size",
+        ),
+        (
+            format!("[pool]\nmin_pool_size = 3\n{PLAIN}pool_size = 2\n"),
+            "p.toml:11:13: database.pool_size: 3 connections can't be kept ready in a pool of 2; \
+             lower min_pool_size",
+        ),
+        (
+            format!("{PLAIN}min_pool_size = 21\n"),
+            "p.toml:9:17: database.min_pool_size: 21 connections can't be kept ready in a pool of \
+             20; lower min_pool_size",
+        ),
+        (
+            format!("{PLAIN}pool_mode = \"transactions\"\n"),
+            "p.toml:9:13: database.pool_mode: there is no such choice; write \"session\", \
+             \"transaction\" or \"statement\" (did you mean \"transaction\"?)",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(error(&text), expected);
+    }
+}
