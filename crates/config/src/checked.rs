@@ -65,6 +65,8 @@ pub struct Listen {
     pub idle_transaction_timeout: Option<Duration>,
     /// How long one query may run.
     pub query_timeout: Option<Duration>,
+    /// How long one transaction may take.
+    pub transaction_timeout: Option<Duration>,
     /// How long sessions may go on after the first SIGTERM.
     pub drain_timeout: Duration,
     /// Whether a method may be `trust`.
@@ -372,6 +374,8 @@ pub struct Database {
     pub pool: PoolOfDatabase,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
+    /// How long after a failed login the next one is tried.
+    pub server_login_retry: Duration,
     /// Connections that may wait for their next client.
     pub server_idle_max: u32,
     /// How long one may; `None` without a limit.
@@ -504,6 +508,22 @@ pub struct User {
     pub server_user: Option<DatabaseUser>,
     /// What this user's pools have instead of what `[pool]` and the database say.
     pub pool: PoolOfUser,
+    /// Timeouts instead of those of `[listen]`.
+    pub timeouts: TimeoutsOfUser,
+}
+
+/// What a user has instead of the timeouts of `[listen]`. The outer `None`: nothing is said; the
+/// inner: no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeoutsOfUser {
+    /// Silence outside a transaction.
+    pub client_idle: Option<Option<Duration>>,
+    /// Silence inside one.
+    pub idle_transaction: Option<Option<Duration>>,
+    /// One transaction.
+    pub transaction: Option<Option<Duration>>,
+    /// One query.
+    pub query: Option<Option<Duration>>,
 }
 
 /// Bounds on what a client may cause.
@@ -529,6 +549,8 @@ pub struct Limits {
     pub cancel_wait_timeout: Duration,
     /// How long a client may wait for a server connection.
     pub query_wait_timeout: Duration,
+    /// How long one waits before it is told so; `None` = never.
+    pub query_wait_notify: Option<Duration>,
 }
 
 /// What is written about sessions.

@@ -29,7 +29,7 @@ pub use checked::{
     Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host, HostAddress,
     Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn,
     Metrics, NamedKeyPair, Origin, Pattern, Piece, Process, ServerTls, ServerTlsOn, ServerTrust,
-    Sha256, Source, Tcp, Tls, TlsOptions, UnixSocket, User, Workers,
+    Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket, User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

@@ -1,6 +1,6 @@
 //! Settings of pools: defaults, who goes before whom, and what cannot be.
 
-use config::{Config, PoolMode, PoolSize};
+use config::{Config, PoolMode, PoolSize, TimeoutsOfUser};
 use std::time::Duration;
 
 const LEAST: &str = "[listen.tls]\ncertificate = \"s.crt\"\nprivate_key = \"s.key\"\n\
@@ -120,4 +120,42 @@ fn what_cannot_be() {
     for (text, expected) in cases {
         assert_eq!(error(&text), expected);
     }
+}
+
+#[test]
+fn waits_end_as_pgbouncers_do_and_can_be_switched_off() {
+    let config = read(PLAIN);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(config.limits.query_wait_notify, seconds(5));
+    assert_eq!(config.listen.transaction_timeout, None);
+    assert_eq!(Some(config.databases[0].server_login_retry), seconds(15));
+    let config = read(&format!(
+        "[limits]\nquery_wait_notify = 0\n[listen]\ntransaction_timeout = 9\n{PLAIN}\
+         server_login_retry = \"500ms\"\n"
+    ));
+    assert_eq!(config.limits.query_wait_notify, None);
+    assert_eq!(config.listen.transaction_timeout, seconds(9));
+    let half = Duration::from_millis(500);
+    assert_eq!(config.databases[0].server_login_retry, half);
+}
+
+#[test]
+fn users_have_timeouts_of_their_own() {
+    let config = read(&format!(
+        "{PLAIN}[[user]]\nname = \"a\"\nclient_idle_timeout = 1\nidle_transaction_timeout = 2\n\
+         transaction_timeout = 0\n[[user]]\nname = \"b\"\nquery_timeout = 3\n"
+    ));
+    let seconds = |seconds| Some(Some(Duration::from_secs(seconds)));
+    let first = TimeoutsOfUser {
+        client_idle: seconds(1),
+        idle_transaction: seconds(2),
+        transaction: Some(None),
+        query: None,
+    };
+    assert_eq!(config.users[0].timeouts, first);
+    let second = TimeoutsOfUser {
+        query: seconds(3),
+        ..TimeoutsOfUser::default()
+    };
+    assert_eq!(config.users[1].timeouts, second);
 }

@@ -66,6 +66,7 @@ impl Judge<'_, '_> {
             max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
             pool: pool::of_database(database),
             server_connect_timeout: database.server_connect_timeout.value,
+            server_login_retry: database.server_login_retry.value,
             server_idle_max: database.server_idle_max.value,
             server_idle_timeout: database.server_idle_timeout.value.0,
             server_lifetime: database.server_lifetime.value.0,

@@ -42,6 +42,7 @@ impl Judge<'_, '_> {
             client_idle_timeout: listen.client_idle_timeout.value.0,
             idle_transaction_timeout: listen.idle_transaction_timeout.value.0,
             query_timeout: listen.query_timeout.value.0,
+            transaction_timeout: listen.transaction_timeout.value.0,
             drain_timeout: listen.drain_timeout.value,
             allow_trust: listen.allow_trust.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,

@@ -220,6 +220,7 @@ fn limits(limits: &sections::Limits) -> Limits {
         cancel_concurrency: limits.cancel_concurrency.value,
         cancel_wait_timeout: limits.cancel_wait_timeout.value,
         query_wait_timeout: limits.query_wait_timeout.value,
+        query_wait_notify: limits.query_wait_notify.value.0,
     }
 }
 

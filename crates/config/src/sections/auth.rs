@@ -1,12 +1,12 @@
 //! Owns the settings of how clients prove who they are, and who they are towards servers.
 
-use super::NAME;
 use super::pool::{CONNECTIONS, POOL_SIZE};
+use super::{NAME, TIMEOUT};
 use crate::checked::CertificateName;
 use crate::pattern::Role;
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::section;
-use crate::values::EnvName;
+use crate::values::{EnvName, Timeout};
 use crate::words::{ChannelBinding, Method, PoolMode, UnixSocketMethod};
 use std::path::PathBuf;
 
@@ -138,6 +138,30 @@ section! {
             fallback: Unset("pool.max_user_client_connections"),
             bounds: CONNECTIONS,
             sample: "100",
+        }
+        /// How long this user's clients may be idle outside a transaction; 0 means for ever.
+        client_idle_timeout: Option<Timeout> {
+            fallback: Unset("listen.client_idle_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"8h\"",
+        }
+        /// How long this user's clients may be idle inside a transaction; 0 means for ever.
+        idle_transaction_timeout: Option<Timeout> {
+            fallback: Unset("listen.idle_transaction_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"10s\"",
+        }
+        /// How long this user's transactions may take; 0 means for ever.
+        transaction_timeout: Option<Timeout> {
+            fallback: Unset("listen.transaction_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"1min\"",
+        }
+        /// How long this user's queries may run; 0 means for ever.
+        query_timeout: Option<Timeout> {
+            fallback: Unset("listen.query_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"1h\"",
         }
     }
 }

@@ -84,6 +84,8 @@ section! {
             fallback: Value("10"),
             bounds: Bounds::new(100, HOUR),
         }
+        /// How long after a failed connection or login the next one is tried.
+        server_login_retry: Duration { fallback: Value("15"), bounds: Bounds::new(100, HOUR) }
         /// How many server connections without a client may wait for the next one. Who comes with
         /// the same user, database and startup parameters gets one, after DISCARD ALL; 0 closes each
         /// with its client.

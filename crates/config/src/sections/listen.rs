@@ -54,6 +54,13 @@ section! {
         }
         /// How long a query may run before its session is closed.
         query_timeout: Timeout { fallback: Value("0"), bounds: TIMEOUT, sample: "\"10min\"" }
+        /// How long a transaction may take, queries and pauses together, before its session is
+        /// closed.
+        transaction_timeout: Timeout {
+            fallback: Value("0"),
+            bounds: TIMEOUT,
+            sample: "\"30min\"",
+        }
         /// How long sessions may go on after the first SIGTERM; then they are cut.
         drain_timeout: Duration { fallback: Value("30"), bounds: Bounds::new(0, DAY) }
         /// How long data sent to a client may stay unacknowledged before the connection is dead.
