@@ -34,12 +34,12 @@ pub use checked::{
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
 pub use page::{example, help, reference};
-pub use pool::{Pool, PoolOfDatabase, PoolOfUser, PoolSize};
+pub use pool::{Pool, PoolOfDatabase, PoolOfUser, PoolSize, Prepared, SessionState};
 pub use sections::SECTIONS;
 pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod,
-    UnknownName,
+    Pinning, PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, ServerReset, Tls12Limit,
+    UnixSocketMethod, UnknownName,
 };

@@ -2,7 +2,7 @@
 //! what follows for one pool. PgBouncer's order: the user's, the database's, the general one.
 
 use crate::checked::{Config, Database, User};
-use crate::words::PoolMode;
+use crate::words::{Pinning, PoolMode, ServerReset};
 use std::time::Duration;
 
 /// `[pool]`: how clients share server connections.
@@ -26,6 +26,45 @@ pub struct Pool {
     pub max_user_clients: Option<u32>,
     /// Most clients of one database; `None` without a limit.
     pub max_database_clients: Option<u32>,
+    /// What becomes of the state of sessions.
+    pub state: SessionState,
+    /// Prepared statements.
+    pub prepared: Prepared,
+}
+
+/// What becomes of the state of sessions that share server connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionState {
+    /// How a server connection is made ready for another client.
+    pub reset: ServerReset,
+    /// Whether state that can't be carried keeps a server connection, or is refused.
+    pub pinning: Pinning,
+    /// Most pinned server connections of a pool; `None`: half of its size.
+    pub max_pinned: Option<u32>,
+    /// How long a pinned client may be idle; `None` = for ever.
+    pub idle_pinned_timeout: Option<Duration>,
+    /// Parameters kept beside those that always are, as written.
+    pub tracked: Vec<String>,
+    /// Startup parameters that are left out, as written.
+    pub ignored: Vec<String>,
+}
+
+/// Bounds on prepared statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepared {
+    /// Statements that a server connection keeps; `None`: clients' statements are not touched.
+    pub per_server: Option<u32>,
+    /// Statements of one client.
+    pub count_max: u32,
+    /// Bytes of their texts.
+    pub bytes_max: u64,
+}
+
+impl SessionState {
+    /// Most pinned server connections of a pool of this size.
+    pub fn max_pinned_of(&self, pool_size: u32) -> u32 {
+        self.max_pinned.unwrap_or(pool_size / 2)
+    }
 }
 
 /// What a database's pools have instead; `None` where it says nothing, 0 where it has no limit.

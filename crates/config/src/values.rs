@@ -39,6 +39,9 @@ pub(crate) struct ServerName(pub(crate) String);
 #[derive(Clone)]
 pub(crate) struct EnvName(pub(crate) String);
 
+/// Names of PostgreSQL's parameters.
+#[derive(Clone)]
+pub(crate) struct ParameterNames(pub(crate) Vec<String>);
 /// A program and its arguments.
 #[derive(Clone)]
 pub(crate) struct Command(pub(crate) Vec<String>);
@@ -426,6 +429,22 @@ impl Read for EnvName {
             true => Ok(Self(text.to_owned())),
             false => Err(malformed(value, Malformed::EnvName)),
         }
+    }
+}
+
+impl Read for ParameterNames {
+    const KIND: Kind = kind("a parameter, or a list of parameters", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = value.text(Self::KIND.name)?;
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.".contains(letter);
+            match !text.is_empty() && text.chars().all(fits) {
+                true => Ok(text.to_owned()),
+                false => Err(malformed(value, Malformed::Parameter)),
+            }
+        };
+        each(value, one).map(Self)
     }
 }
 

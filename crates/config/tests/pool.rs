@@ -1,6 +1,6 @@
 //! Settings of pools: defaults, who goes before whom, and what cannot be.
 
-use config::{Config, PoolMode, PoolSize, TimeoutsOfUser};
+use config::{Config, Pinning, PoolMode, PoolSize, Prepared, ServerReset, TimeoutsOfUser};
 use std::time::Duration;
 
 const LEAST: &str = "[listen.tls]\ncertificate = \"s.crt\"\nprivate_key = \"s.key\"\n\
@@ -158,4 +158,66 @@ fn users_have_timeouts_of_their_own() {
         ..TimeoutsOfUser::default()
     };
     assert_eq!(config.users[1].timeouts, second);
+}
+
+#[test]
+fn what_sessions_leave_behind_is_settled() {
+    let pool = read(PLAIN).pool;
+    assert_eq!(pool.state.reset, ServerReset::Auto);
+    assert_eq!(pool.state.pinning, Pinning::Allow);
+    assert_eq!(
+        (pool.state.max_pinned_of(20), pool.state.max_pinned_of(1)),
+        (10, 0)
+    );
+    assert_eq!(pool.state.idle_pinned_timeout, None);
+    assert_eq!(pool.state.tracked, ["IntervalStyle"]);
+    assert_eq!(pool.state.ignored, [""; 0]);
+    let pool = read(&format!(
+        "[pool]\nserver_reset = \"always\"\npinning = \"refuse\"\nmax_pinned = 3\n\
+         idle_pinned_timeout = 60\ntrack_extra_parameters = [\"IntervalStyle\", \"app.user\"]\n\
+         ignore_startup_parameters = \"extra_float_digits\"\n{PLAIN}"
+    ))
+    .pool;
+    assert_eq!(pool.state.reset, ServerReset::Always);
+    assert_eq!(pool.state.pinning, Pinning::Refuse);
+    assert_eq!(pool.state.max_pinned_of(20), 3);
+    assert_eq!(
+        pool.state.idle_pinned_timeout,
+        Some(Duration::from_secs(60))
+    );
+    assert_eq!(pool.state.tracked, ["IntervalStyle", "app.user"]);
+    assert_eq!(pool.state.ignored, ["extra_float_digits"]);
+    assert_eq!(
+        error(&format!(
+            "[pool]\nignore_startup_parameters = \"extra_float_digits, search_path\"\n{PLAIN}"
+        )),
+        "p.toml:7:29: pool.ignore_startup_parameters: this is not the name of a parameter; write \
+         each in quotes of its own, as a list"
+    );
+}
+
+#[test]
+fn no_reset_is_warned_about() {
+    let text = format!("{LEAST}[pool]\nserver_reset = \"never\"\n{PLAIN}");
+    let (_, warnings) = Config::from_text(&text, "p.toml").expect("a configuration");
+    let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "p.toml:7:16: pool.server_reset: a client finds what another one left in its session; \
+          \"auto\" takes it back"
+        ]
+    );
+}
+
+#[test]
+fn prepared_statements_are_bounded() {
+    let pgbouncers = Prepared {
+        per_server: Some(200),
+        count_max: 5000,
+        bytes_max: 16 << 20,
+    };
+    assert_eq!(read(PLAIN).pool.prepared, pgbouncers);
+    let off = read(&format!("[pool]\nmax_prepared_statements = 0\n{PLAIN}"));
+    assert_eq!(off.pool.prepared.per_server, None);
 }

@@ -2,12 +2,17 @@
 
 use super::Judge;
 use crate::conflict::Conflict;
-use crate::pool::{Pool, PoolOfDatabase, PoolOfUser};
+use crate::pool::{Pool, PoolOfDatabase, PoolOfUser, Prepared, SessionState};
 use crate::sections::{self, Sections};
+use crate::warning::Weakness;
+use crate::words::ServerReset;
 
 impl Judge<'_, '_> {
     pub(super) fn pool(&self, pool: &sections::Pool, sections: &Sections) -> Pool {
         self.least_fits(pool, sections);
+        if pool.server_reset.value == ServerReset::Never {
+            self.warn(&pool.server_reset, Weakness::NoReset);
+        }
         Pool {
             mode: pool.pool_mode.value,
             size: pool.default_pool_size.value,
@@ -18,6 +23,12 @@ impl Judge<'_, '_> {
             max_user_connections: limit(pool.max_user_connections.value),
             max_user_clients: limit(pool.max_user_client_connections.value),
             max_database_clients: limit(pool.max_db_client_connections.value),
+            state: state(pool),
+            prepared: Prepared {
+                per_server: limit(pool.max_prepared_statements.value),
+                count_max: pool.prepared_count_max.value,
+                bytes_max: pool.prepared_bytes_max.value,
+            },
         }
     }
 
@@ -39,6 +50,17 @@ impl Judge<'_, '_> {
                 }
             }
         }
+    }
+}
+
+fn state(pool: &sections::Pool) -> SessionState {
+    SessionState {
+        reset: pool.server_reset.value,
+        pinning: pool.pinning.value,
+        max_pinned: pool.max_pinned.value,
+        idle_pinned_timeout: pool.idle_pinned_timeout.value.0,
+        tracked: pool.track_extra_parameters.value.0.clone(),
+        ignored: pool.ignore_startup_parameters.value.0.clone(),
     }
 }
 
