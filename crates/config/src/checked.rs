@@ -36,6 +36,8 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
+    /// `[admin]`: the console, if there is one.
+    pub admin: Option<Admin>,
     /// `[files]`: how changes come into force.
     pub files: Files,
     /// `[process]`: what the process asks of the kernel.
@@ -592,6 +594,15 @@ pub struct Metrics {
     pub token_file: Option<PathBuf>,
     /// Names that requests may be addressed to.
     pub hosts: Vec<String>,
+}
+
+/// The console.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Who may do everything there.
+    pub admin_users: Vec<String>,
+    /// Who may look at everything there.
+    pub stats_users: Vec<String>,
 }
 
 /// What the process asks of the kernel.

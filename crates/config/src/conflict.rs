@@ -199,6 +199,9 @@ pub enum Conflict {
         /// The pool's size.
         size: u32,
     },
+    /// Users of a console that is not there.
+    #[error("console = false leaves these users no console; remove them, or write true")]
+    NoConsole,
     /// A role made of parts that the pattern does not capture.
     #[error("{{{name}}} is in no part of certificate; write it there to capture it")]
     NotCaptured {

@@ -39,6 +39,9 @@ pub(crate) struct ServerName(pub(crate) String);
 #[derive(Clone)]
 pub(crate) struct EnvName(pub(crate) String);
 
+/// Names of PostgreSQL users.
+#[derive(Clone)]
+pub(crate) struct Roles(pub(crate) Vec<String>);
 /// Names of PostgreSQL's parameters.
 #[derive(Clone)]
 pub(crate) struct ParameterNames(pub(crate) Vec<String>);
@@ -429,6 +432,14 @@ impl Read for EnvName {
             true => Ok(Self(text.to_owned())),
             false => Err(malformed(value, Malformed::EnvName)),
         }
+    }
+}
+
+impl Read for Roles {
+    const KIND: Kind = kind("a user, or a list of users", Unit::Length);
+
+    fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
+        each(value, |one| String::read(one, bounds)).map(Self)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Owns the judgement of settings beside each other: sections in, a [`Config`] out, or conflicts.
 
+mod admin;
 mod auth;
 mod database;
 mod listen;
@@ -97,6 +98,7 @@ impl Judge<'_, '_> {
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
+            admin: self.admin(sections.admin.as_ref()?),
             files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.

@@ -3,6 +3,7 @@
 //!
 //! A setting with PgBouncer's meaning has PgBouncer's name and default; the modes of TLS are safer.
 
+mod admin;
 mod auth;
 mod database;
 mod listen;
@@ -16,6 +17,7 @@ use crate::read::{Parent, ReadSection};
 use crate::setting::{Bounds, Section};
 use toml::de::DeTable;
 
+pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
 pub(crate) use listen::{
@@ -71,6 +73,7 @@ pub const SECTIONS: &[Section] = &[
     Tcp::SECTION,
     Log::SECTION,
     Metrics::SECTION,
+    Admin::SECTION,
     Files::SECTION,
     Process::SECTION,
 ];
@@ -124,6 +127,7 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
 }
@@ -181,6 +185,7 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             metrics: root.once().0,
+            admin: root.once().0,
             files: root.once().0,
             process: root.once().0,
         }
