@@ -30,6 +30,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// `[pool]`: how clients share server connections.
     pub pool: Pool,
+    /// `[[peer]]`: other instances. Their numbers are unique, and not this one's.
+    pub peers: Vec<Peer>,
     /// `[limits]`: bounds on what a client may cause.
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
@@ -71,6 +73,8 @@ pub struct Listen {
     pub transaction_timeout: Option<Duration>,
     /// How long sessions may go on after the first SIGTERM.
     pub drain_timeout: Duration,
+    /// Number of this instance among its peers; `None` if it has none.
+    pub peer_id: Option<u32>,
     /// Whether a method may be `trust`.
     pub allow_trust: bool,
     /// TCP_USER_TIMEOUT of client connections.
@@ -439,6 +443,19 @@ pub enum HostAddress {
     Ip(IpAddr),
     /// The directory of a Unix-domain socket (`.s.PGSQL.<port>`).
     UnixDir(PathBuf),
+}
+
+/// Another instance, for cancel requests that belong to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number.
+    pub id: u32,
+    /// Where it is, and how it is met.
+    pub host: Host,
+    /// Encryption towards it.
+    pub tls: ServerTls,
+    /// Where its number stands.
+    pub place: Place,
 }
 
 /// Encryption towards servers.

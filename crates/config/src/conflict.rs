@@ -90,7 +90,7 @@ pub enum Conflict {
     BindingNeedsScram,
     /// PostgreSQL speaks no TLS over Unix sockets.
     #[error(
-        "PostgreSQL speaks no TLS over a Unix socket; write mode = \"disable\" in [database.tls], or name the host"
+        "PostgreSQL speaks no TLS over a Unix socket; write mode = \"disable\" in the TLS section of this host, or name the host"
     )]
     UnixHostWithTls,
     /// A list of ports that does not fit the hosts.
@@ -202,6 +202,9 @@ pub enum Conflict {
     /// Users of a console that is not there.
     #[error("console = false leaves these users no console; remove them, or write true")]
     NoConsole,
+    /// Peers that could not tell this instance from another.
+    #[error("peers know this instance by its number; set peer_id in [listen]")]
+    PeerIdNeeded,
     /// A role made of parts that the pattern does not capture.
     #[error("{{{name}}} is in no part of certificate; write it there to capture it")]
     NotCaptured {

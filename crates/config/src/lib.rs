@@ -28,8 +28,9 @@ pub use checked::{
     Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates,
     Clients, Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host,
     HostAddress, Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log,
-    MaxClientConn, Metrics, NamedKeyPair, Origin, Pattern, Piece, Process, ServerTls, ServerTlsOn,
-    ServerTrust, Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket, User, Workers,
+    MaxClientConn, Metrics, NamedKeyPair, Origin, Pattern, Peer, Piece, Process, ServerTls,
+    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket,
+    User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

@@ -342,6 +342,14 @@ impl Read for Hosts {
     }
 }
 
+impl Read for HostAddress {
+    const KIND: Kind = kind("a host", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        host(value, Self::KIND.name)
+    }
+}
+
 /// One host: the directory of a socket, an address, or a name (RFC 1123, and `_` as in practice).
 fn host(value: &Value<'_>, expected: &'static str) -> Result<HostAddress, Bad> {
     let text = text(value, Bounds::new(1, 253), expected)?;

@@ -9,7 +9,6 @@ use crate::checked::{
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections;
-use crate::values::Hosts;
 use crate::warning::Weakness;
 use crate::words::{ChannelBinding, Negotiation, ServerMode};
 use std::collections::HashMap;
@@ -138,9 +137,9 @@ impl Judge<'_, '_> {
         fitted
     }
 
-    fn server_tls(
+    pub(super) fn server_tls<T>(
         &self,
-        (setting, hosts): (&Given<Hosts>, &[&HostAddress]),
+        (setting, hosts): (&Given<T>, &[&HostAddress]),
         tls: &sections::DatabaseTls,
     ) -> Option<ServerTls> {
         let local = |host: &&HostAddress| matches!(host, HostAddress::UnixDir(_));

@@ -44,6 +44,7 @@ impl Judge<'_, '_> {
             query_timeout: listen.query_timeout.value.0,
             transaction_timeout: listen.transaction_timeout.value.0,
             drain_timeout: listen.drain_timeout.value,
+            peer_id: Some(listen.peer_id.value).filter(|id| *id > 0),
             allow_trust: listen.allow_trust.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
             proxy_trusted: self.proxy_trusted(listen),

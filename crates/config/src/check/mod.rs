@@ -5,6 +5,7 @@ mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod peer;
 mod pool;
 mod tls;
 
@@ -84,6 +85,7 @@ impl Judge<'_, '_> {
             None => Vec::new(),
         };
         let databases = self.databases(&sections.databases, &sections.host_tls);
+        let peers = self.peers(sections);
         let users = self.users(&sections.users);
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
         Some(Config {
@@ -95,6 +97,7 @@ impl Judge<'_, '_> {
             databases,
             users,
             pool: self.pool(sections.pool.as_ref()?, sections),
+            peers,
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),

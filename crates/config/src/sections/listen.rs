@@ -1,5 +1,6 @@
 //! Owns the settings of where and how clients connect.
 
+use super::peer::PEER_ID;
 use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, SIGNATURES, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
@@ -79,6 +80,8 @@ section! {
             fallback: Value("[]"),
             sample: "[\"10.0.0.0/8\", \"2001:db8::7\"]",
         }
+        /// Number of this instance among its peers, which cancel keys then hold; 0 if it has none.
+        peer_id: u32 { fallback: Value("0"), bounds: Bounds::new(0, PEER_ID), sample: "1" }
         /// Must be true wherever a method is "trust", which lets anybody in without a proof.
         allow_trust: bool { fallback: Value("false") }
     }

@@ -8,6 +8,7 @@ mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod peer;
 mod pool;
 mod process;
 mod tls;
@@ -24,6 +25,7 @@ pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
 };
 pub(crate) use metrics::Metrics;
+pub(crate) use peer::{Peer, PeerTls};
 pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 pub(crate) use tls::Tls;
@@ -65,6 +67,8 @@ pub const SECTIONS: &[Section] = &[
     DatabaseTls::SECTION,
     DatabaseHostTls::SECTION,
     Pool::SECTION,
+    Peer::SECTION,
+    PeerTls::SECTION,
     Auth::SECTION,
     AuthMap::SECTION,
     User::SECTION,
@@ -116,6 +120,7 @@ pub(crate) struct Sections {
     pub(crate) listen_identities: Vec<ListenTlsIdentity>,
     pub(crate) listeners: Vec<ListenerSections>,
     pub(crate) pool: Option<Pool>,
+    pub(crate) peers: Vec<(Peer, PeerTls)>,
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
@@ -167,6 +172,11 @@ impl Sections {
         };
         let databases = root.many().into_iter().filter_map(with_tls);
         let (databases, host_tls): (Vec<_>, Vec<_>) = databases.unzip();
+        let peer = |(peer, inside): (Option<Peer>, Parent<'_, '_>)| {
+            let (tls, _) = inside.once::<PeerTls>();
+            peer.zip(tls)
+        };
+        let peers = root.many().into_iter().filter_map(peer);
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
         Self {
@@ -175,6 +185,7 @@ impl Sections {
             listen_identities: identities.collect(),
             listeners: listeners.collect(),
             pool: root.once().0,
+            peers: peers.collect(),
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),
