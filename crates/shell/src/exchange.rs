@@ -238,11 +238,6 @@ impl<C> Place<C> {
         })
     }
 
-    /// True if somebody waits.
-    pub fn is_waited_for(&self) -> bool {
-        self.lock().pool.waiting() > 0
-    }
-
     fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
         Leased {
             place: Arc::clone(self),
@@ -367,7 +362,7 @@ impl<C> Drop for Turn<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::{Login, TcpOptions};
+    use crate::setup::{Login, Pools, TcpOptions};
     use pool::Group;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -387,6 +382,7 @@ mod tests {
                 lifetime: LONG,
                 check_after: LONG,
             },
+            pools: Pools::default(),
             connect_timeout: LONG,
             tcp: TcpOptions::default(),
         }

@@ -2,39 +2,34 @@
 //! the server; relay and farewell are in `linked`. Each step is a pure machine of another crate; this
 //! is their order, and what is said and logged when one of them ends it.
 
+mod link;
 mod linked;
+mod member;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::cancel::{Bounds, Carried, Issued, Target};
+use crate::cancel::{Bounds, Carried};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
-use crate::dial::{ServerLogin, converse, dial, full};
+use crate::dial::{converse, full};
 use crate::door::Seat;
-use crate::exchange::{Leased, Lent};
-use crate::log::{self, Started};
+use crate::log;
 use crate::port::Port;
-use crate::rest::{Key, ServerSide};
-use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
+use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
-use crate::{chance, entry, leg, lend};
+use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
-use auth::{
-    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
-};
-use linked::{Linked, Next};
-use pool::{Group, Home, Wanted};
+use auth::{Attempt, Chance, Claim, Gate, GateStep, LegFacts, Proved, Reason};
+use link::In;
+use pool::Home;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
-use session::login::Welcome;
 use session::{farewell, welcome};
 use std::net::IpAddr;
 use std::sync::Arc;
-use wire::from_server::BackendKeyData;
-use wire::startup::{CancelRequest, Replication};
-use wire::{CancelKey, ProtocolVersion};
+use wire::startup::CancelRequest;
 
 /// Serves one client from accept to close.
 pub async fn serve(
@@ -58,6 +53,7 @@ pub async fn serve(
         peer: &peer,
         address: incoming.address,
         home: control.home,
+        control: &control,
     };
     let source = Source::of(incoming.address);
     let mut progress = Progress::default();
@@ -68,8 +64,8 @@ pub async fn serve(
     // The login's state is large and short-lived: a session keeps none of it.
     let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
     let login = tokio::time::timeout_at(end, login);
-    let linked = match login.await {
-        Ok(Ok(linked)) => linked,
+    let is_in = match login.await {
+        Ok(Ok(is_in)) => is_in,
         Ok(Err(fault)) => {
             if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
                 context.door.failed(source, user);
@@ -85,10 +81,11 @@ pub async fn serve(
         }
     };
     let Some(client) = progress.port else { return };
-    let Some(linked) = linked else {
-        return life.part(client).await;
-    };
-    life.relay(client, linked, control, number).await;
+    match is_in {
+        None => life.part(client).await,
+        Some(In::Linked(linked)) => life.relay(client, linked, number).await,
+        Some(In::Member(member)) => life.share(client, member, number).await,
+    }
 }
 
 /// Learns who is behind a load balancer, where the listener stands behind one.
@@ -128,6 +125,8 @@ pub(crate) struct Life<'a> {
     pub(crate) address: Option<IpAddr>,
     /// The worker on which all this happens.
     pub(crate) home: Home,
+    /// Its instructions.
+    pub(crate) control: &'a Arc<Control>,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
@@ -163,7 +162,7 @@ impl<'a> Life<'a> {
         admission: Admission,
         mut seat: Seat<'_>,
         progress: &mut Progress,
-    ) -> Result<Option<Linked<'a>>, Fault> {
+    ) -> Result<Option<In<'a>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
             return Ok(None);
         };
@@ -194,9 +193,9 @@ impl<'a> Life<'a> {
         progress.server_decides = matches!(entered, Entered::Claims(_));
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
-        let linked = self.link(port, &newcomer, entered, client_leg).await?;
+        let is_in = self.link(port, &newcomer, entered, client_leg).await?;
         self.context.door.succeeded(seat.source(), &newcomer.user);
-        Ok(Some(linked))
+        Ok(Some(is_in))
     }
 
     /// Lets the client prove who it is.
@@ -281,181 +280,6 @@ impl<'a> Life<'a> {
             };
             Fault::new(Side::Client, kind)
         })
-    }
-
-    /// Leases a server, logs in to it as this client, and welcomes the client.
-    async fn link(
-        &self,
-        port: &mut Port,
-        newcomer: &Newcomer,
-        mut entered: Entered,
-        client_leg: LegFacts,
-    ) -> Result<Linked<'a>, Fault> {
-        let Some(database) = self.setup.database(&newcomer.database) else {
-            let name = newcomer.database.clone();
-            return Err(Fault::new(
-                Side::Client,
-                FaultKind::UnknownDatabase { name },
-            ));
-        };
-        let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
-        let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
-        let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
-        let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
-        let key = match may_rest {
-            true => Some(Key::of(&startup, &self.context.key_secret)?),
-            false => None,
-        };
-        let login = ServerLogin {
-            user: &role,
-            credential,
-            startup: &startup,
-        };
-        // Whom the server itself has to judge is not let in by a connection of before.
-        let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
-        let (lease, mut server, mut welcome) = self.server(database, asked, login).await?;
-        let proved = match entered {
-            Entered::Proved(proved) => proved,
-            Entered::Claims(claim) => {
-                let accepted = claim.accepted(&server.accepted);
-                accepted.map_err(|refusal| refused(&refusal))?
-            }
-        };
-        let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = self.issue(&server, database, newcomer.version)?;
-        let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
-        // The welcome lies in a lent buffer of the same size as the output; what the server sent
-        // must leave room for our own messages around it.
-        full(welcome::put(
-            last.as_deref(),
-            &welcome,
-            cancel_key.as_ref(),
-            port.room(),
-        ))?;
-        welcome.0.clear();
-        lend::give_back_plain(&mut welcome.0);
-        port.hibernate();
-        server.port.hibernate();
-        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &server);
-        if self.setup.log.connections {
-            log::started(&log);
-        }
-        Ok(Linked {
-            server,
-            lease,
-            next: key.map(|key| Next {
-                key,
-                lifetime: database.rest.lifetime,
-            }),
-            issued,
-            log,
-        })
-    }
-
-    /// A connection that rested, or a new one.
-    async fn server(
-        &self,
-        database: &Database,
-        key: Option<Key>,
-        login: ServerLogin<'_>,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>, Welcome), Fault> {
-        let patience = self.setup.timeouts.query_wait;
-        let counters = &self.context.counters.server;
-        let limit = database.connect_timeout;
-        let place = self.context.exchange.place(database, patience);
-        let wanted = Wanted {
-            key,
-            group: Group(0),
-            group_max: None,
-            home: self.home,
-        };
-        let lease = match place.lease(wanted, patience).await? {
-            Lent::Fresh(lease) => lease,
-            Lent::Rested(lease, rested) => {
-                let woken = rested.wake(self.home, database.rest.check_after);
-                match tokio::time::timeout(limit, woken).await {
-                    Ok(Ok(server)) => {
-                        counters.reused.add(1);
-                        let welcome = server.welcome()?;
-                        return Ok((lease, server, welcome));
-                    }
-                    // It died at rest: nothing of this client's was sent to it.
-                    Ok(Err(_)) | Err(_) => counters.died_at_rest.add(1),
-                }
-                lease
-            }
-        };
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(limit, dialling).await;
-        let dialled = dialled.unwrap_or_else(|_| {
-            Err(Fault::new(
-                Side::Server,
-                FaultKind::Timeout {
-                    setting: "server_connect_timeout",
-                    phase: "connecting to the server",
-                },
-            ))
-        })?;
-        counters.dialled.add(1);
-        let (server, welcome) = ServerSide::new(dialled, self.home);
-        Ok((lease, server, welcome))
-    }
-
-    /// Who Portcullis is towards the server, and what proves it.
-    fn credential(
-        &self,
-        database: &Database,
-        user: &str,
-        entered: &mut Entered,
-    ) -> (ServerUser, Credential) {
-        let exception = self.setup.auth.exceptions.get(user);
-        let login = exception.and_then(|exception| exception.login.as_ref());
-        match (login.unwrap_or(&database.login), entered) {
-            (Login::Forced { user, password }, _) => (
-                user.clone(),
-                match password {
-                    Some(password) => Credential::Password(password.clone()),
-                    None => Credential::None,
-                },
-            ),
-            (Login::AsClient, Entered::Claims(claim)) => {
-                (ServerUser::claimed(claim), claim.credential())
-            }
-            (Login::AsClient, Entered::Proved(proved)) => {
-                let role = ServerUser::same_as_client(&proved.user);
-                let kept = credentials::from_users_file(self.setup, role.name());
-                let credential = match (std::mem::replace(&mut proved.proof, Proof::None), kept) {
-                    // A password fits every server; what a client showed fits one verifier.
-                    (_, kept @ Credential::Password(_)) | (Proof::None, kept) => kept,
-                    (proof, _) => proof.into_credential(),
-                };
-                (role, credential)
-            }
-        }
-    }
-
-    /// The client's own cancel key: the server's process id with a secret of ours.
-    fn issue(
-        &self,
-        to: &ServerSide,
-        database: &Database,
-        version: ProtocolVersion,
-    ) -> Result<Option<Issued<'a>>, Fault> {
-        let Some(server) = &to.server.key else {
-            return Ok(None);
-        };
-        let secret: [u8; 32] = chance::bytes()?;
-        let len = if version >= ProtocolVersion::V3_2 {
-            32
-        } else {
-            4
-        };
-        let issued = CancelKey::new(&secret[..len]).map(|key| BackendKeyData {
-            pid: server.pid,
-            key,
-        });
-        let target = Target::new(to.host.clone(), database.tcp.clone(), server.clone());
-        Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 
     pub(crate) async fn cancel(&self, request: &CancelRequest) {
