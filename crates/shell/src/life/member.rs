@@ -294,6 +294,10 @@ fn refused(fault: &Fault, client: &mut ClientSide) -> bool {
 }
 
 /// Ends a lease; the connections that are to be closed for it.
+#[expect(
+    clippy::vec_box,
+    reason = "they are boxed already, and move as they are"
+)]
 fn rest(held: Held) -> Vec<Box<ServerSide>> {
     let Held {
         mut server,
