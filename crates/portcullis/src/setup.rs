@@ -16,7 +16,7 @@ use config::{
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
     ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, PoolMode, PoolRules, Pools,
-    ProxyProtocol, RestRules, Setup, TcpOptions, Timeouts, Tls12Limit,
+    ProxyProtocol, RestRules, SessionTimeouts, Setup, TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -84,9 +84,12 @@ pub(crate) fn setup(
             client_login: listen.client_login_timeout,
             query_wait: config.limits.query_wait_timeout,
             query_wait_notify: config.limits.query_wait_notify.unwrap_or_default(),
-            client_idle: listen.client_idle_timeout.unwrap_or_default(),
-            idle_transaction: listen.idle_transaction_timeout.unwrap_or_default(),
-            query: listen.query_timeout.unwrap_or_default(),
+            session: session_timeouts(config, None),
+            of_users: config
+                .users
+                .iter()
+                .map(|user| (user.name.clone(), session_timeouts(config, Some(user))))
+                .collect(),
             drain: listen.drain_timeout,
             close: CLOSE,
             cancel: config.limits.cancel_wait_timeout,
@@ -105,6 +108,31 @@ pub(crate) fn setup(
             Workers::Exactly(count) => count as usize,
         },
     })
+}
+
+/// How long sessions may be at what, by what a user has instead of what goes for all.
+fn session_timeouts(config: &Config, user: Option<&config::User>) -> SessionTimeouts {
+    let listen = &config.listen;
+    let own = user.map(|user| &user.timeouts);
+    let either = |own: Option<Option<Duration>>, general: Option<Duration>| {
+        own.unwrap_or(general).unwrap_or_default()
+    };
+    SessionTimeouts {
+        idle: either(
+            own.and_then(|it| it.client_idle),
+            listen.client_idle_timeout,
+        ),
+        idle_pinned: config.pool.state.idle_pinned_timeout.unwrap_or_default(),
+        idle_transaction: either(
+            own.and_then(|it| it.idle_transaction),
+            listen.idle_transaction_timeout,
+        ),
+        transaction: either(
+            own.and_then(|it| it.transaction),
+            listen.transaction_timeout,
+        ),
+        query: either(own.and_then(|it| it.query), listen.query_timeout),
+    }
 }
 
 fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
@@ -405,6 +433,8 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
                 config::PoolMode::Statement => PoolMode::Statement,
             },
             size: Some(size.size as usize),
+            reserve: size.reserve_size as usize,
+            reserve_after: config.pool.reserve_timeout,
         }
     };
     let of_user = |user: &config::User| (user.name.clone(), rules(Some(user)));

@@ -50,6 +50,11 @@ impl Started {
         }
     }
 
+    /// The name that the client gave.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// The facts of a session that shares server connections.
     pub fn sharing(
         client: &str,

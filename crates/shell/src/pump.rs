@@ -313,7 +313,7 @@ impl Pump<'_> {
                 cx,
                 unread,
                 &self.client.port.socket,
-                Some(&self.server.server),
+                Some((&self.server.server, self.client.keeps)),
             ) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),

@@ -125,6 +125,7 @@ impl<'a> Life<'a> {
                 ..wanted
             },
             key,
+            rules: rules.clone(),
             way: Way {
                 database: newcomer.database.clone(),
                 role,

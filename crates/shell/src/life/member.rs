@@ -14,6 +14,7 @@ use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::rest::{Key, ServerSide};
+use crate::setup::PoolRules;
 use auth::{Credential, ServerUser};
 use pool::Wanted;
 use session::farewell::Farewell;
@@ -35,6 +36,7 @@ pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
     pub(super) wanted: Wanted<Key>,
     pub(super) key: Key,
+    pub(super) rules: PoolRules,
     pub(super) way: Way,
     pub(super) issued: Issued<'a>,
     pub(super) log: Started,
@@ -52,7 +54,7 @@ pub(super) struct Way {
 impl<'a> Life<'a> {
     /// Lends server connections to the client until its session ends, then says goodbye.
     pub(super) async fn share(&self, client: Port, member: Member<'a>, number: u64) {
-        let mut client = Box::new(self.client_side(client, number));
+        let mut client = Box::new(self.client_side(client, member.log.user(), number));
         let (ending, held) = loop {
             match poll_fn(|cx| client.poll_alone(cx)).await {
                 Alone::Request => {}
@@ -259,6 +261,10 @@ impl<'a> Life<'a> {
                     }
                     if self.control.phase() != Phase::Running {
                         break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
+                    }
+                    let long = member.rules.reserve_after.is_some_and(|it| since.elapsed() >= it);
+                    if long && let Some(lease) = turn.reserve(member.rules.reserve) {
+                        break Ok(Lent::Fresh(lease));
                     }
                     if !told && since.elapsed() >= timeouts.query_wait_notify {
                         told = true;
