@@ -3,6 +3,8 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::relay::tags::is_all_gone;
+use crate::statements::{Lease, There};
 use buf::{Full, Plain, Secret};
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
@@ -24,6 +26,10 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// Prepared statements that it holds.
+    pub statements: There,
+    /// What was asked of it since it was lent.
+    pub lease: Lease,
     /// Rows that answer questions of ours, oldest first.
     observed: Vec<Secret>,
 }
@@ -46,6 +52,8 @@ impl Server {
             key,
             version,
             ending: false,
+            statements: There::default(),
+            lease: Lease::default(),
             observed: Vec::new(),
         }
     }
@@ -88,6 +96,13 @@ impl Server {
     #[inline]
     pub(crate) fn reply(&mut self, tag: u8) -> Result<Fate, Fault> {
         self.ledger.reply(tag).map_err(turn)
+    }
+
+    /// Notes the tag of a CommandComplete that may tell of prepared statements.
+    pub(crate) fn done(&mut self, tag: &[u8]) {
+        if is_all_gone(tag) {
+            self.statements.clear();
+        }
     }
 
     /// Settles a ReadyForQuery and notes its status.

@@ -211,6 +211,7 @@ impl Pump {
         if !self.server.plain_in.is_empty() && !stuck {
             let before = self.server.plain_in.len();
             let relayed = to_client(
+                &mut self.stream,
                 &mut self.link,
                 &mut self.server.plain_in,
                 self.client.room(),
