@@ -16,6 +16,7 @@ pub mod lookup;
 pub mod relay;
 pub mod reset;
 mod server;
+pub mod statements;
 pub mod welcome;
 
 pub use client::ClientStream;

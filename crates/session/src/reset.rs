@@ -121,7 +121,11 @@ fn settle(server: &mut Server, frame: &Frame<'_>) -> Result<Taken, Fault> {
     match frame.tag {
         b'N' | b'A' => Ok(Taken::News),
         b'S' => server.report(frame.body).map(|()| Taken::News),
-        b'C' => server.reply(b'C').map(|_| Taken::Reply),
+        b'C' => {
+            server.reply(b'C')?;
+            server.done(frame.body);
+            Ok(Taken::Reply)
+        }
         b'Z' => server.ready(frame.body).map(|_| Taken::Reply),
         tag => Err(unexpected(tag)),
     }

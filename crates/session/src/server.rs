@@ -3,6 +3,8 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::relay::tags::is_all_gone;
+use crate::statements::{Lease, There};
 use buf::{Full, Plain, Secret};
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
@@ -26,6 +28,10 @@ pub struct Server {
     pub ending: bool,
     /// ReadyForQuery outside a transaction so far, of clients' requests.
     pub rounds: u64,
+    /// Prepared statements that it holds.
+    pub statements: There,
+    /// What was asked of it since it was lent.
+    pub lease: Lease,
     /// Rows that answer questions of ours, oldest first.
     observed: Vec<Secret>,
 }
@@ -49,6 +55,8 @@ impl Server {
             version,
             ending: false,
             rounds: 0,
+            statements: There::default(),
+            lease: Lease::default(),
             observed: Vec::new(),
         }
     }
@@ -101,6 +109,13 @@ impl Server {
     #[inline]
     pub(crate) fn reply(&mut self, tag: u8) -> Result<Fate, Fault> {
         self.ledger.reply(tag).map_err(turn)
+    }
+
+    /// Notes the tag of a CommandComplete that may tell of prepared statements.
+    pub(crate) fn done(&mut self, tag: &[u8]) {
+        if is_all_gone(tag) {
+            self.statements.clear();
+        }
     }
 
     /// Settles a ReadyForQuery and notes its status.

@@ -263,6 +263,7 @@ impl Pump<'_> {
         if has_words && !stuck {
             let before = self.server.port.plain_in.len();
             let relayed = to_client(
+                &mut self.client.stream,
                 &mut self.server.server,
                 &mut self.server.port.plain_in,
                 self.client.port.room(),

@@ -7,6 +7,9 @@
 //! buffers change places instead of being copied.
 
 mod opening;
+mod belt;
+mod pooled;
+pub(crate) mod tags;
 mod to_client;
 mod to_server;
 
