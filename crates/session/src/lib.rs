@@ -17,6 +17,7 @@ pub mod relay;
 pub mod reset;
 mod server;
 pub mod welcome;
+pub mod wishes;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
