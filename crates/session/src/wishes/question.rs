@@ -6,6 +6,7 @@
 //! answer is a server's, and not trusted.
 
 use super::text::{Sql, unhex};
+use super::touched::How;
 use super::{Draft, NAMES_MAX, TOTAL_BYTES_MAX, TooMany, Touched, VALUE_BYTES_MAX, Wishes, name};
 use buf::{Full, Plain, Secret};
 use std::sync::Arc;
@@ -125,7 +126,9 @@ impl Question {
         let mut listed = self.names(false);
         let custom = self.names(true);
         // Those of extensions are listed; only their source tells whether they were reset.
-        let reset = custom.iter().filter(|name| self.touched.was_reset(name));
+        let reset = custom
+            .iter()
+            .filter(|name| self.touched.how(name) != How::Set);
         listed.extend(reset);
         let mut sql = Sql::with_capacity(1024 + 80 * (listed.len() + custom.len()));
         sql.put(BEGINNING);
@@ -215,14 +218,7 @@ impl Question {
         for name in names {
             let found = self.found(name)?;
             let base = self.base.value(name);
-            // A custom parameter that was reset is empty.
-            let is_base = match found {
-                None => true,
-                Some(value) => {
-                    let is_empty = name::is_custom(name) && value.is_empty();
-                    is_empty && base.is_some() && self.touched.was_reset(name)
-                }
-            };
+            let is_base = found.is_none_or(|value| self.is_reset(name, value.expose()));
             match found {
                 Some(value) => have.set(name, value.clone()),
                 None => have.remove(name),
@@ -237,6 +233,23 @@ impl Question {
             want: bounded(want).finish_like(&self.have)?,
             have: bounded(have).finish_like(&self.have)?,
         })
+    }
+
+    /// Whether this value of a custom parameter is what RESET made of it. The server doesn't tell: a reset one
+    /// is empty, or has a default of the role. Before a rollback it was as it still is.
+    fn is_reset(&self, name: &str, value: &[u8]) -> bool {
+        let is_told = self
+            .rows
+            .iter()
+            .any(|row| row.name == name && row.source != Source::Unsaid);
+        if is_told || self.base.value(name).is_none() {
+            return false;
+        }
+        match self.touched.how(name) {
+            How::Set => false,
+            How::Reset => self.have.value(name) != Some(value),
+            How::Both => value.is_empty(),
+        }
     }
 
     /// What the session has set for this parameter.

@@ -25,8 +25,18 @@ pub struct Touched {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     name: Box<str>,
-    /// By RESET, or SET … TO DEFAULT: back to the client's base.
-    was_reset: bool,
+    how: How,
+}
+
+/// What may have been done to a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum How {
+    /// Only set.
+    Set,
+    /// Only reset: by RESET, or SET … TO DEFAULT. Back to the client's base.
+    Reset,
+    /// Both.
+    Both,
 }
 
 /// How far it goes beyond the names.
@@ -88,15 +98,15 @@ impl Touched {
     /// `set_config` from a parameter.
     pub fn name(&mut self, name: &[u8]) {
         match name::folded(name) {
-            Some(name) => self.put(&name, false),
+            Some(name) => self.put(&name, How::Set),
             None => self.unknown(),
         }
     }
 
     /// Adds what was noted elsewhere, as for a prepared statement when it is executed.
     pub fn add(&mut self, other: &Self) {
-        for Name { name, was_reset } in &other.names {
-            self.put(name, *was_reset);
+        for Name { name, how } in &other.names {
+            self.put(name, *how);
         }
         self.reach = self.reach.max(other.reach);
         self.is_blind |= other.is_blind;
@@ -112,9 +122,15 @@ impl Touched {
         self.names.iter().map(|name| &*name.name)
     }
 
-    /// Whether a parameter may have been reset.
-    pub(super) fn was_reset(&self, name: &str) -> bool {
-        self.reach == Reach::AllReset || self.names.iter().any(|n| *n.name == *name && n.was_reset)
+    /// What may have been done to a parameter that is asked for.
+    pub(super) fn how(&self, name: &str) -> How {
+        let noted = self.names.iter().find(|noted| *noted.name == *name);
+        match (noted.map(|noted| noted.how), self.reach) {
+            (None | Some(How::Reset), Reach::AllReset) => How::Reset,
+            (Some(_), Reach::AllReset) => How::Both,
+            (Some(how), _) => how,
+            (None, _) => How::Set,
+        }
     }
 
     fn statements(&mut self, text: &[u8], lexing: Lexing) -> Option<()> {
@@ -127,13 +143,14 @@ impl Touched {
                         || statement
                             .value
                             .is_some_and(|value| value.of(text).eq_ignore_ascii_case(b"default"));
+                    let how = if is_reset { How::Reset } else { How::Set };
                     let span = statement.name?;
                     let tail = statement.value.map_or(&b""[..], |value| value.of(text));
                     for name in named::parameters(span.of(text), tail, lexing)? {
                         match name {
                             named::Parameter::All if is_reset => self.reach = Reach::AllReset,
                             named::Parameter::All => {}
-                            named::Parameter::Named(name) => self.put(&name, is_reset),
+                            named::Parameter::Named(name) => self.put(&name, how),
                         }
                     }
                 }
@@ -143,16 +160,17 @@ impl Touched {
         Some(())
     }
 
-    fn put(&mut self, name: &str, was_reset: bool) {
+    fn put(&mut self, name: &str, how: How) {
         if !name::is_carried(name) {
             return;
         }
         match self.names.binary_search_by(|known| (*known.name).cmp(name)) {
-            Ok(at) => self.names[at].was_reset |= was_reset,
+            Ok(at) if self.names[at].how != how => self.names[at].how = How::Both,
+            Ok(_) => {}
             Err(_) if self.names.len() >= NAMES_MAX => self.unknown(),
             Err(at) => {
                 let name = name.into();
-                self.names.insert(at, Name { name, was_reset });
+                self.names.insert(at, Name { name, how });
             }
         }
     }
@@ -169,12 +187,16 @@ mod tests {
         touched
     }
 
-    /// The names, `!` behind those that were reset, `*` for any, `-` for all reset, `?` for blind.
+    /// The names, `!` behind those that were reset, `+` that were set as well, `*` for any, `-` for all reset, `?` for blind.
     fn said(touched: &Touched) -> String {
         let mut said: Vec<String> = touched
             .names
             .iter()
-            .map(|n| format!("{}{}", n.name, if n.was_reset { "!" } else { "" }))
+            .map(|n| match n.how {
+                How::Set => n.name.to_string(),
+                How::Reset => format!("{}!", n.name),
+                How::Both => format!("{}!+", n.name),
+            })
             .collect();
         match touched.reach {
             Reach::Named => {}
@@ -302,10 +324,12 @@ mod tests {
     fn notes_are_bounded_and_added() {
         let mut one = touched("SET a.b = 1; RESET geqo", Lexing::default());
         one.add(&touched("RESET a.b; SET c.d = 1", Lexing::default()));
-        assert_eq!(said(&one), "a.b! c.d geqo!");
-        assert!(one.was_reset("a.b") && !one.was_reset("c.d") && !one.is_wide());
+        assert_eq!(said(&one), "a.b!+ c.d geqo!");
+        assert_eq!((one.how("c.d"), one.how("geqo")), (How::Set, How::Reset));
+        assert!(!one.is_wide());
         one.add(&touched("RESET ALL", Lexing::default()));
-        assert!(one.was_reset("c.d") && one.is_wide() && !one.is_blind());
+        assert_eq!((one.how("c.d"), one.how("x")), (How::Both, How::Reset));
+        assert!(one.is_wide() && !one.is_blind());
         let mut many = Touched::new();
         for at in 0..=NAMES_MAX {
             assert!(!many.is_wide());

@@ -1,7 +1,7 @@
 //! Owns the reading of calls of `set_config`: the name if it is a plain literal, and whether the setting
 //! ends with the transaction.
 
-use super::Touched;
+use super::{How, Touched};
 use crate::wishes::name;
 use sql::{Kind, Lexer, Lexing, NAME_MAX, Token, Unknown, fold};
 
@@ -30,7 +30,7 @@ fn call(text: &[u8], mut lexer: Lexer<'_>, touched: &mut Touched) -> Result<(), 
         .and_then(|token| literal(text, token));
     match name {
         Some(_) if is_local(text, lexer)? => {}
-        Some(name) => touched.put(&name, false),
+        Some(name) => touched.put(&name, How::Set),
         None => touched.unknown(),
     }
     Ok(())
