@@ -236,7 +236,7 @@ impl Question {
     }
 
     /// Whether this value of a custom parameter is what RESET made of it. The server doesn't tell: a reset one
-    /// is empty, or has a default of the role. Before a rollback it was as it still is.
+    /// is empty, or has a default of the role; one whose RESET was rolled back is as it was.
     fn is_reset(&self, name: &str, value: &[u8]) -> bool {
         let is_told = self
             .rows
@@ -247,7 +247,7 @@ impl Question {
         }
         match self.touched.how(name) {
             How::Set => false,
-            How::Reset => self.have.value(name) != Some(value),
+            How::Reset => value.is_empty() || self.have.value(name) != Some(value),
             How::Both => value.is_empty(),
         }
     }
