@@ -18,6 +18,7 @@ pub mod reset;
 mod server;
 pub mod statements;
 pub mod welcome;
+pub mod wishes;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
