@@ -13,10 +13,12 @@ use config::{
     DatabaseUser, HostAddress, ListenTls, Method, Origin, Renegotiation, ServerTls, ServerTrust,
     UnixSocketMethod, Workers,
 };
+use session::lending::{PinRule, ResetRule};
+use session::statements::StatementLimits;
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
     ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, PoolMode, PoolRules, Pools,
-    ProxyProtocol, RestRules, SessionTimeouts, Setup, TcpOptions, Timeouts, Tls12Limit,
+    ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing, TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -103,6 +105,7 @@ pub(crate) fn setup(
             config::Tls12Limit::Warn => Tls12Limit::Warn,
             config::Tls12Limit::Close => Tls12Limit::Close,
         },
+        sharing: sharing(config),
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,
@@ -422,6 +425,31 @@ fn database(
     })
 }
 
+/// What becomes of the sessions' state where server connections are shared.
+fn sharing(config: &Config) -> Sharing {
+    let (state, prepared) = (&config.pool.state, &config.pool.prepared);
+    let lower = |names: &[String]| names.iter().map(|it| it.to_ascii_lowercase()).collect();
+    Sharing {
+        reset: match state.reset {
+            config::ServerReset::Auto => ResetRule::Auto,
+            config::ServerReset::Always => ResetRule::Always,
+            config::ServerReset::Never => ResetRule::Never,
+        },
+        pinning: match state.pinning {
+            config::Pinning::Allow => PinRule::Allow,
+            config::Pinning::Refuse => PinRule::Refuse,
+        },
+        statements: StatementLimits {
+            server_max: prepared.per_server.unwrap_or(0) as usize,
+            client_max: prepared.count_max as usize,
+            client_bytes_max: usize::try_from(prepared.bytes_max).unwrap_or(usize::MAX),
+            ..StatementLimits::default()
+        },
+        tracked: lower(&state.tracked),
+        ignored: lower(&state.ignored),
+    }
+}
+
 /// How the clients of a database share its server connections.
 fn pools(config: &Config, entry: &config::Database) -> Pools {
     let rules = |user: Option<&config::User>| {
@@ -433,6 +461,7 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
                 config::PoolMode::Statement => PoolMode::Statement,
             },
             size: Some(size.size as usize),
+            pinned_max: config.pool.state.max_pinned_of(size.size) as usize,
             reserve: size.reserve_size as usize,
             reserve_after: config.pool.reserve_timeout,
         }

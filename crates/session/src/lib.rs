@@ -11,6 +11,7 @@ pub mod farewell;
 pub mod fault;
 pub mod greeting;
 pub mod ledger;
+pub mod lending;
 pub mod login;
 pub mod lookup;
 pub mod relay;

@@ -11,6 +11,7 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Status};
+use crate::lending::Standing;
 use crate::server::Server;
 use buf::{Full, Plain};
 use wire::frame::{Frame, whole};
@@ -57,6 +58,8 @@ impl Reset {
         }
         // Alone in its message: it may not run inside a transaction block.
         ask(server, "DISCARD ALL", output)?;
+        server.statements.clear();
+        server.standing = Standing::default();
         Ok(Reset { messages: 0 })
     }
 

@@ -3,6 +3,7 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
 use crate::statements::{Lease, There};
 use buf::{Full, Plain, Secret};
@@ -32,14 +33,11 @@ pub struct Server {
     pub statements: There,
     /// What was asked of it since it was lent.
     pub lease: Lease,
-    /// Rows that answer questions of ours, oldest first.
-    observed: Vec<Secret>,
+    /// What stands on it.
+    pub standing: Standing,
 }
 
 impl Server {
-    /// Rows that a question of ours may have as its answer.
-    const OBSERVED_MAX: usize = 512;
-
     /// A connection whose login has just ended with ReadyForQuery.
     pub fn new(
         version: ProtocolVersion,
@@ -57,7 +55,7 @@ impl Server {
             rounds: 0,
             statements: There::default(),
             lease: Lease::default(),
-            observed: Vec::new(),
+            standing: Standing::default(),
         }
     }
 
@@ -80,24 +78,6 @@ impl Server {
     /// True if nothing is under way: no debt, no transaction.
     pub fn is_idle(&self) -> bool {
         self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
-    }
-
-    /// Keeps the body of a DataRow that answers a question of ours.
-    pub(crate) fn observe(&mut self, body: &[u8]) -> Result<(), Fault> {
-        if self.observed.len() >= Self::OBSERVED_MAX {
-            let what = "more rows than were asked for";
-            return Err(Fault::new(
-                Side::Server,
-                FaultKind::Malformed { tag: b'D', what },
-            ));
-        }
-        self.observed.push(Secret::new(body));
-        Ok(())
-    }
-
-    /// Takes the rows that answered questions of ours.
-    pub fn take_observed(&mut self) -> Vec<Secret> {
-        std::mem::take(&mut self.observed)
     }
 
     /// Notes a ParameterStatus.

@@ -37,6 +37,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// What the names of prepared statements on servers are made with.
+    pub fn statements_key(&self) -> [u8; 32] {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(b"prepared statements");
+        hash.finish()
+    }
+
     /// Where the connections of a role are counted together. A keyed hash: names are not kept.
     pub fn group_of(&self, role: &str) -> Group {
         let mut hash = openssl::sha::Sha256::new();

@@ -54,6 +54,7 @@ pub async fn serve(
         address: incoming.address,
         home: control.home,
         control: &control,
+        number: u64::from(control.home.0) << 48 | (number + 1),
     };
     let source = Source::of(incoming.address);
     let mut progress = Progress::default();
@@ -127,6 +128,8 @@ pub(crate) struct Life<'a> {
     pub(crate) home: Home,
     /// Its instructions.
     pub(crate) control: &'a Arc<Control>,
+    /// The client's number in the process; never 0.
+    pub(crate) number: u64,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::setup::{
         Authentication, ClientCertificates, DirectTls, Limits, ListenerTls, LogLines,
-        PlaintextCancel, SessionTimeouts, TcpOptions, Timeouts,
+        PlaintextCancel, SessionTimeouts, Sharing, TcpOptions, Timeouts,
     };
     use auth::users::Users;
     use auth::{GateRules, Method, MockSecret};
@@ -153,6 +153,7 @@ mod tests {
                 cancel: second,
             },
             tcp: TcpOptions::default(),
+            sharing: Sharing::default(),
             log: LogLines {
                 connections: true,
                 disconnections: true,

@@ -49,6 +49,8 @@ pub enum Keeps {
         /// See [`session::Server::rounds`].
         since: u64,
     },
+    /// Until it leaves: it made something that only this connection has.
+    Pinned,
 }
 
 /// A client, the server connection lent to it, and what lies between them.
@@ -125,7 +127,7 @@ impl Pump<'_> {
     #[inline]
     fn may_part(&self) -> bool {
         match self.client.keeps {
-            Keeps::ForGood => false,
+            Keeps::ForGood | Keeps::Pinned => false,
             Keeps::Round { since } => {
                 let server = &self.server.server;
                 server.rounds != since

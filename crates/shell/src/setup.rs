@@ -8,6 +8,8 @@ use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
+use session::lending::{PinRule, ResetRule};
+use session::statements::StatementLimits;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,6 +36,8 @@ pub struct Setup {
     pub log: LogLines,
     /// What becomes of TLS 1.2 connections whose keys are worn.
     pub tls12_limit: Tls12Limit,
+    /// What becomes of the sessions' state where server connections are shared.
+    pub sharing: Sharing,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }
@@ -47,6 +51,21 @@ impl Setup {
         };
         named(Some(name)).or_else(|| named(None))
     }
+}
+
+/// What becomes of the sessions' state where server connections are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Sharing {
+    /// How a connection is made ready for another client (`server_reset`).
+    pub reset: ResetRule,
+    /// What becomes of a client that makes what only one connection has (`pinning`).
+    pub pinning: PinRule,
+    /// Prepared statements.
+    pub statements: StatementLimits,
+    /// Parameters carried beside the known ones, in lower case (`track_extra_parameters`).
+    pub tracked: Vec<String>,
+    /// Startup parameters left out, in lower case (`ignore_startup_parameters`).
+    pub ignored: Vec<String>,
 }
 
 /// What becomes of TLS 1.2 connections whose keys are worn.
@@ -202,6 +221,8 @@ pub struct PoolRules {
     pub mode: PoolMode,
     /// Connections at once (`pool_size`), outside session mode; `None` without a limit.
     pub size: Option<usize>,
+    /// Connections that clients may keep for what only those have (`max_pinned`).
+    pub pinned_max: usize,
     /// Further ones (`reserve_pool_size`).
     pub reserve: usize,
     /// For clients that have waited this long (`reserve_pool_timeout`); `None`: for nobody.

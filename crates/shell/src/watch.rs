@@ -163,8 +163,8 @@ impl Watch {
         let doing = match link {
             Some((link, _)) if !link.ledger.is_settled() => Doing::Query,
             None => Doing::Idle,
-            Some((link, Keeps::ForGood)) if link.status == Status::Idle => Doing::Idle,
-            Some((link, Keeps::Round { .. })) if link.status == Status::Idle => Doing::IdlePinned,
+            Some((link, Keeps::Pinned)) if link.status == Status::Idle => Doing::IdlePinned,
+            Some((link, _)) if link.status == Status::Idle => Doing::Idle,
             Some(_) => Doing::IdleInTransaction,
         };
         if doing != self.doing || self.since > now {

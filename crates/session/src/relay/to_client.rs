@@ -228,9 +228,7 @@ fn ours(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault
             server.done(body);
         }
         tag => {
-            if server.reply(tag)? == Fate::Observe && tag == b'D' {
-                server.observe(body)?;
-            }
+            server.reply(tag)?;
         }
     }
     Ok(Step::Drop)

@@ -70,6 +70,11 @@ impl Cleanup {
         Some(all)
     }
 
+    /// This set, but for `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether any of `other` is in this set.
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
