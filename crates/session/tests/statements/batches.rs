@@ -107,12 +107,10 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
 
 /// What a client sends up to the next ReadyForQuery or so, and whether it waits for the answers.
 fn batch() -> impl Strategy<Value = Batch> {
-    let extended = prop::collection::vec(messages(), 1..5).prop_map(|messages| {
-        [messages.concat(), frame(b'S', b"")].concat()
-    });
-    let mixed = (messages(), prop::sample::select(QUERIES)).prop_map(|(messages, text)| {
-        [messages, query(text), frame(b'S', b"")].concat()
-    });
+    let extended = prop::collection::vec(messages(), 1..5)
+        .prop_map(|messages| [messages.concat(), frame(b'S', b"")].concat());
+    let mixed = (messages(), prop::sample::select(QUERIES))
+        .prop_map(|(messages, text)| [messages, query(text), frame(b'S', b"")].concat());
     let simple = prop::sample::select(QUERIES).prop_map(query);
     let bytes = prop_oneof![6 => extended, 1 => mixed, 2 => simple];
     (bytes, any::<bool>()).prop_map(|(bytes, waits)| Batch { bytes, waits })
@@ -164,8 +162,13 @@ proptest! {
         scripts in prop::collection::vec(script(), 1..4),
         servers in 1usize..3,
         server_max in 1usize..5,
+        pipelines in any::<bool>(),
         choices in prop::collection::vec(any::<u16>(), 1..200),
     ) {
+        let mut scripts = scripts;
+        for batch in scripts.iter_mut().flatten() {
+            batch.waits |= !pipelines;
+        }
         let limits = StatementLimits { server_max, ..StatementLimits::default() };
         let mut rig = Rig::new(&scripts, servers, limits, Mode::Transaction);
         rig.run(&mut Schedule::new(&choices));
