@@ -116,35 +116,37 @@ impl Promise {
         )
     }
 
-    /// Whether the server has this statement once the promise is kept; `None` if it is about
-    /// something else.
-    pub fn prepares(&self, wanted: Id) -> Option<bool> {
-        let is = |it: &Statement| it.id().is_some_and(|(id, _)| id == wanted);
+    /// The statement that the server has once it is kept.
+    pub fn prepared(&self) -> Option<Id> {
         match self {
             Promise::Named {
                 statement,
                 sent: true,
                 ..
-            } => is(statement).then_some(true),
-            Promise::Unnamed {
+            }
+            | Promise::Unnamed {
                 unnamed: Unnamed::Kept(statement),
                 way: Way::Renamed,
-            } => is(statement).then_some(true),
-            Promise::Prepared(id) => (*id == wanted).then_some(true),
-            Promise::Closed(id) => (*id == wanted).then_some(false),
+            } => statement.id().map(|(id, _)| id),
+            Promise::Prepared(id) => Some(*id),
             _ => None,
+        }
+    }
+
+    /// Whether the server has this statement once the promise is kept; `None` if it is about
+    /// something else.
+    pub fn prepares(&self, wanted: Id) -> Option<bool> {
+        match self {
+            Promise::Closed(id) => (*id == wanted).then_some(false),
+            _ => (self.prepared() == Some(wanted)).then_some(true),
         }
     }
 
     /// How many statements more the server has once it is kept.
     pub fn adds(&self) -> isize {
         match self {
-            Promise::Named { sent: true, .. } | Promise::Prepared(_) => 1,
-            Promise::Unnamed {
-                way: Way::Renamed, ..
-            } => 1,
             Promise::Closed(_) => -1,
-            _ => 0,
+            _ => isize::from(self.prepared().is_some()),
         }
     }
 

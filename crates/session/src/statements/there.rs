@@ -229,12 +229,16 @@ impl There {
         if count < self.max as isize {
             return None;
         }
-        let on_its_way =
-            |id: Id| (self.promises.iter()).any(|it| it.promise.prepares(id).is_some());
-        let candidates = self.set.iter().filter(|(id, _)| !on_its_way(**id));
-        candidates
-            .min_by_key(|(_, entry)| entry.used)
-            .map(|(id, _)| *id)
+        // What the promises on their way make of a statement, the latest first.
+        let sent = self.promises.iter().rev().map(|it| &it.promise);
+        let on_its_way = |id: Id| sent.clone().find_map(|it| it.prepares(id));
+        let candidates = self.set.iter().filter(|(id, _)| on_its_way(**id).is_none());
+        if let Some((id, _)) = candidates.min_by_key(|(_, entry)| entry.used) {
+            return Some(*id);
+        }
+        let prepared = sent.clone().rev().filter_map(Promise::prepared);
+        let mut prepared = prepared.filter(|id| on_its_way(*id) == Some(true));
+        prepared.next()
     }
 
     /// True if names are kept and statements shared: not with `max_prepared_statements = 0`.
@@ -294,25 +298,10 @@ impl There {
         if result != Result::Kept {
             return;
         }
-        match promise {
-            Promise::Named {
-                statement,
-                sent: true,
-                ..
-            }
-            | Promise::Unnamed {
-                unnamed: Unnamed::Kept(statement),
-                way: Way::Renamed,
-            } => {
-                if let Some((id, _)) = statement.id() {
-                    self.insert(id, private);
-                }
-            }
-            Promise::Prepared(id) => self.insert(*id, private),
-            Promise::Closed(id) => {
-                self.set.remove(id);
-            }
-            _ => {}
+        if let Promise::Closed(id) = promise {
+            self.set.remove(id);
+        } else if let Some(id) = promise.prepared() {
+            self.insert(id, private);
         }
     }
 

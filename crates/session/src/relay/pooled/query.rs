@@ -3,7 +3,7 @@
 use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
-use crate::statements::{Found, Instead, Mode, Promise, Reading, Refusal, Slot, Unnamed};
+use crate::statements::{Found, Instead, Mode, Promise, Reading, Refusal, Unnamed};
 use sql::Effects;
 use wire::frame::{HEADER, Header};
 
@@ -67,10 +67,7 @@ impl Run<'_> {
     fn pass_query(&mut self, header: Header, all: bool) -> Step {
         let statements = &self.sides.server.statements;
         let unnamed = &self.sides.pooled.holdings.unnamed;
-        let changes = all
-            || !statements.is_settled()
-            || !matches!(unnamed, Unnamed::None)
-            || statements.slot() == Some(Slot::Filled);
+        let changes = all || !statements.is_settled() || !matches!(unnamed, Unnamed::None);
         let promise = changes.then_some(Promise::Queried { all });
         self.owe(Request::Query, Terms::FORWARD, promise);
         *self.passing = header.total();
