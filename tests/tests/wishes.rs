@@ -2,6 +2,7 @@
 //! `session::wishes` do there, whatever a client has set, and what they prevent when they fail.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use buf::Plain;
 use session::Reported;
@@ -29,7 +30,7 @@ type Row = Vec<Option<Vec<u8>>>;
 struct Session {
     peer: Peer,
     have: Arc<Wishes>,
-    reported: Vec<(String, Vec<u8>)>,
+    process_id: u32,
 }
 
 /// SQLSTATE of an error and whether it ended the session.
@@ -58,9 +59,14 @@ impl Session {
         let mut session = Self {
             peer,
             have: Wishes::none(),
-            reported: Vec::new(),
+            process_id: 0,
         };
-        session.reply().expect("a login");
+        for frame in session.frames() {
+            assert_ne!(frame.tag, b'E', "{}", frame.error_text());
+            if let (b'K', Some(id)) = (frame.tag, frame.body.first_chunk()) {
+                session.process_id = u32::from_be_bytes(*id);
+            }
+        }
         session
     }
 
@@ -74,13 +80,6 @@ impl Session {
         let mut frames = Vec::new();
         loop {
             let frame = self.peer.frame();
-            if frame.tag == b'S' {
-                let mut parts = frame.body.split(|byte| *byte == 0);
-                let name = String::from_utf8(parts.next().unwrap().to_vec()).unwrap();
-                let value = parts.next().unwrap().to_vec();
-                self.reported.retain(|(known, _)| *known != name);
-                self.reported.push((name, value));
-            }
             let ends = frame.tag == b'Z' || frame.tag == b'E' && Refusal::of(&frame).is_fatal;
             frames.push(frame);
             assert!(frames.len() < 10_000, "a reply without an end");
@@ -500,7 +499,16 @@ fn a_wish_that_is_refused_keeps_the_client_from_running() {
     }
 }
 
-/// Cancels and tiny timeouts at any moment: the client's message runs in its own session, or not at all.
+/// Ends the canceller, also when the test fails.
+struct Ending<'a>(&'a AtomicU32);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Cancels at any moment: the client's message runs in its own session, or not at all.
 #[test]
 fn no_cancel_lets_a_client_run_in_another_ones_session() {
     let cluster = ClusterPlan::new(Binaries::installed())
@@ -515,19 +523,28 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
     ]);
     let mut random = Random(7);
     let mut ended = 0;
-    let ending = std::sync::atomic::AtomicBool::new(false);
+    // 0: the end.
+    let victim = AtomicU32::new(1);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut canceller = Session::open(&cluster, "postgres", "postgres", &[]);
-            while !ending.load(std::sync::atomic::Ordering::SeqCst) {
-                let all =
-                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'pooled'";
-                canceller.query(all).expect("cancels");
+            loop {
+                let id = victim.load(Ordering::SeqCst);
+                if id == 0 {
+                    return;
+                }
+                let text = format!("SELECT pg_cancel_backend({id})");
+                canceller.query(&text).expect("a cancel");
             }
         });
+        let _ending = Ending(&victim);
         let fresh = || Session::open(&cluster, "pooled", "utf", &[]);
         let mut session = fresh();
-        for step in 0..400 {
+        for step in 0..20_000 {
+            if ended == 20 {
+                break;
+            }
+            victim.store(session.process_id, Ordering::SeqCst);
             let want = [&one, &other, &Wishes::none()][random.below(3)].clone();
             let cleanup = [Cleanup::NONE, Cleanup::SETTINGS | Cleanup::ROLE][random.below(2)];
             let text = "SELECT current_setting('app.owner', true), current_setting('work_mem'), \
@@ -554,19 +571,12 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
                         "{refusal:?}"
                     );
                     ended += 1;
-                    session = loop {
-                        // Cancelled logins end as well.
-                        let mut session = fresh();
-                        if session.query("SELECT 1").is_ok() {
-                            break session;
-                        }
-                    };
+                    session = fresh();
                 }
             }
         }
-        ending.store(true, std::sync::atomic::Ordering::SeqCst);
     });
-    assert!(ended > 0, "no cancel has hit");
+    assert!(ended == 20, "{ended} cancels have hit");
 }
 
 #[test]

@@ -59,8 +59,7 @@ fn is_short(value: &[u8]) -> bool {
     let (number, unit) = value.split_at(digits);
     let number = std::str::from_utf8(number).ok();
     match (number.and_then(|number| number.parse().ok()), unit) {
-        (Some(0), _) => false,
-        (Some(number), b"" | b"ms") => number < 1000u64,
+        (Some(number), b"" | b"ms") => (1..1000u64).contains(&number),
         (Some(_), b"s" | b"min" | b"h" | b"d") => false,
         _ => true,
     }

@@ -114,7 +114,8 @@ impl Question {
         let mut names: Vec<&str> = self.touched.names().collect();
         // A custom parameter is not among those that the server lists.
         if self.touched.is_wide() {
-            names.extend(self.have.iter().map(|(name, _)| name));
+            let known = self.have.iter().chain(self.base.iter());
+            names.extend(known.map(|(name, _)| name));
         }
         names.retain(|name| name::is_custom(name) == custom);
         names.sort_unstable();
