@@ -31,7 +31,7 @@ impl Translation<'_> {
     pub(crate) fn auth(
         &mut self,
         (listen, auth): (&mut Block, &mut Block),
-        md5: bool,
+        fit_for_scram: bool,
         load: &mut ini::Load<'_>,
     ) -> Needs {
         let written = self.general("auth_type");
@@ -48,7 +48,7 @@ impl Translation<'_> {
         let users = self.general("auth_file").map(|(entry, _)| &entry.at);
         let needs = match word {
             "hba" => self.by_rules(listen, auth, load),
-            _ => self.by_type((listen, auth), &chosen, md5),
+            _ => self.by_type((listen, auth), &chosen, fit_for_scram),
         };
         auth.set("auth_file", Value::Text(file::USERS.to_owned()), users);
         if let ("hba", Some((entry, _))) = (word, self.general("auth_ident_file")) {
@@ -84,7 +84,7 @@ impl Translation<'_> {
         &mut self,
         (listen, auth): (&mut Block, &mut Block),
         chosen: &Chosen<'_>,
-        md5: bool,
+        fit_for_scram: bool,
     ) -> Needs {
         let encrypted = self.client_mode().encrypts();
         let key = ("auth_type", chosen.at);
@@ -126,7 +126,7 @@ impl Translation<'_> {
                 ("scram-sha-256", "peer")
             }
             _ => {
-                if !md5 && self.general("auth_user").is_none() {
+                if fit_for_scram && self.general("auth_user").is_none() {
                     auth.remark(
                         "Nobody in users.txt has an MD5 hash: \"scram-sha-256\" works for all of \
                          them, unless a driver is too old for it.",

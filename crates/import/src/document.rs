@@ -144,11 +144,20 @@ fn meaning(setting: &Setting) -> String {
 
 /// Writes a comment in lines of at most [`WIDTH`].
 pub(crate) fn comment(text: &mut String, remark: &str) {
-    let mut line = String::from("#");
+    wrapped(text, ("#", "#"), remark);
+}
+
+/// Writes a comment as one point of a list.
+pub(crate) fn point(text: &mut String, remark: &str) {
+    wrapped(text, ("# -", "#  "), remark);
+}
+
+fn wrapped(text: &mut String, (first, others): (&str, &str), remark: &str) {
+    let mut line = String::from(first);
     for word in remark.split_whitespace() {
-        if line.len() > 1 && line.len() + 1 + word.len() > WIDTH {
+        if line.len() > first.len() && line.len() + 1 + word.len() > WIDTH {
             let _ = writeln!(text, "{line}");
-            line = String::from("#");
+            line = String::from(others);
         }
         line.push(' ');
         line.push_str(word);

@@ -122,7 +122,7 @@ impl Translation<'_> {
         let mut listen = Block::once("listen");
         self.listen(&mut listen);
         let mut auth = Block::once("auth");
-        let needs = self.auth((&mut listen, &mut auth), passwords.md5, load);
+        let needs = self.auth((&mut listen, &mut auth), passwords.fit_for_scram, load);
         self.auth_query(&mut auth, &passwords);
         let mode = self.client_mode();
         let listen_tls = self.listen_tls(mode, listen.has_elements("address"), needs);

@@ -1,7 +1,7 @@
 //! Owns what a reader of an import has to know: what was left out or differs, why, and what to do.
 
 use crate::Translation;
-use crate::document::comment;
+use crate::document::{comment, point};
 use crate::fault::At;
 use std::fmt;
 use std::path::Path;
@@ -104,6 +104,6 @@ pub(crate) fn preface(text: &mut String, from: &Path, notes: &[Note]) {
             .at
             .as_ref()
             .map_or(String::new(), |at| format!("{}: ", at.short()));
-        comment(text, &format!("- {at}{}: {}", note.key, note.text));
+        point(text, &format!("{at}{}: {}", note.key, note.text));
     }
 }

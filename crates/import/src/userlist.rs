@@ -16,8 +16,8 @@ use std::sync::Arc;
 pub(crate) struct Passwords {
     /// Passwords that stand there as such.
     plain: BTreeMap<String, Secret>,
-    /// Whether one stands there as an MD5 hash.
-    pub(crate) md5: bool,
+    /// Whether there are any, and none as an MD5 hash.
+    pub(crate) fit_for_scram: bool,
 }
 
 impl Passwords {
@@ -38,7 +38,10 @@ impl Translation<'_> {
     /// Reads `auth_file`, and writes it anew.
     pub(crate) fn users_file(&mut self, load: &mut ini::Load<'_>) -> Passwords {
         let users = self.read_users(load);
-        let mut passwords = Passwords::default();
+        let mut passwords = Passwords {
+            fit_for_scram: !users.is_empty(),
+            ..Passwords::default()
+        };
         let mut text = Vec::with_capacity(users.iter().map(|it| 4096 + it.secret.len()).sum());
         for user in &users {
             let secret = std::str::from_utf8(user.secret.expose()).unwrap_or_default();
@@ -46,7 +49,7 @@ impl Translation<'_> {
                 Ok(Verifier::Password(password)) => {
                     passwords.plain.insert(user.name.clone(), password);
                 }
-                Ok(Verifier::Md5(_)) => passwords.md5 = true,
+                Ok(Verifier::Md5(_)) => passwords.fit_for_scram = false,
                 Ok(Verifier::Scram(_)) | Err(VerifierFault::Empty) => {}
                 Err(fault) => {
                     let key = format!("user {:?}", user.name);
