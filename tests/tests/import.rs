@@ -25,8 +25,8 @@ fn pgbouncer(account: &Account, directory: &Path) -> Option<Option<String>> {
         .lines()
         .filter_map(|line| line.split_once("cstr_get_pair: "));
     let named = pairs.filter_map(|(_, pair)| pair.strip_prefix("\"dbname\"=\""));
-    let values = named.filter_map(|value| value.strip_suffix('"'));
-    taken.then(|| values.last().map(str::to_owned))
+    let mut values = named.filter_map(|value| value.strip_suffix('"'));
+    taken.then(|| values.next_back().map(str::to_owned))
 }
 
 /// What the import makes of it.
@@ -38,8 +38,8 @@ fn import(directory: &Path) -> Option<Option<String>> {
     let lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("dbname = \""));
-    let values = lines.filter_map(|line| line.split("\"  # ").next());
-    let value = values.last().map(|value| value.replace("\\\"", "\""));
+    let mut values = lines.filter_map(|line| line.split("\"  # ").next());
+    let value = values.next_back().map(|value| value.replace("\\\"", "\""));
     output.status.success().then_some(value)
 }
 

@@ -113,7 +113,7 @@ impl Translation<'_> {
 
     /// One pair of a connection string, other than those that belong together.
     fn parameter(&mut self, database: &mut Block, entry: &Entry, pair: &Pair<'_>) {
-        let key = format!("{}: {}", printable(&entry.key), printable(pair.key));
+        let key = format!("{}: {}", printable(&entry.key), pair.shown());
         let (at, value) = (&entry.at, pair.value());
         if let Some((_, form, name)) = SAME.iter().find(|it| it.0 == pair.key) {
             let same = Same {
@@ -232,7 +232,6 @@ impl Translation<'_> {
         self.files.push(File {
             name: name.clone(),
             content: Secret::from_vec([password.expose(), b"\n"].concat()),
-            private: true,
         });
         name
     }

@@ -1,6 +1,7 @@
 //! Owns why an import failed: the file, the line, the key, and what is wrong. Never a value that may
 //! be a secret.
 
+use crate::pairs::printable;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ impl At {
     /// The file's own name and the line, for comments.
     pub(crate) fn short(&self) -> String {
         let name = self.file.file_name().unwrap_or(self.file.as_os_str());
-        format!("{}:{}", name.to_string_lossy(), self.line)
+        format!("{}:{}", printable(&name.to_string_lossy()), self.line)
     }
 }
 

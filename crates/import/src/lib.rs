@@ -58,10 +58,8 @@ pub struct Import {
 pub struct File {
     /// Its name, without a directory.
     pub name: String,
-    /// Its text.
+    /// Its text. Only its owner may read it: also rules may hold a password, as for LDAP.
     pub content: Secret,
-    /// Whether only its owner may read it.
-    pub private: bool,
 }
 
 /// Translates PgBouncer's `file`; `load` reads it and what it names. Relative names are left to

@@ -12,7 +12,36 @@ pub(crate) struct Pair<'e> {
     pub(crate) key: &'e str,
     value: Secret,
     entry: &'e Entry,
+    behind_password: bool,
 }
+
+/// Parameters of databases that are no part of anybody's password.
+const KNOWN: &[&str] = &[
+    "application_name",
+    "auth_dbname",
+    "auth_query",
+    "auth_user",
+    "client_encoding",
+    "connect_query",
+    "datestyle",
+    "dbname",
+    "host",
+    "load_balance_hosts",
+    "max_db_client_connections",
+    "max_db_connections",
+    "min_pool_size",
+    "password",
+    "pool_mode",
+    "pool_size",
+    "port",
+    "query_wait_timeout",
+    "reserve_pool",
+    "reserve_pool_size",
+    "server_lifetime",
+    "target_session_attrs",
+    "timezone",
+    "user",
+];
 
 impl Pair<'_> {
     /// Its value, which may be a password.
@@ -20,11 +49,20 @@ impl Pair<'_> {
         std::str::from_utf8(self.value.expose()).unwrap_or_default()
     }
 
+    /// The parameter, safe to print. Behind a password, what looks like one may be the rest of it.
+    pub(crate) fn shown(&self) -> String {
+        let known = KNOWN.contains(&self.key);
+        match self.behind_password && !known {
+            true => "what follows the password".to_owned(),
+            false => printable(self.key),
+        }
+    }
+
     /// The fault that this value is.
     pub(crate) fn fault(&self, problem: Problem) -> Fault {
         Fault::Setting {
             at: self.entry.at.clone(),
-            key: format!("{}: {}", self.entry.key, printable(self.key)),
+            key: format!("{}: {}", printable(&self.entry.key), self.shown()),
             problem,
         }
     }
@@ -41,7 +79,13 @@ pub(crate) fn pairs(entry: &Entry) -> Result<Vec<Pair<'_>>, Fault> {
             problem: Problem::Pairs,
         })?;
         pairs.retain(|it| it.key != key);
-        pairs.push(Pair { key, value, entry });
+        let behind_password = pairs.iter().any(|it| it.key == "password");
+        pairs.push(Pair {
+            key,
+            value,
+            entry,
+            behind_password,
+        });
         rest = after.trim_start_matches(is_blank);
     }
     Ok(pairs)

@@ -6,7 +6,7 @@ use crate::fault::{At, Fault};
 use crate::note::Kind;
 use crate::{File, Translation, file, ini};
 use auth::Method;
-use auth::hba::Hba;
+use auth::hba::{Hba, HbaFaultKind};
 use buf::Secret;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,6 @@ impl Translation<'_> {
         self.files.push(File {
             name: file::RULES.to_owned(),
             content: Secret::from_vec(text.into_bytes()),
-            private: false,
         });
         Rules {
             trust: methods.contains(&Method::Trust),
@@ -92,7 +91,7 @@ impl Translation<'_> {
             for fault in faults {
                 let text = format!(
                     "{}; until this is rewritten in hba.conf, whoever comes to it is refused",
-                    fault.kind
+                    without_values(fault.kind)
                 );
                 self.note(Kind::ToDo, ("rule", Some(&at)), &text);
             }
@@ -103,6 +102,16 @@ impl Translation<'_> {
             ));
         }
         written
+    }
+}
+
+/// The fault without the value of an option, which may be a password.
+fn without_values(kind: HbaFaultKind) -> HbaFaultKind {
+    match kind {
+        HbaFaultKind::Option { word } => HbaFaultKind::Option {
+            word: word.split('=').next().unwrap_or_default().to_owned(),
+        },
+        kind => kind,
     }
 }
 

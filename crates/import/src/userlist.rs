@@ -63,7 +63,6 @@ impl Translation<'_> {
         self.files.push(File {
             name: file::USERS.to_owned(),
             content: Secret::from_vec(text),
-            private: true,
         });
         passwords
     }

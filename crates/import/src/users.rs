@@ -38,7 +38,7 @@ impl Translation<'_> {
             let mut user = Block::many("user");
             user.set("name", Value::Text(entry.key.clone()), Some(&entry.at));
             for pair in &pairs {
-                let key = format!("{}: {}", printable(&entry.key), printable(pair.key));
+                let key = format!("{}: {}", printable(&entry.key), pair.shown());
                 let (at, value) = (&entry.at, pair.value());
                 if let Some((name, form)) = SAME.iter().find(|it| it.0 == pair.key) {
                     let (key, form) = (key.as_str(), *form);

@@ -110,6 +110,8 @@ impl Translation<'_> {
     fn value(&mut self, path: &str, same: &Same<'_>) -> Result<Option<Value>, Problem> {
         let text = same.value;
         let Some(setting) = setting(path, same.name) else {
+            let text = "there is no such setting here; it is left out";
+            self.note(Kind::Differs, (same.key, Some(same.at)), text);
             return Ok(None);
         };
         let amount = match same.form {

@@ -597,7 +597,6 @@ fn forced_users_and_their_passwords() {
     );
     noted(&import, Kind::NotNeeded, "p.ini:6: e: password");
     for file in &import.files {
-        assert!(file.private, "{}", file.name);
         assert!(!file.name.contains('/'), "{}", file.name);
     }
     for secret in ["it's", "plain-one", "nobodys", "0123456789abcdef"] {
@@ -886,6 +885,37 @@ fn mistakes_name_file_line_and_key_and_no_value() {
             "u:2: this is no line of a users file; write \"user\" \"secret\", both in double quotes",
         ]
     );
+}
+
+/// A password with a space that nobody has quoted goes on as parameters.
+#[test]
+fn the_rest_of_a_password_is_not_printed() {
+    let faults = files(&[(
+        "p.ini",
+        "[databases]\na = host=h password=hunter2 hunter3=hunter4 port=0\n[pgbouncer]\n",
+    )])
+    .expect_err("mistakes");
+    assert_eq!(
+        faults,
+        [
+            "p.ini:2: a: what follows the password: PgBouncer has no such parameter here",
+            "p.ini:2: a: port: this is not a port; write a number from 1 to 65535",
+        ]
+    );
+}
+
+#[test]
+fn options_of_rules_are_not_printed() {
+    let import = import(&[
+        ("p.ini", "[pgbouncer]\nauth_type = hba\nauth_hba_file = r\n"),
+        ("r", "host all all all ldap ldapbindpasswd=hunter2\n"),
+    ]);
+    noted(
+        &import,
+        Kind::ToDo,
+        "r:1: rule: the option \"ldapbindpasswd\" is not known",
+    );
+    assert!(!format!("{import:?}").contains("hunter2"));
 }
 
 #[test]

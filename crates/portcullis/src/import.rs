@@ -14,6 +14,8 @@ use std::path::Path;
 
 /// A users file may be big; nothing else is.
 const FILE_MAX: u64 = 256 << 20;
+/// Only its owner may read a file.
+const PRIVATE: u32 = 0o600;
 
 /// Translates, and prints or writes.
 pub(crate) fn run(options: &ImportOptions) -> Result<(), Vec<Fault>> {
@@ -60,20 +62,21 @@ fn print(import: &Import) {
 }
 
 fn write(import: &Import, directory: &Path) -> Result<(), Fault> {
-    let files = import.files.iter().map(|file| {
-        let mode = if file.private { 0o600 } else { 0o644 };
-        (file.name.as_str(), file.content.expose(), mode)
-    });
+    let files = import.files.iter();
+    let files = files.map(|file| (file.name.as_str(), file.content.expose(), PRIVATE));
     let mut files: Vec<NewFile<'_>> = files.collect();
-    files.push((file::CONFIGURATION, import.configuration.as_bytes(), 0o600));
+    files.push((
+        file::CONFIGURATION,
+        import.configuration.as_bytes(),
+        PRIVATE,
+    ));
     directory::write(directory, &files)?;
-    say(&format!("{} holds:", directory.display()));
-    for (name, _, mode) in &files {
-        let private = match mode {
-            0o600 => "  (only you can read it)",
-            _ => "",
-        };
-        say(&format!("  {name}{private}"));
+    say(&format!(
+        "{} holds, for you alone to read:",
+        directory.display()
+    ));
+    for (name, ..) in &files {
+        say(&format!("  {name}"));
     }
     let mut last = None;
     for note in &import.notes {

@@ -83,32 +83,26 @@ fn it_writes_files_that_check_takes_and_never_over_others() {
     let (out, err) = succeeds(&portcullis(directory.path(), &arguments));
     assert_eq!(err, "");
     for line in [
-        "to/new holds:\n  users.txt  (only you can read it)\n  hba.conf\n",
+        "to/new holds, for you alone to read:\n  users.txt\n  hba.conf\n",
         "Not needed:\n  pgbouncer.ini:9: pidfile: who runs it says so",
         "Next:\n\n  portcullis check --config to/new/portcullis.toml\n",
     ] {
         assert!(out.contains(line), "{line}: {out}");
     }
     let new = directory.path().join("to/new");
-    for (name, content, mode) in [
+    for (name, content) in [
         (
             "users.txt",
             "\"alice\" \"hunter3\"\n\"looker\" \"hunter4\"\n",
-            0o600,
         ),
-        (
-            "hba.conf",
-            "host all all 127.0.0.1/32 scram-sha-256\n",
-            0o644,
-        ),
-        ("app.password", "hunter2\n", 0o600),
-        ("auth_user.password", "hunter4\n", 0o600),
+        ("hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n"),
+        ("app.password", "hunter2\n"),
+        ("auth_user.password", "hunter4\n"),
     ] {
         let path = new.join(name);
         assert_eq!(fs::read_to_string(&path).unwrap(), content, "{name}");
-        let found = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        // The umask may take more away.
-        assert_eq!(found & !mode, 0, "{name}: {found:o}");
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
     }
     let mode = fs::metadata(&new).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o700);
