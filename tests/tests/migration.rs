@@ -56,6 +56,7 @@ struct Site {
     place: Workplace,
     port: ports::Reserved,
     role: &'static str,
+    sslmode: &'static str,
 }
 
 impl Site {
@@ -97,15 +98,26 @@ impl Site {
                 port.number
             ),
         );
-        Self { place, port, role }
+        Self {
+            place,
+            port,
+            role,
+            sslmode: "verify-full",
+        }
+    }
+
+    /// The same with this users file.
+    fn users(self, text: &str) -> Self {
+        write(self.place.path().join("userlist.txt"), text);
+        self
     }
 
     /// What psql says through whatever listens.
     fn asks(&self, database: &str) -> Option<String> {
         let line = format!(
-            "psql 'host=localhost port={} user={} dbname={database} sslmode=verify-full \
+            "psql 'host=localhost port={} user={} dbname={database} sslmode={} \
              sslrootcert=ca.crt' -XAtc 'select current_user, current_database()'",
-            self.port.number, self.role
+            self.port.number, self.role, self.sslmode
         );
         let output = shell(&line, self.place.path()).output().expect("psql");
         output
@@ -182,4 +194,30 @@ fn so_it_does_with_rules() {
          host all all 0.0.0.0/0 reject\n",
     );
     moves(&site);
+}
+
+/// Passwords in the users file, and no TLS that anybody has asked for: how most begin.
+#[test]
+fn so_it_does_with_pgbouncers_defaults() {
+    let role = "moves_by_default";
+    let lines = "auth_type = md5\nclient_tls_sslmode = disable\nserver_tls_sslmode = prefer\n";
+    let site = Site {
+        sslmode: "disable",
+        ..Site::new(role, lines).users(&format!("\"{role}\" \"{PASSWORD}\"\n"))
+    };
+    moves(&site);
+}
+
+#[test]
+fn so_it_does_where_users_are_looked_up() {
+    let looker = "moves_looker";
+    let site = Site::new(
+        "moves_by_query",
+        "auth_type = scram-sha-256\nauth_user = moves_looker\n\
+         auth_query = SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1\n",
+    );
+    let cluster = Cluster::shared();
+    cluster.make_role(looker, PASSWORD);
+    cluster.sql(&format!("ALTER ROLE {looker} SUPERUSER"));
+    moves(&site.users(&format!("\"{looker}\" \"{PASSWORD}\"\n")));
 }
