@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::rest::Resting;
 use crate::setup::Setup;
+use crate::strangers::Strangers;
 use buf::Secret;
 use observe::{Counters, Gauges};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Context {
     pub deriver: Deriver,
     /// Who may come in.
     pub door: Door,
+    /// What is logged of those who did not.
+    pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
     /// Clients connected now, from accept to close.
@@ -50,6 +53,7 @@ impl Context {
                 Arc::clone(&counters),
             ),
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
+            strangers: Strangers::default(),
             cancels: Cancels::default(),
             clients: AtomicUsize::new(0),
             counters,

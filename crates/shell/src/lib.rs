@@ -10,6 +10,7 @@
 mod acceptor;
 mod balancer;
 mod bell;
+mod brevity;
 mod cancel;
 mod chance;
 mod context;
@@ -35,6 +36,7 @@ mod pump;
 mod rest;
 pub mod setup;
 mod socket;
+mod strangers;
 mod tcp;
 mod turn;
 mod watch;
