@@ -25,7 +25,12 @@ pub fn address(stage: &Stage) -> SocketAddr {
 /// The page `/metrics` of an unencrypted listener.
 #[track_caller]
 pub fn page(stage: &Stage) -> String {
-    let mut peer = Peer::tcp(address(stage));
+    page_over(Peer::tcp(address(stage)))
+}
+
+/// The same over a connection of the caller's own.
+#[track_caller]
+pub fn page_over(mut peer: Peer) -> String {
     peer.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     String::from_utf8(peer.drain().0).expect("text")
 }
