@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
+use crate::strangers::Strangers;
 use buf::Secret;
 use observe::{Counters, Gauges};
 use pool::Group;
@@ -26,6 +27,8 @@ pub struct Context {
     pub deriver: Deriver,
     /// Who may come in.
     pub door: Door,
+    /// What is logged of those who did not.
+    pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
     /// Clients connected now, from accept to close.
@@ -69,6 +72,7 @@ impl Context {
                 Arc::clone(&counters),
             ),
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
+            strangers: Strangers::default(),
             cancels: Cancels::default(),
             clients: AtomicUsize::new(0),
             counters,

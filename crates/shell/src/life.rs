@@ -18,6 +18,7 @@ use crate::log;
 use crate::port::Port;
 use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
+use crate::strangers::Event;
 use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
@@ -42,7 +43,7 @@ pub async fn serve(
     let listener = &setup.listeners[incoming.listener];
     let end = tokio::time::Instant::now() + setup.timeouts.client_login;
     if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
-        return log::refused(&incoming.peer, None, &fault);
+        return context.strangers.refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
     let admission = incoming.admission;
@@ -292,18 +293,19 @@ impl<'a> Life<'a> {
             per_second: limits.cancels_per_second,
             deadline: self.setup.timeouts.cancel,
         };
-        let cancels = &self.context.cancels;
+        let (cancels, strangers) = (&self.context.cancels, &self.context.strangers);
         match cancels.carry_out(request, self.peer, bounds).await {
             Ok(Carried::Out) => log::cancelled(self.peer),
-            Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
-            Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
-            Err(fault) => log::cancel_failed(self.peer, &fault),
+            Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, self.peer, None),
+            Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, self.peer, None),
+            Err(fault) => strangers.cancel(Event::CancelFailed, self.peer, Some(&fault)),
         }
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
     async fn refuse(&self, progress: Progress, fault: Fault) {
-        log::refused(self.peer, progress.claim.as_ref(), &fault);
+        let claim = progress.claim.as_ref();
+        self.context.strangers.refused(self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
             self.part(port).await;
