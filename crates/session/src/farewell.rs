@@ -138,6 +138,10 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "53300",
             format!("sorry, too many clients already ({setting} = {limit})"),
         ),
+        FaultKind::NotRestored => fatal(
+            "08006",
+            "the server connection could not be given this session's settings",
+        ),
         FaultKind::ShuttingDown => fatal(
             "57P01",
             "terminating connection due to administrator command",

@@ -184,6 +184,9 @@ pub enum FaultKind {
         /// What was being waited for.
         phase: &'static str,
     },
+    /// The server refused to take over the client's session settings, which went ahead of its request.
+    #[error("the server connection could not be given the client's session settings")]
+    NotRestored,
     /// The keys of a TLS 1.2 connection are worn, and the operator wants it closed for that.
     #[error("a TLS 1.2 connection has passed the limit of its keys (tls12_limit = \"close\")")]
     WornKeys,
@@ -244,6 +247,7 @@ impl Fault {
             | FaultKind::Lost { .. }
             | FaultKind::Tls { .. }
             | FaultKind::OutOfTurn(_)
+            | FaultKind::NotRestored
             | FaultKind::ShuttingDown
             | FaultKind::WornKeys
             | FaultKind::Timeout { .. } => Retry::Unknown,

@@ -121,8 +121,8 @@ fn settle(server: &mut Server, frame: &Frame<'_>) -> Result<Taken, Fault> {
     match frame.tag {
         b'N' | b'A' => Ok(Taken::News),
         b'S' => server.report(frame.body).map(|()| Taken::News),
-        b'C' => server.reply(b'C').map(|()| Taken::Reply),
-        b'Z' => server.ready(frame.body).map(|()| Taken::Reply),
+        b'C' => server.reply(b'C').map(|_| Taken::Reply),
+        b'Z' => server.ready(frame.body).map(|_| Taken::Reply),
         tag => Err(unexpected(tag)),
     }
 }

@@ -2,7 +2,7 @@
 //! parameters it reported, who it is. Made by a login, lent to a client.
 
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Ledger, OutOfTurn, Status};
+use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
 use buf::{Full, Plain, Secret};
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
@@ -24,9 +24,14 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// Rows that answer questions of ours, oldest first.
+    observed: Vec<Secret>,
 }
 
 impl Server {
+    /// Rows that a question of ours may have as its answer.
+    const OBSERVED_MAX: usize = 512;
+
     /// A connection whose login has just ended with ReadyForQuery.
     pub fn new(
         version: ProtocolVersion,
@@ -41,6 +46,7 @@ impl Server {
             key,
             version,
             ending: false,
+            observed: Vec::new(),
         }
     }
 
@@ -55,6 +61,24 @@ impl Server {
         self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
     }
 
+    /// Keeps the body of a DataRow that answers a question of ours.
+    pub(crate) fn observe(&mut self, body: &[u8]) -> Result<(), Fault> {
+        if self.observed.len() >= Self::OBSERVED_MAX {
+            let what = "more rows than were asked for";
+            return Err(Fault::new(
+                Side::Server,
+                FaultKind::Malformed { tag: b'D', what },
+            ));
+        }
+        self.observed.push(Secret::new(body));
+        Ok(())
+    }
+
+    /// Takes the rows that answered questions of ours.
+    pub fn take_observed(&mut self) -> Vec<Secret> {
+        std::mem::take(&mut self.observed)
+    }
+
     /// Notes a ParameterStatus.
     pub(crate) fn report(&mut self, body: &[u8]) -> Result<(), Fault> {
         self.reported.note(body)
@@ -62,13 +86,13 @@ impl Server {
 
     /// Settles a reply.
     #[inline]
-    pub(crate) fn reply(&mut self, tag: u8) -> Result<(), Fault> {
+    pub(crate) fn reply(&mut self, tag: u8) -> Result<Fate, Fault> {
         self.ledger.reply(tag).map_err(turn)
     }
 
     /// Settles a ReadyForQuery and notes its status.
     #[inline]
-    pub(crate) fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn ready(&mut self, body: &[u8]) -> Result<Fate, Fault> {
         self.status = match body {
             [byte] => Status::from_byte(*byte),
             _ => None,
