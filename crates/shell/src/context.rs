@@ -6,7 +6,7 @@ use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
 use crate::live::Live;
-use crate::rest::Resting;
+use crate::rest::ServerSide;
 use crate::setup::Setup;
 use buf::Secret;
 use observe::{Counters, Gauges};
@@ -18,7 +18,7 @@ pub struct Context {
     /// What the operator configured: each client takes a snapshot when it is accepted.
     pub live: Live,
     /// The pools.
-    pub exchange: Exchange<Resting>,
+    pub exchange: Exchange<Box<ServerSide>>,
     /// Makes the keys of resting connections: see [`Key`](crate::rest::Key).
     pub key_secret: [u8; 32],
     /// PBKDF2.

@@ -2,6 +2,7 @@
 //! two atomics each time it would sleep; a change wakes those it concerns. No session needs a timer
 //! for this, which would cost the worker a look at the clock each time it sleeps.
 
+use pool::Home;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +20,10 @@ pub enum Phase {
 }
 
 /// Shared by a worker's sessions and whoever steers them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Control {
+    /// The worker whose sessions these are.
+    pub home: Home,
     phase: AtomicU8,
     /// Sessions of this worker.
     pub sessions: AtomicUsize,
@@ -82,6 +85,18 @@ impl Silence {
 }
 
 impl Control {
+    /// The instructions of a worker.
+    pub fn new(home: Home) -> Control {
+        Control {
+            home,
+            phase: AtomicU8::default(),
+            sessions: AtomicUsize::default(),
+            freed: AtomicUsize::default(),
+            seconds: AtomicU32::default(),
+            asleep: Mutex::default(),
+        }
+    }
+
     /// The present instruction.
     #[inline]
     pub fn phase(&self) -> Phase {

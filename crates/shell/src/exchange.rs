@@ -7,11 +7,14 @@
 
 use crate::rest::{Key, RestRules};
 use crate::setup::Database;
-use pool::{Asked, Bounds, Lease, Pool, Returned, Ticket};
+use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Ticket, Wanted};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -32,7 +35,7 @@ struct Clock {
 }
 
 /// One pool, what rests in it, and those who wait for it.
-struct Place<C> {
+pub struct Place<C> {
     shared: Mutex<Shared<C>>,
     clock: Clock,
 }
@@ -71,55 +74,6 @@ impl<C> Default for Exchange<C> {
 }
 
 impl<C> Exchange<C> {
-    /// A lease of a database's pool, at once or when its turn comes; waits end after `patience`.
-    /// With a key, a connection that rests under it will do.
-    pub async fn lease(
-        &self,
-        database: &Database,
-        key: Option<Key>,
-        patience: Duration,
-    ) -> Result<Lent<C>, Fault> {
-        let place = self.place(database, patience);
-        let (ticket, turn) = {
-            let mut shared = place.lock();
-            match shared.pool.ask(key, place.clock.now()) {
-                Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
-                    Some(rested) => return Ok(Lent::Rested(place.guard(lease), rested)),
-                    None => return Ok(Lent::Fresh(place.guard(lease))),
-                },
-                Asked::Dial(lease) => return Ok(Lent::Fresh(place.guard(lease))),
-                Asked::Replace(lease) => {
-                    let made_room = shared.resting.remove(&lease.number());
-                    drop(shared);
-                    drop(made_room);
-                    return Ok(Lent::Fresh(place.guard(lease)));
-                }
-                Asked::Wait(ticket) => {
-                    let (call, turn) = oneshot::channel();
-                    shared.waiters.insert(ticket, call);
-                    (ticket, turn)
-                }
-            }
-        };
-        let waiting = Waiting {
-            place: &place,
-            ticket,
-        };
-        let called = tokio::time::timeout(patience, turn).await;
-        // Takes the ticket back; a lease that was sent in this moment returns by its guard.
-        drop(waiting);
-        match called {
-            Ok(Ok(lent)) => Ok(lent),
-            Ok(Err(_)) | Err(_) => Err(Fault::new(
-                Side::Proxy,
-                FaultKind::Timeout {
-                    setting: "query_wait_timeout",
-                    phase: "waiting for a free server connection (max_db_connections)",
-                },
-            )),
-        }
-    }
-
     /// Gives the pools the limits of another setup, and the connections that rested under the one
     /// before. A pool that the setup doesn't have goes, unless a connection is lent or waited for;
     /// should its name come back, those count.
@@ -132,7 +86,8 @@ impl<C> Exchange<C> {
             closed.extend(shared.take(numbers));
             match databases.iter().find(|entry| entry.name == *name) {
                 Some(entry) => {
-                    for (ticket, lease) in shared.pool.rebound(bounds(entry, patience)) {
+                    shared.pool.rebound(bounds(entry, patience));
+                    while let Some((ticket, lease)) = shared.pool.call() {
                         called.push((shared.waiters.remove(&ticket), place.guard(lease)));
                     }
                     true
@@ -149,16 +104,20 @@ impl<C> Exchange<C> {
         closed
     }
 
-    /// Takes out the connections that rested long enough, and those that `is_gone` says are dead.
-    pub fn expire(&self, is_gone: impl Fn(&C) -> bool) -> Vec<C> {
+    /// Takes out the connections that rested long enough, and those that `is_gone` says are dead; it
+    /// asks the kernel at most, and never waits.
+    pub fn expire(&self, mut is_gone: impl FnMut(&mut C) -> bool) -> Vec<C> {
         let places: Vec<_> = self.lock().values().map(Arc::clone).collect();
         let mut closed = Vec::new();
         for place in places {
             let mut shared = place.lock();
             let mut numbers = shared.pool.expire(self.clock.now());
-            // Asks the kernel and never waits.
-            let gone = shared.resting.iter().filter(|(_, it)| is_gone(it));
-            let gone: Vec<u64> = gone.map(|(number, _)| *number).collect();
+            let mut gone = Vec::new();
+            for (number, connection) in &mut shared.resting {
+                if is_gone(connection) {
+                    gone.push(*number);
+                }
+            }
             numbers.extend(gone.into_iter().filter(|it| shared.pool.forget(*it)));
             closed.extend(shared.take(numbers));
         }
@@ -176,7 +135,8 @@ impl<C> Exchange<C> {
         places.into_iter().map(count).fold((0, 0), add)
     }
 
-    fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
+    /// The pool of a database.
+    pub fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
         let mut pools = self.lock();
         if let Some(place) = pools.get(&database.name) {
             return Arc::clone(place);
@@ -227,6 +187,62 @@ impl<C> Shared<C> {
 }
 
 impl<C> Place<C> {
+    /// A connection or the right to make one, if that can be had at once; else a turn to wait for.
+    pub fn ask(self: &Arc<Self>, wanted: Wanted<Key>) -> Result<Lent<C>, Turn<C>> {
+        let mut shared = self.lock();
+        let lent = match shared.pool.ask(wanted, self.clock.now()) {
+            Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
+                Some(rested) => Lent::Rested(self.guard(lease), rested),
+                None => Lent::Fresh(self.guard(lease)),
+            },
+            Asked::Dial(lease) => Lent::Fresh(self.guard(lease)),
+            Asked::Replace(lease, gone) => {
+                let made_room = shared.resting.remove(&gone);
+                drop(shared);
+                drop(made_room);
+                Lent::Fresh(self.guard(lease))
+            }
+            Asked::Wait(ticket) => {
+                let (call, called) = oneshot::channel();
+                shared.waiters.insert(ticket, call);
+                return Err(Turn {
+                    place: Arc::clone(self),
+                    ticket: Some(ticket),
+                    called,
+                });
+            }
+        };
+        Ok(lent)
+    }
+
+    /// The same, waiting for the turn; waits end after `patience`.
+    pub async fn lease(
+        self: &Arc<Self>,
+        wanted: Wanted<Key>,
+        patience: Duration,
+    ) -> Result<Lent<C>, Fault> {
+        let mut turn = match self.ask(wanted) {
+            Ok(lent) => return Ok(lent),
+            Err(turn) => turn,
+        };
+        let called = poll_fn(|cx| turn.poll(cx));
+        let called = tokio::time::timeout(patience, called).await;
+        called.map_err(|_| {
+            Fault::new(
+                Side::Proxy,
+                FaultKind::Timeout {
+                    setting: "query_wait_timeout",
+                    phase: "waiting for a free server connection (pool_size, max_db_connections)",
+                },
+            )
+        })
+    }
+
+    /// True if somebody waits.
+    pub fn is_waited_for(&self) -> bool {
+        self.lock().pool.waiting() > 0
+    }
+
     fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
         Leased {
             place: Arc::clone(self),
@@ -236,7 +252,11 @@ impl<C> Place<C> {
     }
 
     /// Ends a lease; the connections that this closes are given.
-    fn give_back(self: &Arc<Self>, mut lease: Lease, mut clean: Option<(Key, C)>) -> Vec<C> {
+    fn give_back(
+        self: &Arc<Self>,
+        mut lease: Lease,
+        mut clean: Option<((Key, Home), C)>,
+    ) -> Vec<C> {
         loop {
             let mut shared = self.lock();
             let key = clean.as_ref().map(|(key, _)| *key);
@@ -290,7 +310,7 @@ impl<C> Place<C> {
 impl<C> Leased<C> {
     /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
     /// Gives the connections that are to be closed instead, this one if its setup is of the past.
-    pub fn keep(mut self, key: Key, connection: C) -> Vec<C> {
+    pub fn keep(mut self, key: (Key, Home), connection: C) -> Vec<C> {
         let current = self.place.clock.generation.load(Ordering::Relaxed);
         match self.lease.take() {
             Some(lease) if self.generation == current => {
@@ -313,16 +333,34 @@ impl<C> Drop for Leased<C> {
 }
 
 /// A place in the queue, given up when the waiter leaves for whatever reason.
-struct Waiting<'a, C> {
-    place: &'a Place<C>,
-    ticket: Ticket,
+pub struct Turn<C> {
+    place: Arc<Place<C>>,
+    ticket: Option<Ticket>,
+    called: oneshot::Receiver<Lent<C>>,
 }
 
-impl<C> Drop for Waiting<'_, C> {
+impl<C> Turn<C> {
+    /// Ready when the turn has come; not to be asked again then.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Lent<C>> {
+        match Pin::new(&mut self.called).poll(cx) {
+            Poll::Ready(Ok(lent)) => {
+                self.ticket = None;
+                Poll::Ready(lent)
+            }
+            // Nobody drops the other end while the ticket is in the queue.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<C> Drop for Turn<C> {
     fn drop(&mut self) {
-        let mut shared = self.place.lock();
-        shared.pool.cancel(self.ticket);
-        shared.waiters.remove(&self.ticket);
+        // A lease that was sent in this moment returns by its guard.
+        if let Some(ticket) = self.ticket {
+            let mut shared = self.place.lock();
+            shared.pool.cancel(ticket);
+            shared.waiters.remove(&ticket);
+        }
     }
 }
 
@@ -330,6 +368,7 @@ impl<C> Drop for Waiting<'_, C> {
 mod tests {
     use super::*;
     use crate::setup::{Login, TcpOptions};
+    use pool::Group;
 
     const LONG: Duration = Duration::from_secs(60);
     const KEY: Key = Key::of_bytes([1; 32]);
@@ -350,6 +389,30 @@ mod tests {
             },
             connect_timeout: LONG,
             tcp: TcpOptions::default(),
+        }
+    }
+
+    fn want(key: impl Into<Option<Key>>) -> Wanted<Key> {
+        Wanted {
+            key: key.into(),
+            group: Group(0),
+            group_max: None,
+            home: Home(0),
+        }
+    }
+
+    const HERE: (Key, Home) = (KEY, Home(0));
+
+    impl Exchange<u32> {
+        async fn lease(
+            &self,
+            database: &Database,
+            key: Option<Key>,
+            patience: Duration,
+        ) -> Result<Lent<u32>, Fault> {
+            self.place(database, patience)
+                .lease(want(key), patience)
+                .await
         }
     }
 
@@ -440,7 +503,7 @@ mod tests {
     async fn what_rests_goes_to_the_next_with_the_same_key() {
         let exchange = Exchange::default();
         let only = database("a", 2);
-        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
         assert_eq!(exchange.counts(), (1, 0));
         let Ok(Lent::Fresh(other)) = exchange.lease(&only, Some(OTHER), LONG).await else {
             panic!("somebody else's");
@@ -450,7 +513,7 @@ mod tests {
         };
         assert_eq!(exchange.counts(), (0, 2));
         drop(leased);
-        assert_eq!(other.keep(OTHER, 8), []);
+        assert_eq!(other.keep((OTHER, Home(0)), 8), []);
         assert_eq!(exchange.expire(|it| *it == 8), [8]);
         assert_eq!(exchange.counts(), (0, 0));
     }
@@ -468,7 +531,7 @@ mod tests {
         while counts(&exchange, "a") != Some((1, 1)) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(first.keep(KEY, 7), []);
+        assert_eq!(first.keep(HERE, 7), []);
         assert!(waiter.await.unwrap());
         assert_eq!(exchange.counts(), (0, 0));
     }
@@ -478,9 +541,9 @@ mod tests {
         let exchange = Exchange::default();
         let only = database("a", 3);
         let held = fresh(&exchange, &only).await;
-        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
         assert_eq!(exchange.rebound(&[database("a", 3)], LONG), [7]);
-        assert_eq!(held.keep(KEY, 8), [8]);
+        assert_eq!(held.keep(HERE, 8), [8]);
         assert_eq!(exchange.counts(), (0, 0));
     }
 }

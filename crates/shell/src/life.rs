@@ -10,12 +10,12 @@ use crate::cancel::{Bounds, Carried, Issued, Target};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
-use crate::dial::{Dialled, ServerLogin, converse, dial, full};
+use crate::dial::{ServerLogin, converse, dial, full};
 use crate::door::Seat;
 use crate::exchange::{Leased, Lent};
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::rest::{Key, Resting};
+use crate::rest::{Key, ServerSide};
 use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
 use crate::socket::Socket;
 use crate::{chance, entry, leg, lend};
@@ -25,12 +25,13 @@ use auth::{
     Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
 };
 use linked::{Linked, Next};
+use pool::{Group, Home, Wanted};
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
+use session::login::Welcome;
 use session::{farewell, welcome};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use wire::from_server::BackendKeyData;
 use wire::startup::{CancelRequest, Replication};
 use wire::{CancelKey, ProtocolVersion};
@@ -56,6 +57,7 @@ pub async fn serve(
         listener,
         peer: &peer,
         address: incoming.address,
+        home: control.home,
     };
     let source = Source::of(incoming.address);
     let mut progress = Progress::default();
@@ -124,6 +126,8 @@ pub(crate) struct Life<'a> {
     pub(crate) peer: &'a str,
     /// The same for rules; `None` over a Unix-domain socket.
     pub(crate) address: Option<IpAddr>,
+    /// The worker on which all this happens.
+    pub(crate) home: Home,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
@@ -309,39 +313,38 @@ impl<'a> Life<'a> {
         };
         // Whom the server itself has to judge is not let in by a connection of before.
         let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
-        let (lease, mut dialled, born) = self.server(database, asked, login).await?;
+        let (lease, mut server, mut welcome) = self.server(database, asked, login).await?;
         let proved = match entered {
             Entered::Proved(proved) => proved,
             Entered::Claims(claim) => {
-                let accepted = claim.accepted(&dialled.accepted);
+                let accepted = claim.accepted(&server.accepted);
                 accepted.map_err(|refusal| refused(&refusal))?
             }
         };
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = self.issue(&dialled, database, newcomer.version)?;
+        let issued = self.issue(&server, database, newcomer.version)?;
         let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
         // The welcome lies in a lent buffer of the same size as the output; what the server sent
         // must leave room for our own messages around it.
         full(welcome::put(
             last.as_deref(),
-            &dialled.welcome,
+            &welcome,
             cancel_key.as_ref(),
             port.room(),
         ))?;
-        dialled.welcome.0.clear();
-        lend::give_back_plain(&mut dialled.welcome.0);
+        welcome.0.clear();
+        lend::give_back_plain(&mut welcome.0);
         port.hibernate();
-        dialled.port.hibernate();
-        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
+        server.port.hibernate();
+        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &server);
         if self.setup.log.connections {
             log::started(&log);
         }
         Ok(Linked {
-            dialled,
+            server,
             lease,
             next: key.map(|key| Next {
                 key,
-                born,
                 lifetime: database.rest.lifetime,
             }),
             issued,
@@ -355,18 +358,26 @@ impl<'a> Life<'a> {
         database: &Database,
         key: Option<Key>,
         login: ServerLogin<'_>,
-    ) -> Result<(Leased<Resting>, Dialled, Instant), Fault> {
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>, Welcome), Fault> {
         let patience = self.setup.timeouts.query_wait;
         let counters = &self.context.counters.server;
         let limit = database.connect_timeout;
-        let lease = match self.context.exchange.lease(database, key, patience).await? {
+        let place = self.context.exchange.place(database, patience);
+        let wanted = Wanted {
+            key,
+            group: Group(0),
+            group_max: None,
+            home: self.home,
+        };
+        let lease = match place.lease(wanted, patience).await? {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
-                let woken = tokio::time::timeout(limit, rested.wake(database.rest.check_after));
-                match woken.await {
-                    Ok(Ok((dialled, born))) => {
+                let woken = rested.wake(self.home, database.rest.check_after);
+                match tokio::time::timeout(limit, woken).await {
+                    Ok(Ok(server)) => {
                         counters.reused.add(1);
-                        return Ok((lease, dialled, born));
+                        let welcome = server.welcome()?;
+                        return Ok((lease, server, welcome));
                     }
                     // It died at rest: nothing of this client's was sent to it.
                     Ok(Err(_)) | Err(_) => counters.died_at_rest.add(1),
@@ -386,7 +397,8 @@ impl<'a> Life<'a> {
             ))
         })?;
         counters.dialled.add(1);
-        Ok((lease, dialled, Instant::now()))
+        let (server, welcome) = ServerSide::new(dialled, self.home);
+        Ok((lease, server, welcome))
     }
 
     /// Who Portcullis is towards the server, and what proves it.
@@ -425,11 +437,11 @@ impl<'a> Life<'a> {
     /// The client's own cancel key: the server's process id with a secret of ours.
     fn issue(
         &self,
-        dialled: &Dialled,
+        to: &ServerSide,
         database: &Database,
         version: ProtocolVersion,
     ) -> Result<Option<Issued<'a>>, Fault> {
-        let Some(server) = &dialled.server.key else {
+        let Some(server) = &to.server.key else {
             return Ok(None);
         };
         let secret: [u8; 32] = chance::bytes()?;
@@ -442,7 +454,7 @@ impl<'a> Life<'a> {
             pid: server.pid,
             key,
         });
-        let target = Target::new(dialled.host.clone(), database.tcp.clone(), server.clone());
+        let target = Target::new(to.host.clone(), database.tcp.clone(), server.clone());
         Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 

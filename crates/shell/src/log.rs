@@ -1,10 +1,10 @@
 //! Owns what is logged of a session: one line at its start, one at its end, one for each client
 //! that is refused. Names, facts and counts; never SQL, parameters, rows, passwords or keys.
 
-use crate::dial::Dialled;
 use crate::leg::Summary;
 use crate::port::Port;
 use crate::pump::Ending;
+use crate::rest::ServerSide;
 use auth::{Acceptance, LegFacts, Proved, ProvedBy};
 use session::arrival::Newcomer;
 use session::fault::{Fault, FaultKind, Side};
@@ -33,7 +33,7 @@ impl Started {
         newcomer: &Newcomer,
         proved: &Proved,
         client_leg: &LegFacts,
-        dialled: &Dialled,
+        server: &ServerSide,
     ) -> Started {
         Started {
             client: client.to_owned(),
@@ -42,10 +42,10 @@ impl Started {
             proof: proof(proved.by),
             client_tls: Summary(client_leg).to_string(),
             client_certificate: client_leg.peer.as_ref().map(|peer| peer.subject.clone()),
-            server: dialled.host.address.to_string(),
-            server_tls: Summary(&dialled.leg).to_string(),
-            server_login: login(dialled.accepted.how()),
-            pid: dialled.server.key.as_ref().map_or(0, |key| key.pid),
+            server: server.host.address.to_string(),
+            server_tls: Summary(&server.leg).to_string(),
+            server_login: login(server.accepted.how()),
+            pid: server.server.key.as_ref().map_or(0, |key| key.pid),
             since: Instant::now(),
         }
     }

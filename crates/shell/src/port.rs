@@ -11,7 +11,7 @@ use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tls::{EndOfInput, Engine, Handshake, Received, Tally, TlsFault};
 
 /// Our end towards one peer.
@@ -297,18 +297,19 @@ impl Port {
         !self.has_output() && self.plain_in.is_empty() && self.input == Input::Open
     }
 
-    /// Takes the port away from this thread, if it [is quiet](Self::is_quiet).
-    pub fn park(self) -> Result<Parked, Fault> {
-        if !self.is_quiet() {
-            return Err(Fault::new(self.side, FaultKind::Lost { truncated: false }));
-        }
-        let phase = "leaving its worker";
-        let detached = self.socket.detach();
-        Ok(Parked {
-            side: self.side,
-            socket: detached.map_err(|error| io(self.side, phase, &error))?,
-            engine: self.engine,
-        })
+    /// True if the runtime that watches the socket has seen something come, the end of the stream
+    /// included. Asks nobody.
+    pub fn has_news(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.socket.poll_readable(&mut cx).is_ready()
+    }
+
+    /// Has this thread's runtime watch the socket from now on.
+    pub fn move_here(mut self) -> Result<Port, Fault> {
+        let side = self.side;
+        let moved = self.socket.detach().and_then(Detached::attach);
+        self.socket = moved.map_err(|error| io(side, "joining a worker", &error))?;
+        Ok(self)
     }
 
     /// Throws away what was under way, and hands the buffers back.
@@ -332,38 +333,6 @@ impl Port {
                 cause: fault.to_string(),
             },
         )
-    }
-}
-
-/// A port at rest: it can move to another thread.
-pub struct Parked {
-    side: Side,
-    socket: Detached,
-    engine: Engine,
-}
-
-impl Parked {
-    /// A port on this thread.
-    pub fn wake(self) -> Result<Port, Fault> {
-        let Parked {
-            side,
-            socket,
-            engine,
-        } = self;
-        let socket = socket
-            .attach()
-            .map_err(|error| io(side, "joining a worker", &error))?;
-        Ok(Port::new(side, socket, engine, Cipher::none()))
-    }
-
-    /// True if something has come, the end of the stream included.
-    pub fn has_news(&self) -> bool {
-        self.socket.is_readable()
-    }
-
-    /// True if the peer has hung up.
-    pub fn hung_up(&self) -> bool {
-        self.socket.hung_up()
     }
 }
 

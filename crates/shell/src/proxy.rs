@@ -6,7 +6,6 @@ use crate::chance;
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
-use crate::rest::Resting;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::{Counters, Gauges};
@@ -213,7 +212,7 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
-        for over in context.exchange.expire(Resting::is_gone) {
+        for over in context.exchange.expire(|it| it.is_gone()) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }
     }

@@ -1,14 +1,15 @@
-//! Owns what becomes of a server connection between two clients: it is reset, parked without a
-//! thread or buffer of its own, and looked at before somebody else gets it.
+//! Owns a server connection as it goes from client to client: what stays with it, its reset, its rest
+//! without a buffer of its own, and the look at it before somebody else gets it.
 //!
 //! A connection in doubt never rests: whatever is not a plain success on the way closes it.
 
 use crate::dial::{Dialled, converse, full};
 use crate::lend;
-use crate::port::{Arrived, Parked, Port};
+use crate::port::{Arrived, Port};
 use crate::setup::Host;
 use auth::{Accepted, LegFacts};
 use buf::Plain;
+use pool::Home;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
@@ -59,19 +60,12 @@ pub struct RestRules {
     pub check_after: Duration,
 }
 
-/// A server connection that nobody uses.
-pub struct Resting {
-    port: Parked,
-    server: Server,
-    accepted: Accepted,
-    leg: LegFacts,
-    host: Host,
-    born: Instant,
-    since: Instant,
-}
-
-/// What stays with a connection while clients come and go.
-pub struct Kept {
+/// A server connection with all that goes with it from client to client.
+pub struct ServerSide {
+    /// Our end.
+    pub port: Port,
+    /// Its state.
+    pub server: Server,
     /// What the server asked for at the login.
     pub accepted: Accepted,
     /// The leg's facts.
@@ -80,83 +74,114 @@ pub struct Kept {
     pub host: Host,
     /// When it was made.
     pub born: Instant,
+    /// The worker whose runtime watches its socket.
+    pub home: Home,
+    since: Instant,
+    memory: Memory,
 }
 
-impl Resting {
-    /// Resets a connection and parks it; the caller holds the deadline.
-    pub async fn after_reset(
-        mut port: Port,
-        mut server: Server,
-        kept: Kept,
-    ) -> Result<Resting, Fault> {
+/// What a connection at rest holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// All that it needs while it works.
+    Warm,
+    /// It has been looked at once since it came to rest.
+    Cooling,
+    /// As little as possible.
+    Cold,
+}
+
+impl ServerSide {
+    /// A new connection, and what its server said at the login.
+    pub fn new(dialled: Dialled, home: Home) -> (Box<ServerSide>, Welcome) {
+        let now = Instant::now();
+        let side = ServerSide {
+            port: dialled.port,
+            server: dialled.server,
+            accepted: dialled.accepted,
+            leg: dialled.leg,
+            host: dialled.host,
+            born: now,
+            home,
+            since: now,
+            memory: Memory::Warm,
+        };
+        (Box::new(side), dialled.welcome)
+    }
+
+    /// Makes it as it was after its login; the caller holds the deadline.
+    pub async fn reset(&mut self) -> Result<(), Fault> {
         let mut reset = {
             let mut begun = None;
-            let begin = Reset::begin(&mut server, port.room());
+            let begin = Reset::begin(&mut self.server, self.port.room());
             full(begin.map(|reset| begun = Some(reset)))?;
             begun.unwrap_or_default()
         };
-        converse(&mut port, |input, _| reset.step(&mut server, input)).await?;
-        port.hibernate();
-        let Kept {
-            accepted,
-            leg,
-            host,
-            born,
-        } = kept;
-        Ok(Resting {
-            port: port.park()?,
-            server,
-            accepted,
-            leg,
-            host,
-            born,
-            since: Instant::now(),
-        })
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| reset.step(server, input)).await?;
+        match self.port.is_quiet() {
+            true => Ok(()),
+            false => Err(lost()),
+        }
     }
 
-    /// True if the peer has hung up.
-    pub fn is_gone(&self) -> bool {
-        self.port.hung_up()
+    /// To be called when its client is done with it.
+    pub fn rest(&mut self, now: Instant) {
+        self.port.rest();
+        self.since = now;
+        self.memory = Memory::Warm;
     }
 
-    /// Makes it ready for a client on this worker, or says why it can't be used; the caller holds
-    /// the deadline.
-    pub async fn wake(self, check_after: Duration) -> Result<(Dialled, Instant), Fault> {
-        let Resting {
-            port,
-            mut server,
-            accepted,
-            leg,
-            host,
-            born,
-            since,
-        } = self;
-        let has_news = port.has_news();
-        let mut port = port.wake()?;
+    /// True if the peer has hung up. One that has been asked before hands back its memory.
+    pub fn is_gone(&mut self) -> bool {
+        self.memory = match self.memory {
+            Memory::Warm => Memory::Cooling,
+            Memory::Cooling | Memory::Cold => {
+                if self.memory == Memory::Cooling {
+                    self.port.hibernate();
+                }
+                Memory::Cold
+            }
+        };
+        self.port.socket.hung_up()
+    }
+
+    /// Makes it ready for a client on worker `home`, or says why it can't be used; the caller holds
+    /// the deadline. A connection that comes from another worker costs two system calls.
+    pub async fn wake(
+        mut self: Box<Self>,
+        home: Home,
+        check_after: Duration,
+    ) -> Result<Box<ServerSide>, Fault> {
+        // The runtime has noted what came, without a question to the kernel.
+        let has_news = self.port.has_news();
+        if self.home != home {
+            self.port = self.port.move_here()?;
+            self.home = home;
+        }
         if has_news {
-            news(&mut port, &mut server).await?;
+            news(&mut self.port, &mut self.server).await?;
         }
-        if since.elapsed() >= check_after {
-            let mut check = Reset::check(&mut server, port.room()).map_err(|_| lost())?;
-            converse(&mut port, |input, _| check.step(&mut server, input)).await?;
+        if !check_after.is_zero() && self.since.elapsed() < check_after {
+            return Ok(self);
         }
+        let mut check = Reset::check(&mut self.server, self.port.room()).map_err(|_| lost())?;
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| check.step(server, input)).await?;
+        Ok(self)
+    }
+
+    /// What a client is to be told that gets this connection after somebody else.
+    pub fn welcome(&self) -> Result<Welcome, Fault> {
         let mut welcome = Plain::none();
         lend::borrow_plain(&mut welcome);
-        full(server.reported.put(&mut welcome))?;
-        let dialled = Dialled {
-            port,
-            server,
-            welcome: Welcome(welcome),
-            accepted,
-            leg,
-            host,
-        };
-        Ok((dialled, born))
+        full(self.server.reported.put(&mut welcome))?;
+        Ok(Welcome(welcome))
     }
 
     /// Says goodbye; the caller holds the deadline.
     pub async fn close(self) {
-        if let Ok(mut port) = self.port.wake() {
+        if let Ok(mut port) = self.port.move_here() {
             let _ = port.room().push(session::farewell::TERMINATE);
             port.close().await;
         }

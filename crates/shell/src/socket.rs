@@ -39,24 +39,6 @@ impl Detached {
             Detached::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
         })
     }
-
-    /// True if a read would bring something, the end of the stream included.
-    pub fn is_readable(&self) -> bool {
-        let socket = match self {
-            Detached::Tcp(socket) => socket.as_fd(),
-            Detached::Unix(socket) => socket.as_fd(),
-        };
-        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
-        nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
-    }
-
-    /// True if the peer has hung up.
-    pub fn hung_up(&self) -> bool {
-        match self {
-            Detached::Tcp(socket) => hung_up(socket.as_fd()),
-            Detached::Unix(socket) => hung_up(socket.as_fd()),
-        }
-    }
 }
 
 impl Socket {

@@ -5,25 +5,24 @@ use super::Life;
 use crate::bell::Bells;
 use crate::cancel::Issued;
 use crate::control::{Control, Phase};
-use crate::dial::Dialled;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::pump::{Ending, Pump, Upstream};
-use crate::rest::{Kept, Key, Resting};
+use crate::pump::{ClientSide, Ending, Pump, Upstream};
+use crate::rest::{Key, ServerSide};
 use crate::watch::{Deadlines, Watch};
 use session::fault::{Fault, FaultKind, Side};
-use session::{ClientStream, Server, farewell};
+use session::{ClientStream, farewell};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A client that is in, and the server it got.
 pub(super) struct Linked<'a> {
-    pub(super) dialled: Dialled,
+    pub(super) server: Box<ServerSide>,
     /// Holds the place in the pool, and the cancel key, until the end.
-    pub(super) lease: Leased<Resting>,
+    pub(super) lease: Leased<Box<ServerSide>>,
     /// `None` if the connection is to serve this client alone.
     pub(super) next: Option<Next>,
     pub(super) issued: Option<Issued<'a>>,
@@ -35,8 +34,6 @@ pub(super) struct Linked<'a> {
 pub(super) struct Next {
     /// What it must have in common with this one.
     pub(super) key: Key,
-    /// When the connection was made.
-    pub(super) born: Instant,
     /// How old it may become.
     pub(super) lifetime: Duration,
 }
@@ -51,58 +48,35 @@ impl<'a> Life<'a> {
         number: u64,
     ) {
         let Linked {
-            dialled,
+            mut server,
             lease,
             next,
             issued,
             log,
         } = linked;
         let running = Arc::clone(&control);
-        let Dialled {
-            port,
-            server,
-            accepted,
-            leg,
-            host,
-            ..
-        } = dialled;
         let timeouts = &self.setup.timeouts;
-        let deadlines = Deadlines {
-            idle: timeouts.client_idle,
-            idle_transaction: timeouts.idle_transaction,
-            query: timeouts.query,
+        let mut client = Box::new(self.client_side(client, control, number));
+        let ending = {
+            let mut pump = Pump {
+                client: &mut client,
+                server: &mut server,
+            };
+            poll_fn(|cx| pump.poll(cx)).await
         };
-        let steering = Arc::clone(&control);
-        let mut pump = Box::new(Pump {
-            client,
-            server: port,
-            stream: ClientStream::new(self.setup.limits.pipeline_max),
-            link: server,
-            watch: Watch::new(control, number, deadlines),
-            upstream: Upstream::Open,
-            bells: Bells::default(),
-            keeper: Keeper::new(
-                steering,
-                Arc::clone(&self.context.counters),
-                self.setup.tls12_limit,
-            ),
-        });
-        let ending = poll_fn(|cx| pump.poll(cx)).await;
         if self.setup.log.disconnections {
-            log::ended(&log, &ending, &pump.client, &pump.server);
+            log::ended(&log, &ending, &client.port, &server.port);
         }
-        let Pump {
-            mut client,
-            mut server,
+        let ClientSide {
+            port: mut client,
             stream,
-            link,
             mut keeper,
             ..
-        } = *pump;
+        } = *client;
         keeper.account(&mut client);
-        keeper.account(&mut server);
+        keeper.account(&mut server.port);
         if let Ending::Fault(fault) = &ending
-            && link.between_frames()
+            && server.server.between_frames()
         {
             farewell::put(fault, client.room());
         }
@@ -110,20 +84,14 @@ impl<'a> Life<'a> {
         // Its session ended as sessions should: the connection may serve the next client.
         let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
             && stream.between_frames()
-            && link.may_be_reset()
-            && server.is_quiet()
-            && !server.engine().is_worn()
+            && server.server.may_be_reset()
+            && server.port.is_quiet()
+            && !server.port.engine().is_worn()
             && running.phase() == Phase::Running;
-        let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
-        if let Some(Next { key, born, .. }) = next {
-            let kept = Kept {
-                accepted,
-                leg,
-                host,
-                born,
-            };
+        let next = next.filter(|it| in_order && server.born.elapsed() < it.lifetime);
+        if let Some(Next { key, .. }) = next {
             let client = Box::pin(tokio::time::timeout(close, client.close()));
-            let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
+            let server = Box::pin(self.bring_to_rest(server, lease, (key, issued)));
             let _ = tokio::join!(client, server);
             return;
         }
@@ -131,7 +99,7 @@ impl<'a> Life<'a> {
         // it got of the session must not look complete.
         if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
         {
-            let _ = server.room().push(farewell::TERMINATE);
+            let _ = server.port.room().push(farewell::TERMINATE);
         }
         let client = Box::pin(tokio::time::timeout(close, client.close()));
         let overdue = matches!(
@@ -148,33 +116,58 @@ impl<'a> Life<'a> {
             if let (true, Some(issued)) = (overdue, &issued) {
                 self.stop_query(issued).await;
             }
-            let _ = tokio::time::timeout(close, server.close()).await;
+            let _ = tokio::time::timeout(close, server.port.close()).await;
             // The place is free once the server is gone, however long the client lingers.
             drop(lease);
         });
         let _ = tokio::join!(client, server);
     }
 
+    /// The client, from its first ReadyForQuery on.
+    fn client_side(&self, port: Port, control: Arc<Control>, number: u64) -> ClientSide {
+        let timeouts = &self.setup.timeouts;
+        let deadlines = Deadlines {
+            idle: timeouts.client_idle,
+            idle_transaction: timeouts.idle_transaction,
+            query: timeouts.query,
+        };
+        ClientSide {
+            port,
+            stream: ClientStream::new(self.setup.limits.pipeline_max),
+            watch: Watch::new(Arc::clone(&control), number, deadlines),
+            upstream: Upstream::Open,
+            bells: Bells::default(),
+            keeper: Keeper::new(
+                control,
+                Arc::clone(&self.context.counters),
+                self.setup.tls12_limit,
+            ),
+        }
+    }
+
     /// Resets a connection and lets it rest, or closes it.
     async fn bring_to_rest(
         &self,
-        (port, server, kept): (Port, Server, Kept),
-        lease: Leased<Resting>,
+        mut server: Box<ServerSide>,
+        lease: Leased<Box<ServerSide>>,
         (key, issued): (Key, Option<Issued<'_>>),
     ) {
         let limit = self.setup.timeouts.close;
         // From here on no cancel can be meant for this connection; one on its way would hit whoever
         // has it next.
         let untouched = issued.is_none_or(Issued::retire);
-        let reset = tokio::time::timeout(limit, Resting::after_reset(port, server, kept));
-        match reset.await {
-            Ok(Ok(rested)) if untouched => {
-                for over in lease.keep(key, rested) {
+        let reset = tokio::time::timeout(limit, server.reset()).await;
+        match reset {
+            Ok(Ok(())) if untouched => {
+                server.port.hibernate();
+                server.rest(Instant::now());
+                let home = server.home;
+                for over in lease.keep((key, home), server) {
                     let _ = tokio::time::timeout(limit, over.close()).await;
                 }
             }
-            Ok(Ok(rested)) => {
-                let _ = tokio::time::timeout(limit, rested.close()).await;
+            Ok(Ok(())) => {
+                let _ = tokio::time::timeout(limit, server.close()).await;
             }
             Ok(Err(fault)) => {
                 self.context.counters.server.resets_failed.add(1);
