@@ -16,7 +16,9 @@ pub mod lookup;
 pub mod relay;
 pub mod reset;
 mod server;
+mod traffic;
 pub mod welcome;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
+pub use traffic::Traffic;

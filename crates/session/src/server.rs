@@ -3,7 +3,9 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
+use std::sync::Arc;
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
 
@@ -24,6 +26,8 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// What others may know of it.
+    pub traffic: Arc<Traffic>,
     /// Rows that answer questions of ours, oldest first.
     observed: Vec<Secret>,
 }
@@ -46,6 +50,7 @@ impl Server {
             key,
             version,
             ending: false,
+            traffic: Arc::default(),
             observed: Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ mod balancer;
 mod bell;
 mod cancel;
 mod chance;
+pub mod console;
 mod context;
 mod control;
 mod credentials;

@@ -7,6 +7,7 @@ mod linked;
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
 use crate::cancel::{Bounds, Carried, Issued, Target};
+use crate::console::{Client, Guest, Registered};
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
@@ -60,7 +61,7 @@ pub async fn serve(
         home: control.home,
     };
     let source = Source::of(incoming.address);
-    let mut progress = Progress::default();
+    let mut progress = Progress::new((Arc::clone(&control), number));
     let seat = match context.door.arrive(incoming.listener, source) {
         Ok(seat) => seat,
         Err(fault) => return life.refuse(progress, fault).await,
@@ -68,8 +69,8 @@ pub async fn serve(
     // The login's state is large and short-lived: a session keeps none of it.
     let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
     let login = tokio::time::timeout_at(end, login);
-    let linked = match login.await {
-        Ok(Ok(linked)) => linked,
+    let welcomed = match login.await {
+        Ok(Ok(welcomed)) => welcomed,
         Ok(Err(fault)) => {
             if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
                 context.door.failed(source, user);
@@ -84,11 +85,17 @@ pub async fn serve(
             return life.refuse(progress, Fault::new(Side::Client, kind)).await;
         }
     };
-    let Some(client) = progress.port else { return };
-    let Some(linked) = linked else {
-        return life.part(client).await;
+    let Some(mut client) = progress.port else {
+        return;
     };
-    life.relay(client, linked, control, number).await;
+    // Goes at the end: until then others see this client.
+    let registered = progress.registered;
+    client.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+    match (welcomed, &registered) {
+        (Welcomed::Linked(linked), _) => life.relay(client, *linked, control, number).await,
+        (Welcomed::Guest(guest), Some(it)) => life.talk(client, guest, &it.client).await,
+        (Welcomed::Nobody | Welcomed::Guest(_), _) => life.part(client).await,
+    }
 }
 
 /// Learns who is behind a load balancer, where the listener stands behind one.
@@ -131,16 +138,39 @@ pub(crate) struct Life<'a> {
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     port: Option<Port>,
+    /// The session among those of its worker.
+    session: (Arc<Control>, u64),
+    /// What the console shows of a client that has proved who it is.
+    registered: Option<Registered<'a>>,
     /// Claimed role and wanted database.
     claim: Option<(String, String)>,
     /// The server is to say whether the client's password is right.
     server_decides: bool,
 }
 
-impl Progress {
+/// A client that is in.
+enum Welcomed<'a> {
+    /// With a server.
+    Linked(Box<Linked<'a>>),
+    /// In the console.
+    Guest(Guest),
+    /// It wanted something cancelled, and no session.
+    Nobody,
+}
+
+impl Progress<'_> {
+    fn new(session: (Arc<Control>, u64)) -> Self {
+        Progress {
+            port: None,
+            session,
+            registered: None,
+            claim: None,
+            server_decides: false,
+        }
+    }
+
     /// Whether a fault is a failed proof of the client's, which counts against its address and the
     /// user it named.
     fn is_to_blame(&self, fault: &Fault) -> bool {
@@ -155,17 +185,17 @@ impl Progress {
 }
 
 impl<'a> Life<'a> {
-    /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
-    /// left in `progress` as soon as there is one.
+    /// Everything up to the client's first ReadyForQuery. The port is left in `progress` as soon as
+    /// there is one.
     async fn login(
         &self,
         socket: Socket,
         admission: Admission,
         mut seat: Seat<'_>,
-        progress: &mut Progress,
-    ) -> Result<Option<Linked<'a>>, Fault> {
+        progress: &mut Progress<'a>,
+    ) -> Result<Welcomed<'a>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
-            return Ok(None);
+            return Ok(Welcomed::Nobody);
         };
         let port = progress.port.insert(port);
         let first = converse(port, |input, output| {
@@ -176,11 +206,13 @@ impl<'a> Life<'a> {
             Arrived::Newcomer(newcomer) => newcomer,
             Arrived::Cancel(request) => {
                 self.cancel(&request).await;
-                return Ok(None);
+                return Ok(Welcomed::Nobody);
             }
         };
         progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
-        if admission == Admission::OverLimit {
+        let console = self.setup.is_console(&newcomer.database);
+        // Who is to find out why there are so many clients must be able to come in.
+        if admission == Admission::OverLimit && !console {
             let limit = self.setup.limits.max_client_conn as u64;
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
@@ -190,13 +222,35 @@ impl<'a> Life<'a> {
             port,
             self.listener.client_certificates != ClientCertificates::NotAsked,
         );
-        let entered = self.admit(port, &newcomer, &client_leg, &mut seat).await?;
-        progress.server_decides = matches!(entered, Entered::Claims(_));
+        let entered = match console && self.is_ourselves(port) {
+            true => None,
+            false => Some(self.admit(port, &newcomer, &client_leg, &mut seat).await?),
+        };
+        progress.server_decides = matches!(entered, Some(Entered::Claims(_)));
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
-        let linked = self.link(port, &newcomer, entered, client_leg).await?;
+        let facts = self.facts(port, &newcomer, &client_leg);
+        let registered = self
+            .context
+            .console
+            .register(facts, progress.session.clone());
+        let client = Arc::clone(&registered.client);
+        progress.registered = Some(registered);
+        let welcomed = match entered {
+            Some(entered) if !console => {
+                let linked = self.link((port, &client), &newcomer, entered, client_leg);
+                let linked = tokio::select! {
+                    linked = linked => linked?,
+                    () = client.killed() => {
+                        return Err(Fault::new(Side::Proxy, FaultKind::Killed));
+                    }
+                };
+                Welcomed::Linked(Box::new(linked))
+            }
+            entered => Welcomed::Guest(self.admit_to_console(port, &newcomer, entered.as_ref())?),
+        };
         self.context.door.succeeded(seat.source(), &newcomer.user);
-        Ok(Some(linked))
+        Ok(welcomed)
     }
 
     /// Lets the client prove who it is.
@@ -286,7 +340,7 @@ impl<'a> Life<'a> {
     /// Leases a server, logs in to it as this client, and welcomes the client.
     async fn link(
         &self,
-        port: &mut Port,
+        (port, client): (&mut Port, &Arc<Client>),
         newcomer: &Newcomer,
         mut entered: Entered,
         client_leg: LegFacts,
@@ -298,6 +352,10 @@ impl<'a> Life<'a> {
                 FaultKind::UnknownDatabase { name },
             ));
         };
+        if self.context.console.holds.is_disabled(&newcomer.database) {
+            let name = newcomer.database.clone();
+            return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
+        }
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
@@ -313,7 +371,7 @@ impl<'a> Life<'a> {
         };
         // Whom the server itself has to judge is not let in by a connection of before.
         let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
-        let (lease, mut server, mut welcome) = self.server(database, asked, login).await?;
+        let (lease, mut server, mut welcome) = self.server(client, database, asked, login).await?;
         let proved = match entered {
             Entered::Proved(proved) => proved,
             Entered::Claims(claim) => {
@@ -348,6 +406,7 @@ impl<'a> Life<'a> {
                 lifetime: database.rest.lifetime,
             }),
             issued,
+            shown: Arc::clone(client),
             log,
         })
     }
@@ -355,6 +414,7 @@ impl<'a> Life<'a> {
     /// A connection that rested, or a new one.
     async fn server(
         &self,
+        client: &Client,
         database: &Database,
         key: Option<Key>,
         login: ServerLogin<'_>,
@@ -369,13 +429,18 @@ impl<'a> Life<'a> {
             group_max: None,
             home: self.home,
         };
-        let lease = match place.lease(wanted, patience).await? {
+        let turn = self
+            .context
+            .console
+            .turn(client, patience, || place.lease(wanted, patience));
+        let lease = match turn.await? {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
                 let woken = rested.wake(self.home, database.rest.check_after);
                 match tokio::time::timeout(limit, woken).await {
                     Ok(Ok(server)) => {
                         counters.reused.add(1);
+                        client.linked(&server.server.traffic);
                         let welcome = server.welcome()?;
                         return Ok((lease, server, welcome));
                     }
@@ -398,6 +463,8 @@ impl<'a> Life<'a> {
         })?;
         counters.dialled.add(1);
         let (server, welcome) = ServerSide::new(dialled, self.home);
+        self.context.console.register_server(client, &server);
+        client.linked(&server.server.traffic);
         Ok((lease, server, welcome))
     }
 
@@ -475,7 +542,7 @@ impl<'a> Life<'a> {
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
-    async fn refuse(&self, progress: Progress, fault: Fault) {
+    async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
         log::refused(self.peer, progress.claim.as_ref(), &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
@@ -489,7 +556,7 @@ impl<'a> Life<'a> {
 }
 
 /// How a client came in.
-enum Entered {
+pub(crate) enum Entered {
     /// It proved who it is.
     Proved(Proved),
     /// The server is to say.

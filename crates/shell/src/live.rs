@@ -157,6 +157,7 @@ mod tests {
                 connections: true,
                 disconnections: true,
             },
+            console: None,
             workers,
         }
     }

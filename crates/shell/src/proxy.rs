@@ -3,6 +3,7 @@
 
 use crate::acceptor::{Bound, accept, bind};
 use crate::chance;
+use crate::console::Orders;
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
@@ -112,6 +113,26 @@ impl Proxy {
         Observed::new(Arc::clone(&self.context), controls.collect())
     }
 
+    /// Where orders of administrators are taken that only the caller can carry out.
+    pub fn orders(&self) -> Orders {
+        self.context.console.orders.open()
+    }
+
+    /// Pauses all databases, as PAUSE does; false if that was so already.
+    pub fn pause(&self) -> bool {
+        self.context.console.holds.pause(None).is_ok()
+    }
+
+    /// Ends that; false if they were not paused.
+    pub fn resume(&self) -> bool {
+        self.context.console.holds.resume(None).is_ok()
+    }
+
+    /// Stops accepting; who is connected stays.
+    pub fn close_doors(&self) {
+        let _ = self.stop.send(true);
+    }
+
     /// What stands now.
     pub fn gauges(&self) -> &Arc<Gauges> {
         &self.context.gauges
@@ -212,6 +233,7 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
+        context.console.tick();
         for over in context.exchange.expire(|it| it.is_gone()) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }

@@ -3,7 +3,7 @@
 
 use super::Relayed;
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::Fate;
+use crate::ledger::{Fate, Status};
 use crate::server::Server;
 use buf::Plain;
 use wire::frame::{HEADER, Header};
@@ -117,6 +117,7 @@ fn reply(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Faul
         b'Z' => match whole(header, bytes) {
             Some(body) => {
                 server.ready(body)?;
+                server.traffic.answered(server.status == Status::Idle);
                 Ok(Step::Pass(header.total()))
             }
             None => Ok(Step::Wait),

@@ -4,6 +4,7 @@
 use super::Life;
 use crate::bell::Bells;
 use crate::cancel::Issued;
+use crate::console;
 use crate::control::{Control, Phase};
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
@@ -26,6 +27,8 @@ pub(super) struct Linked<'a> {
     /// `None` if the connection is to serve this client alone.
     pub(super) next: Option<Next>,
     pub(super) issued: Option<Issued<'a>>,
+    /// What the console shows of the client.
+    pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
 }
 
@@ -52,6 +55,7 @@ impl<'a> Life<'a> {
             lease,
             next,
             issued,
+            shown,
             log,
         } = linked;
         let running = Arc::clone(&control);
@@ -64,6 +68,7 @@ impl<'a> Life<'a> {
             };
             poll_fn(|cx| pump.poll(cx)).await
         };
+        shown.unlinked();
         if self.setup.log.disconnections {
             log::ended(&log, &ending, &client.port, &server.port);
         }
