@@ -120,12 +120,23 @@ impl Proxy {
 
     /// Pauses all databases, as PAUSE does; false if that was so already.
     pub fn pause(&self) -> bool {
-        self.context.console.holds.pause(None).is_ok()
+        let paused = self.context.console.holds.pause(None).is_ok();
+        if paused {
+            self.context.console.servers.close_when_freed(None);
+        }
+        paused
     }
 
     /// Ends that; false if they were not paused.
     pub fn resume(&self) -> bool {
         self.context.console.holds.resume(None).is_ok()
+    }
+
+    /// Clients connected now, but those of the console.
+    pub fn clients_beside_console(&self) -> usize {
+        let all = self.context.console.clients.all();
+        let consoles = all.iter().filter(|it| it.facts.is_console).count();
+        self.clients().saturating_sub(consoles)
     }
 
     /// Stops accepting; who is connected stays.

@@ -18,6 +18,7 @@ mod talk;
 pub use clients::Meter;
 pub(crate) use clients::{Client, ClientFacts, Doing, Registered};
 use holds::Holds;
+pub use admin::Shutdown;
 pub use orders::{Order, Orders, Wish};
 pub(crate) use servers::ServerFacts;
 pub(crate) use talk::Guest;
