@@ -9,7 +9,7 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-pub use pool::{Asked, Bounds, Group, Home, Pool, Returned, Wanted};
+pub use pool::{Asked, Bounds, Group, Home, Pool, Returned, Served, Wanted};
 
 /// A permission to hold one server connection of the pool. Given back exactly once.
 #[derive(Debug, PartialEq, Eq)]

@@ -72,10 +72,30 @@ pub enum Returned {
     CloseAndCall(Ticket, Lease),
 }
 
+/// Somebody who waited and gets something.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The resting connection of the lease's number.
+    Rested(Ticket, Lease),
+    /// The right to connect.
+    Dial(Ticket, Lease),
+    /// The same, but first close the resting connection of this number.
+    Replace(Ticket, Lease, u64),
+}
+
+/// Whether connections are lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Traffic {
+    Flows,
+    /// Who asks waits; what comes back rests.
+    Paused,
+}
+
 /// One pool. Times are durations since any fixed moment.
 #[derive(Debug)]
 pub struct Pool<K> {
     bounds: Bounds,
+    traffic: Traffic,
     lent: usize,
     next: u64,
     /// Connections that exist, by group.
@@ -83,6 +103,13 @@ pub struct Pool<K> {
     /// Oldest first.
     resting: VecDeque<Resting<K>>,
     waiting: VecDeque<Waiting<K>>,
+}
+
+/// What can be had at once.
+enum Now {
+    Rested(Lease),
+    Dial(Lease),
+    Replace(Lease, u64),
 }
 
 #[derive(Debug)]
@@ -94,7 +121,7 @@ struct Resting<K> {
     since: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Waiting<K> {
     ticket: Ticket,
     wanted: Wanted<K>,
@@ -107,6 +134,7 @@ impl<K: Eq + Copy> Pool<K> {
     pub fn new(bounds: Bounds) -> Pool<K> {
         Pool {
             bounds,
+            traffic: Traffic::Flows,
             lent: 0,
             next: 0,
             existing: HashMap::new(),
@@ -117,19 +145,13 @@ impl<K: Eq + Copy> Pool<K> {
 
     /// Asks for a connection. Nobody passes those of the same group who wait already.
     pub fn ask(&mut self, wanted: Wanted<K>, now: Duration) -> Asked {
-        let group = wanted.group;
-        let waits = |it: &Waiting<K>| it.wanted.group == group;
-        if !self.waiting.iter().any(waits) {
-            if let Some(found) = self.find(&wanted).and_then(|at| self.resting.remove(at)) {
-                self.lent += 1;
-                let number = found.number;
-                return Asked::Granted(Lease { number, group });
-            }
-            if self.has_room(&wanted) {
-                return Asked::Dial(self.lend(group));
-            }
-            if let Some(made_room) = self.make_room(&wanted) {
-                return Asked::Replace(self.lend(group), made_room);
+        let waits = |it: &Waiting<K>| it.wanted.group == wanted.group;
+        if self.traffic == Traffic::Flows && !self.waiting.iter().any(waits) {
+            match self.try_now(&wanted) {
+                Some(Now::Rested(lease)) => return Asked::Granted(lease),
+                Some(Now::Dial(lease)) => return Asked::Dial(lease),
+                Some(Now::Replace(lease, gone)) => return Asked::Replace(lease, gone),
+                None => {}
             }
         }
         self.next += 1;
@@ -142,6 +164,68 @@ impl<K: Eq + Copy> Pool<K> {
             passed: 0,
         });
         Asked::Wait(ticket)
+    }
+
+    fn try_now(&mut self, wanted: &Wanted<K>) -> Option<Now> {
+        let group = wanted.group;
+        if let Some(found) = self.find(wanted).and_then(|at| self.resting.remove(at)) {
+            self.lent += 1;
+            let number = found.number;
+            return Some(Now::Rested(Lease { number, group }));
+        }
+        if self.has_room(wanted) {
+            return Some(Now::Dial(self.lend(group)));
+        }
+        let gone = self.make_room(wanted)?;
+        Some(Now::Replace(self.lend(group), gone))
+    }
+
+    /// Serves the first of those who wait that can be: to be called until it gives nothing, when more
+    /// has become possible.
+    pub fn serve(&mut self) -> Option<Served> {
+        if self.traffic == Traffic::Paused {
+            return None;
+        }
+        for at in 0..self.waiting.len() {
+            let Waiting { ticket, wanted, .. } = self.waiting[at];
+            let served = match self.try_now(&wanted) {
+                None => continue,
+                Some(Now::Rested(lease)) => Served::Rested(ticket, lease),
+                Some(Now::Dial(lease)) => Served::Dial(ticket, lease),
+                Some(Now::Replace(lease, gone)) => Served::Replace(ticket, lease, gone),
+            };
+            self.waiting.remove(at);
+            return Some(served);
+        }
+        None
+    }
+
+    /// Lends nothing from now on: who asks waits.
+    pub fn pause(&mut self) {
+        self.traffic = Traffic::Paused;
+    }
+
+    /// Lends again; those who wait are to be [served](Self::serve).
+    pub fn resume(&mut self) {
+        self.traffic = Traffic::Flows;
+    }
+
+    /// True between [`pause`](Self::pause) and [`resume`](Self::resume).
+    pub fn is_paused(&self) -> bool {
+        self.traffic == Traffic::Paused
+    }
+
+    /// Lets one who waits connect beyond its group's limit, by up to `reserve` connections; `None`
+    /// if that is used up, too, or its turn has come already.
+    pub fn reserve(&mut self, ticket: Ticket, reserve: usize) -> Option<Lease> {
+        let at = self.waiting.iter().position(|it| it.ticket == ticket)?;
+        let mut wanted = self.waiting[at].wanted;
+        wanted.group_max = wanted.group_max.map(|max| max.saturating_add(reserve));
+        if self.is_paused() || !self.has_room(&wanted) {
+            return None;
+        }
+        self.waiting.remove(at);
+        Some(self.lend(wanted.group))
     }
 
     /// The one that rested least where it is wanted, else anywhere: its caches are warm, and the
@@ -183,7 +267,9 @@ impl<K: Eq + Copy> Pool<K> {
                 None => Returned::Close,
             };
         };
-        if let Some(ticket) = self.next_for(key, lease.group, home) {
+        if !self.is_paused()
+            && let Some(ticket) = self.next_for(key, lease.group, home)
+        {
             self.lent += 1;
             return Returned::HandTo(ticket, lease);
         }
@@ -267,7 +353,7 @@ impl<K: Eq + Copy> Pool<K> {
     }
 
     /// Changes the bounds for those who come from now on. Connections beyond a lower limit live on
-    /// until they are given back. Those who may dial now are to be [called](Self::call).
+    /// until they are given back. Those who wait are to be [served](Self::serve).
     pub fn rebound(&mut self, bounds: Bounds) {
         self.bounds = bounds;
     }
@@ -321,7 +407,10 @@ impl<K: Eq + Copy> Pool<K> {
     }
 
     /// The turn of the oldest waiter that may dial, if there is room for one.
-    pub fn call(&mut self) -> Option<(Ticket, Lease)> {
+    fn call(&mut self) -> Option<(Ticket, Lease)> {
+        if self.is_paused() {
+            return None;
+        }
         let at = self
             .waiting
             .iter()

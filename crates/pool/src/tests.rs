@@ -225,6 +225,64 @@ fn groups_have_limits_of_their_own() {
 }
 
 #[test]
+fn a_paused_pool_lends_nothing_and_then_everything() {
+    let mut pool = pool(Some(2));
+    let held = dial(pool.ask(want('a'), SECOND));
+    let number = held.number();
+    pool.pause();
+    assert!(pool.is_paused());
+    let tickets: Vec<_> = (0..3).map(|_| wait(pool.ask(want('a'), SECOND))).collect();
+    assert_eq!(pool.serve(), None);
+    let closed = Vec::new();
+    let kept = number;
+    let rest = Returned::Rest { kept, closed };
+    assert_eq!(pool.give_back(held, clean('a'), SECOND), rest);
+    pool.resume();
+    let Some(Served::Rested(first, one)) = pool.serve() else {
+        panic!("nothing rested");
+    };
+    let Some(Served::Dial(second, two)) = pool.serve() else {
+        panic!("no room");
+    };
+    assert_eq!((pool.serve(), one.number()), (None, number));
+    assert_eq!([first, second], tickets[..2]);
+    // A connection that can't be used while the pool is paused calls nobody.
+    pool.pause();
+    assert_eq!(pool.give_back(one, None, SECOND), Returned::Close);
+    pool.resume();
+    let Some(Served::Dial(third, three)) = pool.serve() else {
+        panic!("no room");
+    };
+    assert_eq!(third, tickets[2]);
+    for lease in [two, three] {
+        let _ = pool.give_back(lease, None, SECOND);
+    }
+    assert_eq!((pool.lent(), pool.waiting()), (0, 0));
+}
+
+#[test]
+fn who_waited_long_may_use_the_reserve() {
+    let mut pool = pool(None);
+    let one_of_one = Wanted {
+        group_max: Some(1),
+        ..want('a')
+    };
+    let first = dial(pool.ask(one_of_one, SECOND));
+    let [second, third] = [(); 2].map(|()| wait(pool.ask(one_of_one, SECOND)));
+    assert_eq!(pool.reserve(third, 0), None);
+    let reserve = pool.reserve(third, 1).expect("a reserve");
+    assert_eq!(pool.reserve(second, 1), None);
+    // What the limit doesn't cover goes when nobody waits for it.
+    let Returned::HandTo(called, lease) = pool.give_back(reserve, clean('a'), SECOND) else {
+        panic!("nobody was called");
+    };
+    assert_eq!(called, second);
+    let _ = pool.give_back(first, clean('a'), SECOND);
+    let _ = pool.give_back(lease, clean('a'), SECOND);
+    assert_eq!((pool.lent(), pool.waiting()), (0, 0));
+}
+
+#[test]
 fn what_is_dead_is_forgotten_once() {
     let mut pool = pool(None);
     let lease = dial(pool.ask(want('a'), SECOND));
@@ -242,12 +300,18 @@ fn another_limit_calls_those_it_has_room_for() {
     let first = dial(pool.ask(want('a'), SECOND));
     let tickets: Vec<_> = (0..3).map(|_| wait(pool.ask(want('a'), SECOND))).collect();
     pool.rebound(bounds(Some(3)));
-    let called: Vec<_> = std::iter::from_fn(|| pool.call()).collect();
+    let served = std::iter::from_fn(|| pool.serve());
+    let called: Vec<_> = served
+        .map(|served| match served {
+            Served::Dial(ticket, lease) => (ticket, lease),
+            other => panic!("{other:?}"),
+        })
+        .collect();
     let order: Vec<_> = called.iter().map(|(ticket, _)| *ticket).collect();
     assert_eq!(order, tickets[..2]);
     // A lower limit takes nothing away, and lets nothing rest beyond it.
     pool.rebound(bounds(Some(1)));
-    assert_eq!(pool.call(), None);
+    assert_eq!(pool.serve(), None);
     for lease in [first].into_iter().chain(called.into_iter().map(|it| it.1)) {
         let _ = match pool.give_back(lease, clean('a'), SECOND) {
             Returned::HandTo(_, lease) | Returned::CloseAndCall(_, lease) => {

@@ -15,8 +15,8 @@ use config::{
 };
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, RestRules, Setup,
-    TcpOptions, Timeouts, Tls12Limit,
+    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, PoolMode, PoolRules, Pools,
+    ProxyProtocol, RestRules, Setup, TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -83,6 +83,7 @@ pub(crate) fn setup(
         timeouts: Timeouts {
             client_login: listen.client_login_timeout,
             query_wait: config.limits.query_wait_timeout,
+            query_wait_notify: config.limits.query_wait_notify.unwrap_or_default(),
             client_idle: listen.client_idle_timeout.unwrap_or_default(),
             idle_transaction: listen.idle_transaction_timeout.unwrap_or_default(),
             query: listen.query_timeout.unwrap_or_default(),
@@ -391,9 +392,30 @@ fn database(
             lifetime: entry.server_lifetime.unwrap_or_default(),
             check_after: entry.server_check_delay,
         },
+        pools: pools(config, entry),
         connect_timeout: entry.server_connect_timeout,
         tcp: tcp(config, entry.tcp_user_timeout),
     })
+}
+
+/// How the clients of a database share its server connections.
+fn pools(config: &Config, entry: &config::Database) -> Pools {
+    let rules = |user: Option<&config::User>| {
+        let size = config.pool_size(entry, user);
+        PoolRules {
+            mode: match size.mode {
+                config::PoolMode::Session => PoolMode::Session,
+                config::PoolMode::Transaction => PoolMode::Transaction,
+                config::PoolMode::Statement => PoolMode::Statement,
+            },
+            size: Some(size.size as usize),
+        }
+    };
+    let of_user = |user: &config::User| (user.name.clone(), rules(Some(user)));
+    Pools {
+        general: rules(None),
+        of_users: config.users.iter().map(of_user).collect(),
+    }
 }
 
 fn host(

@@ -138,6 +138,7 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "53300",
             format!("sorry, too many clients already ({setting} = {limit})"),
         ),
+        FaultKind::Cancelled => fatal("57014", "canceling statement due to user request"),
         FaultKind::NotRestored => fatal(
             "08006",
             "the server connection could not be given this session's settings",

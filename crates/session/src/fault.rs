@@ -184,6 +184,9 @@ pub enum FaultKind {
         /// What was being waited for.
         phase: &'static str,
     },
+    /// The client cancelled what it waited to ask.
+    #[error("cancelled while it waited for a server connection")]
+    Cancelled,
     /// The server refused to take over the client's session settings, which went ahead of its request.
     #[error("the server connection could not be given the client's session settings")]
     NotRestored,

@@ -26,6 +26,8 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// ReadyForQuery outside a transaction so far, of clients' requests.
+    pub rounds: u64,
     /// What others may know of it.
     pub traffic: Arc<Traffic>,
     /// Rows that answer questions of ours, oldest first.
@@ -50,6 +52,7 @@ impl Server {
             key,
             version,
             ending: false,
+            rounds: 0,
             traffic: Arc::default(),
             observed: Vec::new(),
         }
@@ -59,6 +62,16 @@ impl Server {
     /// may follow.
     pub fn between_frames(&self) -> bool {
         self.passing == 0
+    }
+
+    /// True if its client could go on with another server connection: nothing is owed or half-sent, no
+    /// transaction and no batch of the extended protocol is open.
+    #[inline]
+    pub fn may_part(&self) -> bool {
+        self.status == Status::Idle
+            && self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
     }
 
     /// True if nothing is under way: no debt, no transaction.
@@ -111,7 +124,11 @@ impl Server {
                 },
             )
         })?;
-        self.ledger.ready().map_err(turn)
+        let fate = self.ledger.ready().map_err(turn)?;
+        if fate == Fate::Forward && self.status == Status::Idle {
+            self.rounds += 1;
+        }
+        Ok(fate)
     }
 }
 

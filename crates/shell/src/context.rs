@@ -11,6 +11,7 @@ use crate::rest::ServerSide;
 use crate::setup::Setup;
 use buf::Secret;
 use observe::{Counters, Gauges};
+use pool::Group;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -39,6 +40,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// Where the connections of a role are counted together. A keyed hash: names are not kept.
+    pub fn group_of(&self, role: &str) -> Group {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(role.as_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&hash.finish()[..8]);
+        Group(u64::from_be_bytes(number))
+    }
+
     /// The shared state of a proxy with this setup.
     /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it;
     /// `key_secret` is another such.

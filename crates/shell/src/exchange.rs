@@ -7,7 +7,7 @@
 
 use crate::rest::{Key, RestRules};
 use crate::setup::Database;
-use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Ticket, Wanted};
+use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Served, Ticket, Wanted};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -38,12 +38,37 @@ struct Clock {
 pub struct Place<C> {
     shared: Mutex<Shared<C>>,
     clock: Clock,
+    /// How often all its connections were to be replaced.
+    generation: AtomicU64,
+}
+
+/// How a pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Connections in use.
+    pub lent: usize,
+    /// Connections that nobody uses.
+    pub resting: usize,
+    /// Those who wait for one.
+    pub waiting: usize,
+    /// Nothing is lent.
+    pub paused: bool,
+}
+
+type Call<C> = oneshot::Sender<Lent<C>>;
+
+/// Gives those who waited what is theirs. Not under a lock: a waiter that is gone by now gives its lease
+/// back at once.
+fn tell<C>(called: Vec<(Call<C>, Lent<C>)>) {
+    for (call, lent) in called {
+        let _ = call.send(lent);
+    }
 }
 
 struct Shared<C> {
     pool: Pool<Key>,
     resting: HashMap<u64, C>,
-    waiters: HashMap<Ticket, oneshot::Sender<Lent<C>>>,
+    waiters: HashMap<Ticket, Call<C>>,
 }
 
 /// What a client gets.
@@ -58,7 +83,7 @@ pub enum Lent<C> {
 pub struct Leased<C> {
     place: Arc<Place<C>>,
     lease: Option<Lease>,
-    generation: u64,
+    generation: (u64, u64),
 }
 
 impl<C> Default for Exchange<C> {
@@ -87,20 +112,13 @@ impl<C> Exchange<C> {
             match databases.iter().find(|entry| entry.name == *name) {
                 Some(entry) => {
                     shared.pool.rebound(bounds(entry, patience));
-                    while let Some((ticket, lease)) = shared.pool.call() {
-                        called.push((shared.waiters.remove(&ticket), place.guard(lease)));
-                    }
+                    called.extend(place.serve(&mut shared));
                     true
                 }
                 None => shared.pool.lent() > 0 || shared.pool.waiting() > 0,
             }
         });
-        // Without a lock: a waiter that is gone by now gives its lease back at once.
-        for (call, guard) in called {
-            if let Some(call) = call {
-                let _ = call.send(Lent::Fresh(guard));
-            }
-        }
+        tell(called);
         closed
     }
 
@@ -122,6 +140,14 @@ impl<C> Exchange<C> {
             closed.extend(shared.take(numbers));
         }
         closed
+    }
+
+    /// Every pool with the name of its database.
+    pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
+        let pools = self.lock();
+        let each = pools.iter();
+        each.map(|(name, place)| (name.clone(), Arc::clone(place)))
+            .collect()
     }
 
     /// Connections that rest now, and those that are lent.
@@ -149,6 +175,7 @@ impl<C> Exchange<C> {
         let place = Arc::new(Place {
             shared: Mutex::new(shared),
             clock: self.clock.clone(),
+            generation: AtomicU64::new(0),
         });
         pools.insert(database.name.clone(), Arc::clone(&place));
         place
@@ -238,16 +265,72 @@ impl<C> Place<C> {
         })
     }
 
-    /// True if somebody waits.
-    pub fn is_waited_for(&self) -> bool {
-        self.lock().pool.waiting() > 0
+    /// Lends nothing from now on: who asks waits.
+    pub fn pause(&self) {
+        self.lock().pool.pause();
+    }
+
+    /// Lends again.
+    pub fn resume(self: &Arc<Self>) {
+        let called = {
+            let mut shared = self.lock();
+            shared.pool.resume();
+            self.serve(&mut shared)
+        };
+        tell(called);
+    }
+
+    /// Has every connection of now closed once nobody uses it; gives those that rest.
+    pub fn reconnect(&self) -> Vec<C> {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        let mut shared = self.lock();
+        let numbers = shared.pool.empty();
+        shared.take(numbers)
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let shared = self.lock();
+        Standing {
+            lent: shared.pool.lent(),
+            resting: shared.pool.resting(),
+            waiting: shared.pool.waiting(),
+            paused: shared.pool.is_paused(),
+        }
+    }
+
+    /// Those whom something can be given now.
+    fn serve(self: &Arc<Self>, shared: &mut Shared<C>) -> Vec<(Call<C>, Lent<C>)> {
+        let mut called = Vec::new();
+        while let Some(served) = shared.pool.serve() {
+            let (ticket, lent) = match served {
+                Served::Dial(ticket, lease) => (ticket, Lent::Fresh(self.guard(lease))),
+                Served::Rested(ticket, lease) => match shared.resting.remove(&lease.number()) {
+                    Some(rested) => (ticket, Lent::Rested(self.guard(lease), rested)),
+                    None => (ticket, Lent::Fresh(self.guard(lease))),
+                },
+                Served::Replace(ticket, lease, gone) => {
+                    drop(shared.resting.remove(&gone));
+                    (ticket, Lent::Fresh(self.guard(lease)))
+                }
+            };
+            if let Some(call) = shared.waiters.remove(&ticket) {
+                called.push((call, lent));
+            }
+        }
+        called
+    }
+
+    fn generation(&self) -> (u64, u64) {
+        let own = self.generation.load(Ordering::Relaxed);
+        (self.clock.generation.load(Ordering::Relaxed), own)
     }
 
     fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
         Leased {
             place: Arc::clone(self),
             lease: Some(lease),
-            generation: self.clock.generation.load(Ordering::Relaxed),
+            generation: self.generation(),
         }
     }
 
@@ -311,7 +394,7 @@ impl<C> Leased<C> {
     /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
     /// Gives the connections that are to be closed instead, this one if its setup is of the past.
     pub fn keep(mut self, key: (Key, Home), connection: C) -> Vec<C> {
-        let current = self.place.clock.generation.load(Ordering::Relaxed);
+        let current = self.place.generation();
         match self.lease.take() {
             Some(lease) if self.generation == current => {
                 self.place.give_back(lease, Some((key, connection)))
@@ -340,6 +423,19 @@ pub struct Turn<C> {
 }
 
 impl<C> Turn<C> {
+    /// Ends the wait by up to `reserve` connections beyond the limit of its group.
+    pub fn reserve(&mut self, reserve: usize) -> Option<Leased<C>> {
+        let ticket = self.ticket?;
+        let lease = {
+            let mut shared = self.place.lock();
+            let lease = shared.pool.reserve(ticket, reserve)?;
+            shared.waiters.remove(&ticket);
+            lease
+        };
+        self.ticket = None;
+        Some(self.place.guard(lease))
+    }
+
     /// Ready when the turn has come; not to be asked again then.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Lent<C>> {
         match Pin::new(&mut self.called).poll(cx) {
@@ -367,7 +463,7 @@ impl<C> Drop for Turn<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::{Login, TcpOptions};
+    use crate::setup::{Login, Pools, TcpOptions};
     use pool::Group;
 
     const LONG: Duration = Duration::from_secs(60);
@@ -387,6 +483,7 @@ mod tests {
                 lifetime: LONG,
                 check_after: LONG,
             },
+            pools: Pools::default(),
             connect_timeout: LONG,
             tcp: TcpOptions::default(),
         }

@@ -8,6 +8,7 @@
 //! `port` (socket, TLS engine, buffers), then what they use.
 
 mod acceptor;
+mod alone;
 mod balancer;
 mod bell;
 mod cancel;

@@ -2,40 +2,35 @@
 //! the server; relay and farewell are in `linked`. Each step is a pure machine of another crate; this
 //! is their order, and what is said and logged when one of them ends it.
 
+mod link;
 mod linked;
+mod member;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::cancel::{Bounds, Carried, Issued, Target};
-use crate::console::{Client, Guest, Registered};
+use crate::cancel::{Bounds, Carried};
+use crate::console::Registered;
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
-use crate::dial::{ServerLogin, converse, dial, full};
+use crate::dial::{converse, full};
 use crate::door::Seat;
-use crate::exchange::{Leased, Lent};
-use crate::log::{self, Started};
+use crate::log;
 use crate::port::Port;
-use crate::rest::{Key, ServerSide};
-use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
+use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
-use crate::{chance, entry, leg, lend};
+use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
-use auth::{
-    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
-};
-use linked::{Linked, Next};
-use pool::{Group, Home, Wanted};
+use auth::{Attempt, Chance, Claim, Gate, GateStep, LegFacts, Proved, Reason};
+use link::In;
+use pool::Home;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
-use session::login::Welcome;
 use session::{farewell, welcome};
 use std::net::IpAddr;
 use std::sync::Arc;
-use wire::from_server::BackendKeyData;
-use wire::startup::{CancelRequest, Replication};
-use wire::{CancelKey, ProtocolVersion};
+use wire::startup::CancelRequest;
 
 /// Serves one client from accept to close.
 pub async fn serve(
@@ -59,6 +54,7 @@ pub async fn serve(
         peer: &peer,
         address: incoming.address,
         home: control.home,
+        control: &control,
     };
     let source = Source::of(incoming.address);
     let mut progress = Progress::new((Arc::clone(&control), number));
@@ -69,8 +65,8 @@ pub async fn serve(
     // The login's state is large and short-lived: a session keeps none of it.
     let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
     let login = tokio::time::timeout_at(end, login);
-    let welcomed = match login.await {
-        Ok(Ok(welcomed)) => welcomed,
+    let is_in = match login.await {
+        Ok(Ok(is_in)) => is_in,
         Ok(Err(fault)) => {
             if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
                 context.door.failed(source, user);
@@ -91,10 +87,11 @@ pub async fn serve(
     // Goes at the end: until then others see this client.
     let registered = progress.registered;
     client.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
-    match (welcomed, &registered) {
-        (Welcomed::Linked(linked), _) => life.relay(client, *linked, control, number).await,
-        (Welcomed::Guest(guest), Some(it)) => life.talk(client, guest, &it.client).await,
-        (Welcomed::Nobody | Welcomed::Guest(_), _) => life.part(client).await,
+    match (is_in, &registered) {
+        (Some(In::Linked(linked)), _) => life.relay(client, linked, number).await,
+        (Some(In::Member(member)), _) => life.share(client, member, number).await,
+        (Some(In::Guest(guest)), Some(it)) => life.talk(client, guest, &it.client).await,
+        (None | Some(In::Guest(_)), _) => life.part(client).await,
     }
 }
 
@@ -135,6 +132,8 @@ pub(crate) struct Life<'a> {
     pub(crate) address: Option<IpAddr>,
     /// The worker on which all this happens.
     pub(crate) home: Home,
+    /// Its instructions.
+    pub(crate) control: &'a Arc<Control>,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
@@ -148,16 +147,6 @@ struct Progress<'a> {
     claim: Option<(String, String)>,
     /// The server is to say whether the client's password is right.
     server_decides: bool,
-}
-
-/// A client that is in.
-enum Welcomed<'a> {
-    /// With a server.
-    Linked(Box<Linked<'a>>),
-    /// In the console.
-    Guest(Guest),
-    /// It wanted something cancelled, and no session.
-    Nobody,
 }
 
 impl Progress<'_> {
@@ -185,17 +174,17 @@ impl Progress<'_> {
 }
 
 impl<'a> Life<'a> {
-    /// Everything up to the client's first ReadyForQuery. The port is left in `progress` as soon as
-    /// there is one.
+    /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
+    /// left in `progress` as soon as there is one.
     async fn login(
         &self,
         socket: Socket,
         admission: Admission,
         mut seat: Seat<'_>,
         progress: &mut Progress<'a>,
-    ) -> Result<Welcomed<'a>, Fault> {
+    ) -> Result<Option<In<'a>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
-            return Ok(Welcomed::Nobody);
+            return Ok(None);
         };
         let port = progress.port.insert(port);
         let first = converse(port, |input, output| {
@@ -206,7 +195,7 @@ impl<'a> Life<'a> {
             Arrived::Newcomer(newcomer) => newcomer,
             Arrived::Cancel(request) => {
                 self.cancel(&request).await;
-                return Ok(Welcomed::Nobody);
+                return Ok(None);
             }
         };
         progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
@@ -230,27 +219,24 @@ impl<'a> Life<'a> {
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
         let facts = self.facts(port, &newcomer, &client_leg);
-        let registered = self
-            .context
-            .console
-            .register(facts, progress.session.clone());
+        let session = progress.session.clone();
+        let registered = self.context.console.register(facts, session);
         let client = Arc::clone(&registered.client);
         progress.registered = Some(registered);
-        let welcomed = match entered {
+        let is_in = match entered {
             Some(entered) if !console => {
                 let linked = self.link((port, &client), &newcomer, entered, client_leg);
-                let linked = tokio::select! {
-                    linked = linked => linked?,
+                tokio::select! {
+                    is_in = linked => is_in?,
                     () = client.killed() => {
                         return Err(Fault::new(Side::Proxy, FaultKind::Killed));
                     }
-                };
-                Welcomed::Linked(Box::new(linked))
+                }
             }
-            entered => Welcomed::Guest(self.admit_to_console(port, &newcomer, entered.as_ref())?),
+            entered => In::Guest(self.admit_to_console(port, &newcomer, entered.as_ref())?),
         };
         self.context.door.succeeded(seat.source(), &newcomer.user);
-        Ok(welcomed)
+        Ok(Some(is_in))
     }
 
     /// Lets the client prove who it is.
@@ -335,194 +321,6 @@ impl<'a> Life<'a> {
             };
             Fault::new(Side::Client, kind)
         })
-    }
-
-    /// Leases a server, logs in to it as this client, and welcomes the client.
-    async fn link(
-        &self,
-        (port, client): (&mut Port, &Arc<Client>),
-        newcomer: &Newcomer,
-        mut entered: Entered,
-        client_leg: LegFacts,
-    ) -> Result<Linked<'a>, Fault> {
-        let Some(database) = self.setup.database(&newcomer.database) else {
-            let name = newcomer.database.clone();
-            return Err(Fault::new(
-                Side::Client,
-                FaultKind::UnknownDatabase { name },
-            ));
-        };
-        if self.context.console.holds.is_disabled(&newcomer.database) {
-            let name = newcomer.database.clone();
-            return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
-        }
-        let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
-        let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
-        let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
-        let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
-        let key = match may_rest {
-            true => Some(Key::of(&startup, &self.context.key_secret)?),
-            false => None,
-        };
-        let login = ServerLogin {
-            user: &role,
-            credential,
-            startup: &startup,
-        };
-        // Whom the server itself has to judge is not let in by a connection of before.
-        let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
-        let (lease, mut server, mut welcome) = self.server(client, database, asked, login).await?;
-        let proved = match entered {
-            Entered::Proved(proved) => proved,
-            Entered::Claims(claim) => {
-                let accepted = claim.accepted(&server.accepted);
-                accepted.map_err(|refusal| refused(&refusal))?
-            }
-        };
-        let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = self.issue(&server, database, newcomer.version)?;
-        let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
-        // The welcome lies in a lent buffer of the same size as the output; what the server sent
-        // must leave room for our own messages around it.
-        full(welcome::put(
-            last.as_deref(),
-            &welcome,
-            cancel_key.as_ref(),
-            port.room(),
-        ))?;
-        welcome.0.clear();
-        lend::give_back_plain(&mut welcome.0);
-        port.hibernate();
-        server.port.hibernate();
-        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &server);
-        if self.setup.log.connections {
-            log::started(&log);
-        }
-        Ok(Linked {
-            server,
-            lease,
-            next: key.map(|key| Next {
-                key,
-                lifetime: database.rest.lifetime,
-            }),
-            issued,
-            shown: Arc::clone(client),
-            log,
-        })
-    }
-
-    /// A connection that rested, or a new one.
-    async fn server(
-        &self,
-        client: &Client,
-        database: &Database,
-        key: Option<Key>,
-        login: ServerLogin<'_>,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>, Welcome), Fault> {
-        let patience = self.setup.timeouts.query_wait;
-        let counters = &self.context.counters.server;
-        let limit = database.connect_timeout;
-        let place = self.context.exchange.place(database, patience);
-        let wanted = Wanted {
-            key,
-            group: Group(0),
-            group_max: None,
-            home: self.home,
-        };
-        let turn = self
-            .context
-            .console
-            .turn(client, patience, || place.lease(wanted, patience));
-        let lease = match turn.await? {
-            Lent::Fresh(lease) => lease,
-            Lent::Rested(lease, rested) => {
-                let woken = rested.wake(self.home, database.rest.check_after);
-                match tokio::time::timeout(limit, woken).await {
-                    Ok(Ok(server)) => {
-                        counters.reused.add(1);
-                        client.linked(&server.server.traffic);
-                        let welcome = server.welcome()?;
-                        return Ok((lease, server, welcome));
-                    }
-                    // It died at rest: nothing of this client's was sent to it.
-                    Ok(Err(_)) | Err(_) => counters.died_at_rest.add(1),
-                }
-                lease
-            }
-        };
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(limit, dialling).await;
-        let dialled = dialled.unwrap_or_else(|_| {
-            Err(Fault::new(
-                Side::Server,
-                FaultKind::Timeout {
-                    setting: "server_connect_timeout",
-                    phase: "connecting to the server",
-                },
-            ))
-        })?;
-        counters.dialled.add(1);
-        let (server, welcome) = ServerSide::new(dialled, self.home);
-        self.context.console.register_server(client, &server);
-        client.linked(&server.server.traffic);
-        Ok((lease, server, welcome))
-    }
-
-    /// Who Portcullis is towards the server, and what proves it.
-    fn credential(
-        &self,
-        database: &Database,
-        user: &str,
-        entered: &mut Entered,
-    ) -> (ServerUser, Credential) {
-        let exception = self.setup.auth.exceptions.get(user);
-        let login = exception.and_then(|exception| exception.login.as_ref());
-        match (login.unwrap_or(&database.login), entered) {
-            (Login::Forced { user, password }, _) => (
-                user.clone(),
-                match password {
-                    Some(password) => Credential::Password(password.clone()),
-                    None => Credential::None,
-                },
-            ),
-            (Login::AsClient, Entered::Claims(claim)) => {
-                (ServerUser::claimed(claim), claim.credential())
-            }
-            (Login::AsClient, Entered::Proved(proved)) => {
-                let role = ServerUser::same_as_client(&proved.user);
-                let kept = credentials::from_users_file(self.setup, role.name());
-                let credential = match (std::mem::replace(&mut proved.proof, Proof::None), kept) {
-                    // A password fits every server; what a client showed fits one verifier.
-                    (_, kept @ Credential::Password(_)) | (Proof::None, kept) => kept,
-                    (proof, _) => proof.into_credential(),
-                };
-                (role, credential)
-            }
-        }
-    }
-
-    /// The client's own cancel key: the server's process id with a secret of ours.
-    fn issue(
-        &self,
-        to: &ServerSide,
-        database: &Database,
-        version: ProtocolVersion,
-    ) -> Result<Option<Issued<'a>>, Fault> {
-        let Some(server) = &to.server.key else {
-            return Ok(None);
-        };
-        let secret: [u8; 32] = chance::bytes()?;
-        let len = if version >= ProtocolVersion::V3_2 {
-            32
-        } else {
-            4
-        };
-        let issued = CancelKey::new(&secret[..len]).map(|key| BackendKeyData {
-            pid: server.pid,
-            key,
-        });
-        let target = Target::new(to.host.clone(), database.tcp.clone(), server.clone());
-        Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 
     pub(crate) async fn cancel(&self, request: &CancelRequest) {

@@ -145,6 +145,7 @@ mod tests {
             timeouts: Timeouts {
                 client_login: second,
                 query_wait: second,
+                query_wait_notify: second,
                 client_idle: second,
                 idle_transaction: second,
                 query: second,

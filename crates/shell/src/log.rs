@@ -50,6 +50,20 @@ impl Started {
             since: Instant::now(),
         }
     }
+
+    /// The facts of a session that shares server connections.
+    pub fn sharing(
+        client: &str,
+        newcomer: &Newcomer,
+        proved: &Proved,
+        client_leg: &LegFacts,
+        server: &ServerSide,
+    ) -> Started {
+        Started {
+            pid: 0,
+            ..Started::new(client, newcomer, proved, client_leg, server)
+        }
+    }
 }
 
 /// The first line of a session.
@@ -71,11 +85,12 @@ pub fn started(session: &Started) {
 }
 
 /// The last line of a session.
-pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
+pub fn ended(session: &Started, ending: &Ending, client: &Port, server: Option<&Port>) {
     let reason = match ending {
         Ending::Terminated => "client said goodbye".to_owned(),
         Ending::ClientGone { truncated: false } => "client closed without Terminate".to_owned(),
         Ending::ClientGone { truncated: true } => "client vanished".to_owned(),
+        Ending::Parted => "client has no server".to_owned(),
         Ending::ServerEnded => "server ended the session".to_owned(),
         Ending::Fault(fault) => fault.to_string(),
     };
@@ -92,8 +107,8 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
                 reason,
                 client_bytes_in = client.bytes_in,
                 client_bytes_out = client.bytes_out,
-                server_bytes_in = server.bytes_in,
-                server_bytes_out = server.bytes_out,
+                server_bytes_in = server.map(|it| it.bytes_in),
+                server_bytes_out = server.map(|it| it.bytes_out),
                 duration_ms = session.since.elapsed().as_millis() as u64,
                 "session ended"
             )
@@ -216,4 +231,10 @@ fn login(how: Acceptance) -> &'static str {
         Acceptance::ScramSha256 => "scram-sha-256",
         Acceptance::ScramSha256Plus => "scram-sha-256-plus",
     }
+}
+
+/// A client that waited for a server connection and got none.
+pub fn waited(client: &str, waited: std::time::Duration) {
+    let waited_ms = waited.as_millis() as u64;
+    info!(target: "portcullis::session", client, waited_ms, "no server connection was to be had");
 }

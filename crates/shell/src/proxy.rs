@@ -3,7 +3,7 @@
 
 use crate::acceptor::{Bound, accept, bind};
 use crate::chance;
-use crate::console::Orders;
+use crate::console::{Orders, carry};
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
@@ -122,6 +122,7 @@ impl Proxy {
     pub fn pause(&self) -> bool {
         let paused = self.context.console.holds.pause(None).is_ok();
         if paused {
+            carry::apply(&self.context);
             self.context.console.servers.close_when_freed(None);
         }
         paused
@@ -129,7 +130,11 @@ impl Proxy {
 
     /// Ends that; false if they were not paused.
     pub fn resume(&self) -> bool {
-        self.context.console.holds.resume(None).is_ok()
+        let resumed = self.context.console.holds.resume(None).is_ok();
+        if resumed {
+            carry::apply(&self.context);
+        }
+        resumed
     }
 
     /// Clients connected now, but those of the console.
@@ -157,6 +162,7 @@ impl Proxy {
         let patience = setup.timeouts.query_wait;
         // What rested under the setup of before: closing its socket is all it needs.
         drop(self.context.exchange.rebound(&setup.databases, patience));
+        carry::apply(&self.context);
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.

@@ -35,6 +35,20 @@ pub struct ClientSide {
     pub keeper: Keeper,
     /// Which sockets are worth asking.
     pub bells: Bells,
+    /// How long it keeps a server connection.
+    pub keeps: Keeps,
+}
+
+/// How long a client keeps the server connection that it was lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Until it leaves.
+    ForGood,
+    /// Until its transaction ends; `since` is the server's count of rounds when it was lent.
+    Round {
+        /// See [`session::Server::rounds`].
+        since: u64,
+    },
 }
 
 /// A client, the server connection lent to it, and what lies between them.
@@ -71,6 +85,8 @@ pub enum Ending {
     ServerEnded,
     /// Something broke.
     Fault(Fault),
+    /// It has not: the client needs its server connection no more for now.
+    Parted,
 }
 
 enum Turn {
@@ -90,6 +106,7 @@ impl Pump<'_> {
         }
         for _ in 0..TURNS_MAX {
             match self.turn(cx) {
+                Ok(Turn::Moved) if self.may_part() => return Poll::Ready(Ending::Parted),
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Still) => {
                     self.client.port.rest();
@@ -102,6 +119,22 @@ impl Pump<'_> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// True if the client's transaction is over and all of its result is with the client's port.
+    #[inline]
+    fn may_part(&self) -> bool {
+        match self.client.keeps {
+            Keeps::ForGood => false,
+            Keeps::Round { since } => {
+                let server = &self.server.server;
+                server.rounds != since
+                    && server.may_part()
+                    && self.client.stream.between_frames()
+                    && self.client.upstream == Upstream::Open
+                    && self.server.port.is_quiet()
+            }
+        }
     }
 
     /// Once a second: keys that are due.
@@ -276,11 +309,12 @@ impl Pump<'_> {
             || !may_receive(&self.client.port)
             || self.client.upstream != Upstream::Open;
         loop {
-            match self
-                .client
-                .watch
-                .poll(cx, unread, &self.client.port.socket, &self.server.server)
-            {
+            match self.client.watch.poll(
+                cx,
+                unread,
+                &self.client.port.socket,
+                Some(&self.server.server),
+            ) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),
                 Watched::GiveUp => {
@@ -300,6 +334,6 @@ impl Pump<'_> {
 
 /// True if a record's plaintext fits.
 #[inline]
-fn may_receive(port: &Port) -> bool {
+pub fn may_receive(port: &Port) -> bool {
     PLAIN_BYTES - port.plain_in.len() >= Engine::PLAIN_MIN
 }

@@ -3,10 +3,11 @@
 //!
 //! A connection in doubt never rests: whatever is not a plain success on the way closes it.
 
+use crate::cancel::Target;
 use crate::dial::{Dialled, converse, full};
 use crate::lend;
 use crate::port::{Arrived, Port};
-use crate::setup::Host;
+use crate::setup::{Host, TcpOptions};
 use auth::{Accepted, LegFacts};
 use buf::Plain;
 use pool::Home;
@@ -15,6 +16,7 @@ use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
 use session::reset::Reset;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use wire::startup::StartupMessage;
@@ -74,6 +76,8 @@ pub struct ServerSide {
     pub host: Host,
     /// When it was made.
     pub born: Instant,
+    /// Where a cancel of what it does is to be sent; some servers have no key.
+    pub target: Option<Arc<Target>>,
     /// The worker whose runtime watches its socket.
     pub home: Home,
     since: Instant,
@@ -93,8 +97,10 @@ enum Memory {
 
 impl ServerSide {
     /// A new connection, and what its server said at the login.
-    pub fn new(dialled: Dialled, home: Home) -> (Box<ServerSide>, Welcome) {
+    pub fn new(dialled: Dialled, tcp: &TcpOptions, home: Home) -> (Box<ServerSide>, Welcome) {
         let now = Instant::now();
+        let key = dialled.server.key.clone();
+        let target = key.map(|key| Target::new(dialled.host.clone(), tcp.clone(), key));
         let side = ServerSide {
             port: dialled.port,
             server: dialled.server,
@@ -102,6 +108,7 @@ impl ServerSide {
             leg: dialled.leg,
             host: dialled.host,
             born: now,
+            target: target.map(Arc::new),
             home,
             since: now,
             memory: Memory::Warm,
@@ -149,6 +156,11 @@ impl ServerSide {
         self.server.traffic.close_needed() || self.port.socket.hung_up()
     }
 
+    /// True if it can be lent on worker `home` as it is.
+    pub fn is_ready(&mut self, home: Home, check_after: Duration) -> bool {
+        self.home == home && !self.port.has_news() && self.since.elapsed() < check_after
+    }
+
     /// Makes it ready for a client on worker `home`, or says why it can't be used; the caller holds
     /// the deadline. A connection that comes from another worker costs two system calls.
     pub async fn wake(
@@ -171,10 +183,16 @@ impl ServerSide {
         if !check_after.is_zero() && self.since.elapsed() < check_after {
             return Ok(self);
         }
+        self.check().await?;
+        Ok(self)
+    }
+
+    /// Asks the server for an answer, nothing else; the caller holds the deadline. A cancel request
+    /// that it had not noticed yet finds nothing to cancel then.
+    pub async fn check(&mut self) -> Result<(), Fault> {
         let mut check = Reset::check(&mut self.server, self.port.room()).map_err(|_| lost())?;
         let server = &mut self.server;
-        converse(&mut self.port, |input, _| check.step(server, input)).await?;
-        Ok(self)
+        converse(&mut self.port, |input, _| check.step(server, input)).await
     }
 
     /// What a client is to be told that gets this connection after somebody else.

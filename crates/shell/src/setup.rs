@@ -173,10 +173,49 @@ pub struct Database {
     pub connections_max: Option<usize>,
     /// How long its connections rest and live.
     pub rest: RestRules,
+    /// How its clients share them.
+    pub pools: Pools,
     /// Name look-up, TCP, TLS and login to a server in all.
     pub connect_timeout: Duration,
     /// Options of its sockets.
     pub tcp: TcpOptions,
+}
+
+/// How the clients of a database share its server connections.
+#[derive(Debug, Clone, Default)]
+pub struct Pools {
+    /// Those of whom nothing else is said.
+    pub general: PoolRules,
+    /// Those of some users, by the name that the client gives.
+    pub of_users: HashMap<String, PoolRules>,
+}
+
+impl Pools {
+    /// What goes for a user.
+    pub fn of(&self, user: &str) -> &PoolRules {
+        self.of_users.get(user).unwrap_or(&self.general)
+    }
+}
+
+/// How the clients of one database and role share server connections.
+#[derive(Debug, Clone, Default)]
+pub struct PoolRules {
+    /// When a connection goes back.
+    pub mode: PoolMode,
+    /// Connections at once (`pool_size`), outside session mode; `None` without a limit.
+    pub size: Option<usize>,
+}
+
+/// When a server connection goes back to its pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PoolMode {
+    /// When its client leaves.
+    #[default]
+    Session,
+    /// When its client's transaction ends.
+    Transaction,
+    /// Likewise; and there are no transactions of several statements.
+    Statement,
 }
 
 /// One server address and how to get there.
@@ -335,6 +374,8 @@ pub struct Timeouts {
     pub client_login: Duration,
     /// Waiting for a free connection.
     pub query_wait: Duration,
+    /// How long a client waits before it is told that it does; zero: never.
+    pub query_wait_notify: Duration,
     /// Client silent outside a transaction; zero: off.
     pub client_idle: Duration,
     /// Client silent inside a transaction; zero: off.

@@ -98,7 +98,7 @@ impl Watch {
         cx: &mut Context<'_>,
         unread: bool,
         client: &Socket,
-        link: &Server,
+        link: Option<&Server>,
     ) -> Watched {
         if !self.entered {
             self.entered = true;
@@ -106,7 +106,7 @@ impl Watch {
         }
         match self.control.phase() {
             Phase::Running => {}
-            Phase::Draining if !link.is_idle() => {}
+            Phase::Draining if link.is_some_and(|link| !link.is_idle()) => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
         if self.silence.is_ended() {
@@ -128,7 +128,7 @@ impl Watch {
         cx: &mut Context<'_>,
         unread: bool,
         client: &Socket,
-        link: &Server,
+        link: Option<&Server>,
     ) -> Watched {
         loop {
             let now = Instant::now();
@@ -169,11 +169,11 @@ impl Watch {
     }
 
     /// The next deadline by what the session is doing, which may just have changed.
-    fn deadline(&mut self, now: Instant, link: &Server) -> Option<(Instant, &'static str)> {
-        let doing = match (link.ledger.is_settled(), link.status) {
-            (false, _) => Doing::Query,
-            (true, Status::Idle) => Doing::Idle,
-            (true, _) => Doing::IdleInTransaction,
+    fn deadline(&mut self, now: Instant, link: Option<&Server>) -> Option<(Instant, &'static str)> {
+        let doing = match link.map(|link| (link.ledger.is_settled(), link.status)) {
+            Some((false, _)) => Doing::Query,
+            None | Some((true, Status::Idle)) => Doing::Idle,
+            Some((true, _)) => Doing::IdleInTransaction,
         };
         if doing != self.doing || self.since > now {
             self.doing = doing;

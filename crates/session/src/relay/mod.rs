@@ -6,9 +6,11 @@
 //! it runs only when the other side's output is empty, which bounds memory and lets the two
 //! buffers change places instead of being copied.
 
+mod opening;
 mod to_client;
 mod to_server;
 
+pub use opening::{Opening, opening, refuse};
 pub use to_client::to_client;
 pub use to_server::to_server;
 

@@ -1,9 +1,12 @@
 //! Owns the carrying out of an administrator's commands.
 
-use super::{Desk, Doing, Wish};
+use super::{Desk, Wish};
 use crate::context::Context;
 use admin::{Command, Outcome, Refusal};
 use std::time::Duration;
+
+/// What the entry for all other names goes by.
+pub(super) const ALL_NAMES: &str = "*";
 
 /// How often a command that waits looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -15,7 +18,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 pub(super) async fn carry(context: &Context, command: &Command, own: &str) -> Outcome {
     let done = match command {
         Command::Pause(database) => pause(context, database.as_deref(), own).await,
-        Command::Resume(database) => context.console.holds.resume(database.as_deref()),
+        Command::Resume(database) => resume(context, database.as_deref(), own),
         Command::Kill(database) => kill(context, database.as_deref(), own),
         Command::KillClient(number) => match context.console.clients.find(*number) {
             Some(client) => {
@@ -48,43 +51,75 @@ pub(super) async fn carry(context: &Context, command: &Command, own: &str) -> Ou
     }
 }
 
-/// Whether a command may be about this database.
-fn known(
+/// The entry of the configuration that a command is about; `None` for all.
+fn entry(
     context: &Context,
     database: Option<&str>,
     (verb, own): (&'static str, &str),
-) -> Result<(), Refusal> {
-    let Some(name) = database else { return Ok(()) };
+) -> Result<Option<String>, Refusal> {
+    let Some(name) = database else {
+        return Ok(None);
+    };
     if name == own {
         let database = name.to_owned();
         return Err(Refusal::OwnDatabase { verb, database });
     }
     match context.live.snapshot().database(name) {
-        Some(_) => Ok(()),
+        Some(entry) => Ok(Some(
+            entry.name.clone().unwrap_or_else(|| ALL_NAMES.to_owned()),
+        )),
         None => Err(Refusal::NoSuchDatabase(name.to_owned())),
     }
 }
 
-async fn pause(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
-    known(context, database, ("pause", own))?;
-    context.console.holds.pause(database)?;
-    close(context, database);
-    // Whoever has a connection keeps it to the end of its lease; a RESUME meanwhile ends the wait, too.
-    until(|| !context.console.is_busy(database) || !is_held(context, database)).await;
-    Ok(())
-}
-
-fn is_held(context: &Context, database: Option<&str>) -> bool {
+/// Has the pools lend or not, as [`Holds`](super::Holds) says.
+pub(crate) fn apply(context: &Context) {
+    let setup = context.live.snapshot();
     let holds = &context.console.holds;
-    match database {
-        Some(name) => holds.is_paused(name),
-        None => holds.pauses() != admin::Pauses::Active,
+    for database in &setup.databases {
+        context.exchange.place(database, setup.timeouts.query_wait);
+    }
+    for (name, place) in context.exchange.places() {
+        match holds.is_paused(name.as_deref().unwrap_or(ALL_NAMES)) {
+            true => place.pause(),
+            false => place.resume(),
+        }
     }
 }
 
+async fn pause(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    let entry = entry(context, database, ("pause", own))?;
+    context.console.holds.pause(entry.as_deref())?;
+    apply(context);
+    close(context, database);
+    // Who has a connection keeps it to the end of its lease. RESUME ends the wait, too.
+    let meant = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or(ALL_NAMES);
+        entry.as_deref().is_none_or(|it| it == name)
+    };
+    let is_done = || {
+        let places = context.exchange.places();
+        let mut standing = places
+            .iter()
+            .filter(|(name, _)| meant(name))
+            .map(|(_, place)| place.standing());
+        standing.all(|it| !it.paused || it.lent == 0)
+    };
+    until(is_done).await;
+    Ok(())
+}
+
+fn resume(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    let entry = entry(context, database, ("resume", own))?;
+    context.console.holds.resume(entry.as_deref())?;
+    apply(context);
+    Ok(())
+}
+
 fn kill(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
-    known(context, database, ("kill", own))?;
-    context.console.holds.pause(database)?;
+    let entry = entry(context, database, ("kill", own))?;
+    context.console.holds.pause(entry.as_deref())?;
+    apply(context);
     close(context, database);
     for client in context.console.clients.all() {
         let meant = database.is_none_or(|name| name == client.facts.database);
@@ -96,13 +131,13 @@ fn kill(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refu
 }
 
 fn reconnect(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
-    known(context, database, ("reconnect", own))?;
+    entry(context, database, ("reconnect", own))?;
     close(context, database);
     Ok(())
 }
 
 async fn wait_close(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
-    known(context, database, ("wait in", own))?;
+    entry(context, database, ("wait in", own))?;
     let waits = || {
         let servers = context.console.living();
         servers.iter().any(|server| {
@@ -119,7 +154,7 @@ fn switch(
     (verb, own): (&'static str, &str),
     disabled: bool,
 ) -> Result<(), Refusal> {
-    known(context, Some(database), (verb, own))?;
+    entry(context, Some(database), (verb, own))?;
     context.console.holds.disable(database, disabled);
     Ok(())
 }
@@ -127,7 +162,15 @@ fn switch(
 /// Closes connections: those at rest now, those that are lent when they come back.
 fn close(context: &Context, database: Option<&str>) {
     context.console.servers.close_when_freed(database);
-    for over in context.exchange.expire(|it| it.is_gone()) {
+    let mut closed = Vec::new();
+    for (name, place) in context.exchange.places() {
+        // A name that only the entry for all names has shares its pool with others.
+        if database.is_none() || name.as_deref() == database {
+            closed.extend(place.reconnect());
+        }
+    }
+    closed.extend(context.exchange.expire(|it| it.is_gone()));
+    for over in closed {
         drop(tokio::spawn(tokio::time::timeout(GOODBYE, over.close())));
     }
 }
@@ -143,19 +186,5 @@ impl Desk {
     /// The connections to servers that live.
     pub(super) fn living(&self) -> Vec<super::ServerFacts> {
         self.servers.all(|ended| self.server_ended(ended))
-    }
-
-    /// Whether a database, or any, has connections to servers, or clients that get one.
-    fn is_busy(&self, database: Option<&str>) -> bool {
-        let meant = |name: &str| database.is_none_or(|it| it == name);
-        let linked = |client: &super::Client| {
-            matches!(client.doing(), Doing::Linking | Doing::Active) && !client.facts.is_console
-        };
-        self.living().iter().any(|server| meant(&server.database))
-            || self
-                .clients
-                .all()
-                .iter()
-                .any(|client| linked(client) && meant(&client.facts.database))
     }
 }

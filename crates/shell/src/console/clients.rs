@@ -113,6 +113,11 @@ impl Client {
         self.set(Doing::Linking);
     }
 
+    /// One is being made for it.
+    pub(crate) fn dials(&self) {
+        self.set(Doing::Linking);
+    }
+
     /// It has this server connection.
     pub(crate) fn linked(&self, traffic: &Traffic) {
         traffic.lent(self.number);

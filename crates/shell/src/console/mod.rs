@@ -6,7 +6,7 @@
 //! are stored. Orders that the shell can't carry out (RELOAD, SHUTDOWN) go to whoever takes
 //! [`Orders`].
 
-mod carry;
+pub(crate) mod carry;
 mod clients;
 mod holds;
 mod orders;
@@ -15,10 +15,10 @@ mod show;
 mod sums;
 mod talk;
 
+pub use admin::Shutdown;
 pub use clients::Meter;
 pub(crate) use clients::{Client, ClientFacts, Doing, Registered};
 use holds::Holds;
-pub use admin::Shutdown;
 pub use orders::{Order, Orders, Wish};
 pub(crate) use servers::ServerFacts;
 pub(crate) use talk::Guest;
@@ -26,10 +26,8 @@ pub(crate) use talk::Guest;
 use crate::setup::Setup;
 use clients::Clients;
 use servers::Servers;
-use session::fault::{Fault, FaultKind, Side};
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use sums::Sums;
 
 /// The databases of the console, unless the configuration has others of these names.
@@ -88,35 +86,6 @@ impl Desk {
     /// A number that no other client or server of this proxy has; never 0.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Waits for a client's turn: until its database is not paused, and `lease` gives it one.
-    pub(crate) async fn turn<L, F>(
-        &self,
-        client: &Client,
-        patience: Duration,
-        lease: impl Fn() -> F,
-    ) -> Result<L, Fault>
-    where
-        F: Future<Output = Result<L, Fault>>,
-    {
-        let database = &client.facts.database;
-        client.waits(self.now_us());
-        let lent = loop {
-            let open = tokio::time::timeout(patience, self.holds.open(database)).await;
-            open.map_err(|_| {
-                let setting = "query_wait_timeout";
-                let phase = "the database was paused from the console";
-                Fault::new(Side::Proxy, FaultKind::Timeout { setting, phase })
-            })?;
-            let lent = lease().await?;
-            // A pause that came meanwhile waits for this lease to be given back.
-            if !self.holds.is_paused(database) {
-                break lent;
-            }
-        };
-        client.called(self.now_us());
-        Ok(lent)
     }
 
     /// Microseconds since the proxy began; never 0.

@@ -1,8 +1,9 @@
 //! Owns the answers to SHOW: tables made of what is known in this moment.
 
+use super::carry::ALL_NAMES;
 use super::{Client, Desk, Doing, ServerFacts, unix_s};
 use crate::context::Context;
-use crate::setup::{Address, Database, HostAddress, Login, Setup};
+use crate::setup::{Address, Database, HostAddress, Login, PoolMode, Setup};
 use admin::{Config, Lists, Moment, Pool, Snapshot, Socket, Table, User, Version, Wire};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -30,7 +31,7 @@ pub(super) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Sockets => Snapshot::Sockets(sockets(desk)),
         // No bytes wait between two turns of a session: each direction's credit sees to it.
         Table::ActiveSockets => Snapshot::ActiveSockets(Vec::new()),
-        Table::Pools => Snapshot::Pools(pools(desk)),
+        Table::Pools => Snapshot::Pools(pools(desk, &setup)),
         Table::Databases => Snapshot::Databases(databases(desk, &setup)),
         Table::Users => Snapshot::Users(users(desk, &setup)),
         Table::Lists => Snapshot::Lists(lists(context, &setup).rows()),
@@ -170,12 +171,15 @@ fn sockets(desk: &Desk) -> Vec<Wire> {
     all.map(prefixed).collect()
 }
 
-fn pools(desk: &Desk) -> Vec<Pool> {
+fn pools(desk: &Desk, setup: &Setup) -> Vec<Pool> {
     let mut pools: BTreeMap<(String, String), (Pool, u64)> = BTreeMap::new();
     let new = |database: &str, user: &str| Pool {
         database: database.to_owned(),
         user: user.to_owned(),
-        pool_mode: "session",
+        pool_mode: match setup.database(database) {
+            Some(entry) => mode(entry.pools.of(user).mode),
+            None => mode(PoolMode::Session),
+        },
         ..Pool::default()
     };
     let now_us = desk.now_us();
@@ -220,7 +224,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             // The entry for all names has those that nobody else has.
             None => setup.database(name).is_some_and(|it| it.name.is_none()),
         };
-        let name = entry.name.as_deref().unwrap_or("*");
+        let name = entry.name.as_deref().unwrap_or(ALL_NAMES);
         let (paused, disabled) = desk.holds.of(name);
         let hosts: Vec<String> = entry
             .hosts
@@ -234,7 +238,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             port,
             database: entry.dbname.clone().unwrap_or_else(|| name.to_owned()),
             force_user: forced(&entry.login),
-            pool_size: count(entry.connections_max.unwrap_or(0)),
+            pool_size: count(entry.pools.general.size.unwrap_or(0)),
             server_lifetime: count(entry.rest.lifetime.as_secs() as usize),
             max_connections: count(entry.connections_max.unwrap_or(0)),
             current_connections: count(servers.iter().filter(|it| is_of(&it.database)).count()),
@@ -244,6 +248,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
                     .filter(|it| is_of(&it.facts.database))
                     .count(),
             ),
+            pool_mode: Some(mode(entry.pools.general.mode)),
             paused,
             disabled,
             ..admin::Database::default()
@@ -276,6 +281,14 @@ fn forced(login: &Login) -> Option<String> {
     match login {
         Login::AsClient => None,
         Login::Forced { user, .. } => Some(user.name().to_owned()),
+    }
+}
+
+fn mode(mode: PoolMode) -> &'static str {
+    match mode {
+        PoolMode::Session => "session",
+        PoolMode::Transaction => "transaction",
+        PoolMode::Statement => "statement",
     }
 }
 
@@ -324,7 +337,7 @@ fn lists(context: &Context, setup: &Setup) -> Lists {
     Lists {
         databases: count(databases(desk, setup).len()),
         users: count(users(desk, setup).len()),
-        pools: count(pools(desk).len()),
+        pools: count(pools(desk, setup).len()),
         used_clients: count(context.clients.load(Ordering::Relaxed)),
         login_clients: count(under_way + waiting),
         used_servers: count(desk.living().len()),

@@ -5,12 +5,12 @@ use super::Life;
 use crate::bell::Bells;
 use crate::cancel::Issued;
 use crate::console;
-use crate::control::{Control, Phase};
+use crate::control::Phase;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::pump::{ClientSide, Ending, Pump, Upstream};
+use crate::pump::{ClientSide, Ending, Keeps, Pump, Upstream};
 use crate::rest::{Key, ServerSide};
 use crate::watch::{Deadlines, Watch};
 use session::fault::{Fault, FaultKind, Side};
@@ -21,11 +21,8 @@ use std::time::{Duration, Instant};
 
 /// A client that is in, and the server it got.
 pub(super) struct Linked<'a> {
-    pub(super) server: Box<ServerSide>,
     /// Holds the place in the pool, and the cancel key, until the end.
-    pub(super) lease: Leased<Box<ServerSide>>,
-    /// `None` if the connection is to serve this client alone.
-    pub(super) next: Option<Next>,
+    pub(super) held: Held,
     pub(super) issued: Option<Issued<'a>>,
     /// What the console shows of the client.
     pub(super) shown: Arc<console::Client>,
@@ -41,72 +38,115 @@ pub(super) struct Next {
     pub(super) lifetime: Duration,
 }
 
+/// A server connection in a client's hands.
+pub(super) struct Held {
+    pub(super) server: Box<ServerSide>,
+    pub(super) lease: Leased<Box<ServerSide>>,
+    /// `None` if the connection is to serve this client alone.
+    pub(super) next: Option<Next>,
+}
+
+impl Held {
+    /// True if nothing speaks against its serving another client once it is reset.
+    pub(super) fn may_serve_another(&self) -> bool {
+        self.server.server.may_be_reset()
+            && self.server.port.is_quiet()
+            && !self.server.port.engine().is_worn()
+            && self
+                .next
+                .is_some_and(|it| self.server.born.elapsed() < it.lifetime)
+    }
+}
+
+/// The end of a session.
+pub(super) struct End<'a> {
+    pub(super) ending: Ending,
+    pub(super) log: Started,
+    pub(super) issued: Option<Issued<'a>>,
+}
+
 impl<'a> Life<'a> {
     /// Moves bytes until the session ends, then says goodbye to both sides.
-    pub(super) async fn relay(
-        &self,
-        client: Port,
-        linked: Linked<'a>,
-        control: Arc<Control>,
-        number: u64,
-    ) {
+    pub(super) async fn relay(&self, client: Port, linked: Linked<'a>, number: u64) {
         let Linked {
-            mut server,
-            lease,
-            next,
+            mut held,
             issued,
             shown,
             log,
         } = linked;
-        let running = Arc::clone(&control);
-        let timeouts = &self.setup.timeouts;
-        let mut client = Box::new(self.client_side(client, control, number));
+        let mut client = Box::new(self.client_side(client, number));
         let ending = {
             let mut pump = Pump {
                 client: &mut client,
-                server: &mut server,
+                server: &mut held.server,
             };
             poll_fn(|cx| pump.poll(cx)).await
         };
         shown.unlinked();
-        if self.setup.log.disconnections {
-            log::ended(&log, &ending, &client.port, &server.port);
-        }
+        let end = End {
+            ending,
+            log,
+            issued,
+        };
+        self.finish(*client, Some(held), end).await;
+    }
+
+    /// Says goodbye to both sides, where the server may be none.
+    pub(super) async fn finish(&self, client: ClientSide, held: Option<Held>, end: End<'_>) {
+        let End {
+            ending,
+            log,
+            issued,
+        } = end;
         let ClientSide {
             port: mut client,
             stream,
             mut keeper,
             ..
-        } = *client;
+        } = client;
+        if self.setup.log.disconnections {
+            log::ended(
+                &log,
+                &ending,
+                &client,
+                held.as_ref().map(|it| &it.server.port),
+            );
+        }
         keeper.account(&mut client);
-        keeper.account(&mut server.port);
+        let between_frames = held
+            .as_ref()
+            .is_none_or(|it| it.server.server.between_frames());
         if let Ending::Fault(fault) = &ending
-            && server.server.between_frames()
+            && between_frames
         {
             farewell::put(fault, client.room());
         }
-        let close = timeouts.close;
+        let close = self.setup.timeouts.close;
+        let client = Box::pin(tokio::time::timeout(close, client.close()));
+        let Some(mut held) = held else {
+            let _ = client.await;
+            return;
+        };
+        keeper.account(&mut held.server.port);
         // Its session ended as sessions should: the connection may serve the next client.
         let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
             && stream.between_frames()
-            && server.server.may_be_reset()
-            && server.port.is_quiet()
-            && !server.port.engine().is_worn()
-            && running.phase() == Phase::Running;
-        let next = next.filter(|it| in_order && server.born.elapsed() < it.lifetime);
-        if let Some(Next { key, .. }) = next {
-            let client = Box::pin(tokio::time::timeout(close, client.close()));
-            let server = Box::pin(self.bring_to_rest(server, lease, (key, issued)));
+            && held.may_serve_another()
+            && self.control.phase() == Phase::Running;
+        if in_order {
+            let server = Box::pin(self.bring_to_rest(held, issued));
             let _ = tokio::join!(client, server);
             return;
         }
+        let Held {
+            mut server, lease, ..
+        } = held;
         // A server in the middle of a message, or one whose client broke off a copy, is cut: what
         // it got of the session must not look complete.
         if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
         {
             let _ = server.port.room().push(farewell::TERMINATE);
         }
-        let client = Box::pin(tokio::time::timeout(close, client.close()));
         let overdue = matches!(
             &ending,
             Ending::Fault(Fault {
@@ -129,7 +169,7 @@ impl<'a> Life<'a> {
     }
 
     /// The client, from its first ReadyForQuery on.
-    fn client_side(&self, port: Port, control: Arc<Control>, number: u64) -> ClientSide {
+    pub(super) fn client_side(&self, port: Port, number: u64) -> ClientSide {
         let timeouts = &self.setup.timeouts;
         let deadlines = Deadlines {
             idle: timeouts.client_idle,
@@ -139,11 +179,12 @@ impl<'a> Life<'a> {
         ClientSide {
             port,
             stream: ClientStream::new(self.setup.limits.pipeline_max),
-            watch: Watch::new(Arc::clone(&control), number, deadlines),
+            watch: Watch::new(Arc::clone(self.control), number, deadlines),
             upstream: Upstream::Open,
             bells: Bells::default(),
+            keeps: Keeps::ForGood,
             keeper: Keeper::new(
-                control,
+                Arc::clone(self.control),
                 Arc::clone(&self.context.counters),
                 self.setup.tls12_limit,
             ),
@@ -151,19 +192,22 @@ impl<'a> Life<'a> {
     }
 
     /// Resets a connection and lets it rest, or closes it.
-    async fn bring_to_rest(
-        &self,
-        mut server: Box<ServerSide>,
-        lease: Leased<Box<ServerSide>>,
-        (key, issued): (Key, Option<Issued<'_>>),
-    ) {
+    async fn bring_to_rest(&self, held: Held, issued: Option<Issued<'_>>) {
+        let Held {
+            mut server,
+            lease,
+            next,
+        } = held;
         let limit = self.setup.timeouts.close;
         // From here on no cancel can be meant for this connection; one on its way would hit whoever
         // has it next.
-        let untouched = issued.is_none_or(Issued::retire);
+        if let Some(issued) = &issued {
+            issued.aim().leave();
+        }
+        let untouched = !server.target.as_ref().is_some_and(|it| it.is_aimed_at());
         let reset = tokio::time::timeout(limit, server.reset()).await;
-        match reset {
-            Ok(Ok(())) if untouched => {
+        match (reset, next) {
+            (Ok(Ok(())), Some(Next { key, .. })) if untouched => {
                 server.port.hibernate();
                 server.rest(Instant::now());
                 let home = server.home;
@@ -171,14 +215,14 @@ impl<'a> Life<'a> {
                     let _ = tokio::time::timeout(limit, over.close()).await;
                 }
             }
-            Ok(Ok(())) => {
+            (Ok(Ok(())), _) => {
                 let _ = tokio::time::timeout(limit, server.close()).await;
             }
-            Ok(Err(fault)) => {
+            (Ok(Err(fault)), _) => {
                 self.context.counters.server.resets_failed.add(1);
                 log::reset_failed(self.peer, &fault);
             }
-            Err(_) => self.context.counters.server.resets_failed.add(1),
+            (Err(_), _) => self.context.counters.server.resets_failed.add(1),
         }
     }
 
