@@ -271,9 +271,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pool::Home;
 
     fn register(desk: &Desk) -> Registered<'_> {
-        desk.register(ClientFacts::default(), (Arc::default(), 0))
+        desk.register(ClientFacts::default(), (Arc::new(Control::new(Home(0))), 0))
     }
 
     #[test]
