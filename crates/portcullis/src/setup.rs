@@ -106,6 +106,10 @@ pub(crate) fn setup(
             config::Tls12Limit::Close => Tls12Limit::Close,
         },
         sharing: sharing(config),
+        console: config.admin.as_ref().map(|admin| shell::console::Users {
+            admins: admin.admin_users.clone(),
+            watchers: admin.stats_users.clone(),
+        }),
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,

@@ -143,7 +143,8 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "08006",
             "the server connection could not be given this session's settings",
         ),
-        FaultKind::ShuttingDown => fatal(
+        FaultKind::Disabled { name } => fatal("57P03", format!("database \"{name}\" is disabled")),
+        FaultKind::ShuttingDown | FaultKind::Killed => fatal(
             "57P01",
             "terminating connection due to administrator command",
         ),

@@ -18,8 +18,10 @@ pub mod relay;
 pub mod reset;
 mod server;
 pub mod statements;
+mod traffic;
 pub mod welcome;
 pub mod wishes;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
+pub use traffic::Traffic;

@@ -28,9 +28,12 @@ pub struct Reset {
 
 impl Server {
     /// True if the connection can be made as new: all that was asked for is answered, nothing is
-    /// half-sent, and the server has not said goodbye.
+    /// half-sent, the server has not said goodbye, and nobody wants it closed.
     pub fn may_be_reset(&self) -> bool {
-        self.ledger.is_closed() && self.between_frames() && !self.ending
+        self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
+            && !self.traffic.close_needed()
     }
 
     /// Takes in what came while nobody had the connection: news of parameters, notices. Anything

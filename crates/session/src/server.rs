@@ -6,7 +6,9 @@ use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
 use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
 use crate::statements::{Lease, There};
+use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
+use std::sync::Arc;
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
 
@@ -35,6 +37,8 @@ pub struct Server {
     pub lease: Lease,
     /// What stands on it.
     pub standing: Standing,
+    /// What others may know of it.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Server {
@@ -56,6 +60,7 @@ impl Server {
             statements: There::default(),
             lease: Lease::default(),
             standing: Standing::default(),
+            traffic: Arc::default(),
         }
     }
 

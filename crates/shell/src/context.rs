@@ -2,6 +2,7 @@
 //! it but the setup outlives a reload.
 
 use crate::cancel::Cancels;
+use crate::console;
 use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
@@ -31,6 +32,8 @@ pub struct Context {
     pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
+    /// What the console knows.
+    pub(crate) console: console::Desk,
     /// Clients connected now, from accept to close.
     pub clients: AtomicUsize,
     /// What happened so far.
@@ -74,6 +77,7 @@ impl Context {
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
             strangers: Strangers::default(),
             cancels: Cancels::default(),
+            console: console::Desk::default(),
             clients: AtomicUsize::new(0),
             counters,
             gauges: Arc::default(),

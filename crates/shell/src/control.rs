@@ -5,7 +5,7 @@
 use pool::Home;
 use session::statements::Interner;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -48,6 +48,9 @@ struct Sleeper {
 pub struct Silence {
     state: AtomicU8,
     wake_at_s: AtomicU32,
+    /// The last sweep that found it active.
+    active_s: AtomicU32,
+    ended: AtomicBool,
 }
 
 impl Default for Silence {
@@ -55,6 +58,8 @@ impl Default for Silence {
         Silence {
             state: AtomicU8::new(Silence::ACTIVE),
             wake_at_s: AtomicU32::new(u32::MAX),
+            active_s: AtomicU32::new(0),
+            ended: AtomicBool::new(false),
         }
     }
 }
@@ -78,6 +83,12 @@ impl Silence {
             self.state.store(Self::RESTED, Ordering::Relaxed);
         }
         swept
+    }
+
+    /// True once the session was [told to end](Control::end).
+    #[inline]
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Asks for a ring at this second; `None`: for none.
@@ -136,11 +147,36 @@ impl Control {
                 waker.wake_by_ref();
             }
             match silence.state.load(Ordering::Relaxed) {
-                Silence::ACTIVE => silence.state.store(Silence::SWEPT, Ordering::Relaxed),
+                Silence::ACTIVE => {
+                    silence.state.store(Silence::SWEPT, Ordering::Relaxed);
+                    silence.active_s.store(now_s, Ordering::Relaxed);
+                }
                 Silence::SWEPT => waker.wake_by_ref(),
                 _ => {}
             }
         }
+    }
+
+    /// Ends session `number`; nothing if it doesn't sleep here yet.
+    pub fn end(&self, number: u64) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Sleeper { waker, silence }) = asleep.get(&number) {
+            silence.ended.store(true, Ordering::Relaxed);
+            waker.wake_by_ref();
+        }
+    }
+
+    /// For how many seconds session `number` has been silent, as far as sweeps tell.
+    pub fn silent_s(&self, number: u64) -> Option<u32> {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = &asleep.get(&number)?.silence;
+        let active = silence.state.load(Ordering::Relaxed) == Silence::ACTIVE;
+        let since = silence.active_s.load(Ordering::Relaxed);
+        Some(if active {
+            0
+        } else {
+            self.second().saturating_sub(since)
+        })
     }
 
     /// Has session `number` woken by changes until it [leaves](Self::leave).

@@ -14,6 +14,7 @@ mod bell;
 mod brevity;
 mod cancel;
 mod chance;
+pub mod console;
 mod context;
 mod control;
 mod credentials;

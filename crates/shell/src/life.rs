@@ -9,6 +9,7 @@ mod member;
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
 use crate::cancel::{Bounds, Carried};
+use crate::console::Registered;
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
@@ -58,7 +59,7 @@ pub async fn serve(
         number: u64::from(control.home.0) << 48 | (number + 1),
     };
     let source = Source::of(incoming.address);
-    let mut progress = Progress::default();
+    let mut progress = Progress::new((Arc::clone(&control), number));
     let seat = match context.door.arrive(incoming.listener, source) {
         Ok(seat) => seat,
         Err(fault) => return life.refuse(progress, fault).await,
@@ -82,11 +83,17 @@ pub async fn serve(
             return life.refuse(progress, Fault::new(Side::Client, kind)).await;
         }
     };
-    let Some(client) = progress.port else { return };
-    match is_in {
-        None => life.part(client).await,
-        Some(In::Linked(linked)) => life.relay(client, linked, number).await,
-        Some(In::Member(member)) => life.share(client, member, number).await,
+    let Some(mut client) = progress.port else {
+        return;
+    };
+    // Goes at the end: until then others see this client.
+    let registered = progress.registered;
+    client.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+    match (is_in, &registered) {
+        (Some(In::Linked(linked)), _) => life.relay(client, linked, number).await,
+        (Some(In::Member(member)), _) => life.share(client, member, number).await,
+        (Some(In::Guest(guest)), Some(it)) => life.talk(client, guest, &it.client).await,
+        (None | Some(In::Guest(_)), _) => life.part(client).await,
     }
 }
 
@@ -134,16 +141,29 @@ pub(crate) struct Life<'a> {
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     port: Option<Port>,
+    /// The session among those of its worker.
+    session: (Arc<Control>, u64),
+    /// What the console shows of a client that has proved who it is.
+    registered: Option<Registered<'a>>,
     /// Claimed role and wanted database.
     claim: Option<(String, String)>,
     /// The server is to say whether the client's password is right.
     server_decides: bool,
 }
 
-impl Progress {
+impl Progress<'_> {
+    fn new(session: (Arc<Control>, u64)) -> Self {
+        Progress {
+            port: None,
+            session,
+            registered: None,
+            claim: None,
+            server_decides: false,
+        }
+    }
+
     /// Whether a fault is a failed proof of the client's, which counts against its address and the
     /// user it named.
     fn is_to_blame(&self, fault: &Fault) -> bool {
@@ -165,7 +185,7 @@ impl<'a> Life<'a> {
         socket: Socket,
         admission: Admission,
         mut seat: Seat<'_>,
-        progress: &mut Progress,
+        progress: &mut Progress<'a>,
     ) -> Result<Option<In<'a>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
             return Ok(None);
@@ -183,7 +203,9 @@ impl<'a> Life<'a> {
             }
         };
         progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
-        if admission == Admission::OverLimit {
+        let console = self.setup.is_console(&newcomer.database);
+        // Who is to find out why there are so many clients must be able to come in.
+        if admission == Admission::OverLimit && !console {
             let limit = self.setup.limits.max_client_conn as u64;
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
@@ -193,11 +215,30 @@ impl<'a> Life<'a> {
             port,
             self.listener.client_certificates != ClientCertificates::NotAsked,
         );
-        let entered = self.admit(port, &newcomer, &client_leg, &mut seat).await?;
-        progress.server_decides = matches!(entered, Entered::Claims(_));
+        let entered = match console && self.is_ourselves(port) {
+            true => None,
+            false => Some(self.admit(port, &newcomer, &client_leg, &mut seat).await?),
+        };
+        progress.server_decides = matches!(entered, Some(Entered::Claims(_)));
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
-        let is_in = self.link(port, &newcomer, entered, client_leg).await?;
+        let facts = self.facts(port, &newcomer, &client_leg);
+        let session = progress.session.clone();
+        let registered = self.context.console.register(facts, session);
+        let client = Arc::clone(&registered.client);
+        progress.registered = Some(registered);
+        let is_in = match entered {
+            Some(entered) if !console => {
+                let linked = self.link((port, &client), &newcomer, entered, client_leg);
+                tokio::select! {
+                    is_in = linked => is_in?,
+                    () = client.killed() => {
+                        return Err(Fault::new(Side::Proxy, FaultKind::Killed));
+                    }
+                }
+            }
+            entered => In::Guest(self.admit_to_console(port, &newcomer, entered.as_ref())?),
+        };
         self.context.door.succeeded(seat.source(), &newcomer.user);
         Ok(Some(is_in))
     }
@@ -303,7 +344,7 @@ impl<'a> Life<'a> {
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
-    async fn refuse(&self, progress: Progress, fault: Fault) {
+    async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
         let claim = progress.claim.as_ref();
         self.context.strangers.refused(self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
@@ -318,7 +359,7 @@ impl<'a> Life<'a> {
 }
 
 /// How a client came in.
-enum Entered {
+pub(crate) enum Entered {
     /// It proved who it is.
     Proved(Proved),
     /// The server is to say.

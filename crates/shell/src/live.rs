@@ -158,6 +158,7 @@ mod tests {
                 connections: true,
                 disconnections: true,
             },
+            console: None,
             workers,
         }
     }

@@ -5,6 +5,7 @@ use crate::leg::Summary;
 use crate::port::Port;
 use crate::pump::Ending;
 use crate::rest::ServerSide;
+use admin::{Command, Right};
 use auth::{Acceptance, LegFacts, Proved, ProvedBy};
 use session::arrival::Newcomer;
 use session::fault::{Fault, FaultKind};
@@ -122,6 +123,40 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: Option<&
         true => line!(warn),
         false => line!(info),
     }
+}
+
+/// A client of the console that is in.
+pub fn console_opened(client: &str, user: &str, right: Right) {
+    let right = match right {
+        Right::Admin => "admin",
+        Right::Stats => "stats",
+    };
+    info!(target: "portcullis::console", client, user, right, "console opened");
+}
+
+/// Its end.
+pub fn console_closed(client: &str, user: &str, fault: Option<&Fault>) {
+    let reason = fault.map_or("client said goodbye".to_owned(), Fault::to_string);
+    info!(target: "portcullis::console", client, user, reason, "console closed");
+}
+
+/// What an administrator ordered. A value may be a secret one day: only SET's key is shown.
+pub fn ordered(user: &str, command: &Command) {
+    let about = match command {
+        Command::Pause(name)
+        | Command::Resume(name)
+        | Command::Kill(name)
+        | Command::Reconnect(name)
+        | Command::WaitClose(name) => name.clone(),
+        Command::Disable(name) | Command::Enable(name) => Some(name.clone()),
+        Command::KillClient(number) => Some(number.to_string()),
+        Command::Set { key, .. } => Some(key.clone()),
+        Command::Shutdown(mode) => Some(format!("{mode:?}")),
+        Command::Suspend | Command::Reload => None,
+    };
+    let command = command.name();
+    let about = about.unwrap_or_default();
+    info!(target: "portcullis::console", user, command, about, "command issued");
 }
 
 /// A connection that could not be made as new after its client; it is closed.

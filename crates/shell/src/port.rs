@@ -4,6 +4,7 @@
 //! through the engine: `plain_out` → `Engine::send` → `cipher_out` → `Socket::poll_write`.
 //! Never knows what the plaintext means.
 
+use crate::console::Meter;
 use crate::lend::{self, READ_BYTES};
 use crate::socket::{Detached, Socket};
 use crate::turn::turn;
@@ -11,6 +12,7 @@ use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tls::{EndOfInput, Engine, Handshake, Received, Tally, TlsFault};
 
@@ -30,6 +32,8 @@ pub struct Port {
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
     pub bytes_out: u64,
+    /// Where others may read both.
+    pub(crate) meter: Option<Arc<Meter>>,
 }
 
 /// Where the incoming stream stands.
@@ -70,6 +74,7 @@ impl Port {
             cipher_out: Cipher::none(),
             bytes_in: 0,
             bytes_out: 0,
+            meter: None,
         }
     }
 
@@ -161,6 +166,9 @@ impl Port {
             let before = self.cipher_out.len();
             let written = self.socket.poll_write(cx, &mut self.cipher_out);
             self.bytes_out += (before - self.cipher_out.len()) as u64;
+            if let Some(meter) = &self.meter {
+                meter.sent(self.bytes_out);
+            }
             if let Err(error) = ready!(written) {
                 return Poll::Ready(Err(self.io("writing", &error)));
             }
@@ -190,6 +198,12 @@ impl Port {
     /// [`poll_receive`](Self::poll_receive), awaited.
     pub async fn receive(&mut self) -> Result<Arrived, Fault> {
         poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    /// Gives both sides of the plaintext a buffer; [`rest`](Self::rest) takes back what stays empty.
+    pub(crate) fn lend(&mut self) {
+        lend::borrow_plain(&mut self.plain_in);
+        lend::borrow_plain(&mut self.plain_out);
     }
 
     /// Gives `plain_out` a buffer, so that messages can be put into it.
@@ -253,7 +267,12 @@ impl Port {
         lend::borrow_cipher(&mut self.cipher_in);
         let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_BYTES);
         match &read {
-            Poll::Ready(Ok(count)) if *count > 0 => self.bytes_in += *count as u64,
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                self.bytes_in += *count as u64;
+                if let Some(meter) = &self.meter {
+                    meter.received(self.bytes_in);
+                }
+            }
             _ => lend::give_back_cipher(&mut self.cipher_in),
         }
         read

@@ -137,12 +137,15 @@ impl ServerSide {
 
     /// To be called when its client is done with it.
     pub fn rest(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.born).as_secs();
+        let age_s = u32::try_from(age).unwrap_or(u32::MAX);
+        self.server.traffic.freed(age_s);
         self.port.rest();
         self.since = now;
         self.memory = Memory::Warm;
     }
 
-    /// True if the peer has hung up. One that has been asked before hands back its memory.
+    /// True if the peer has hung up, or nobody may get it any more. One that has been asked before hands back its memory.
     pub fn is_gone(&mut self) -> bool {
         self.memory = match self.memory {
             Memory::Warm => Memory::Cooling,
@@ -153,7 +156,7 @@ impl ServerSide {
                 Memory::Cold
             }
         };
-        self.port.socket.hung_up()
+        self.server.traffic.close_needed() || self.port.socket.hung_up()
     }
 
     /// True if it can be lent on worker `home` as it is.
@@ -168,6 +171,9 @@ impl ServerSide {
         home: Home,
         check_after: Duration,
     ) -> Result<Box<ServerSide>, Fault> {
+        if self.server.traffic.close_needed() {
+            return Err(lost());
+        }
         // The runtime has noted what came, without a question to the kernel.
         let has_news = self.port.has_news();
         if self.home != home {

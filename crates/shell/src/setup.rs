@@ -38,6 +38,8 @@ pub struct Setup {
     pub tls12_limit: Tls12Limit,
     /// What becomes of the sessions' state where server connections are shared.
     pub sharing: Sharing,
+    /// Who may use the console; `None`: there is none.
+    pub console: Option<crate::console::Users>,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }

@@ -98,6 +98,9 @@ impl Watch {
             Phase::Draining if link.is_some_and(|(link, _)| !link.is_idle()) => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
+        if self.silence.is_ended() {
+            return Watched::End(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+        }
         if self.silence.is_rest_due() {
             self.control.freed.fetch_add(1, Ordering::Relaxed);
             return Watched::Rest;

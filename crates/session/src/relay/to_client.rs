@@ -5,7 +5,7 @@ use super::Relayed;
 use super::tags::{PREPARED, is_all_gone, may_tell, tells_of_stale};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Fate, Outcome};
+use crate::ledger::{Fate, Outcome, Status};
 use crate::server::Server;
 use crate::statements::{Pooled, REFUSAL_BYTES_MAX, Refusal};
 use buf::Plain;
@@ -172,6 +172,7 @@ fn reply<const POOLED: bool>(
         b'Z' => match whole(header, bytes) {
             Some(body) => {
                 server.ready(body)?;
+                server.traffic.answered(server.status == Status::Idle);
                 Ok(Step::Pass(header.total()))
             }
             None => Ok(Step::Wait),

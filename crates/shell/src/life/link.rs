@@ -4,6 +4,7 @@ use super::linked::{Held, Linked, Next};
 use super::member::{Member, Way};
 use super::{Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
+use crate::console::{Client, Guest};
 use crate::dial::{ServerLogin, dial, full};
 use crate::exchange::{Leased, Lent};
 use crate::log::{self, Started};
@@ -29,13 +30,15 @@ pub(super) enum In<'a> {
     Linked(Linked<'a>),
     /// It shares server connections.
     Member(Member<'a>),
+    /// It is in the console.
+    Guest(Guest),
 }
 
 impl<'a> Life<'a> {
     /// Leases a server, logs in to it as this client, and welcomes the client.
     pub(super) async fn link(
         &self,
-        port: &mut Port,
+        (port, shown): (&mut Port, &Arc<Client>),
         newcomer: &Newcomer,
         mut entered: Entered,
         client_leg: LegFacts,
@@ -47,6 +50,10 @@ impl<'a> Life<'a> {
                 FaultKind::UnknownDatabase { name },
             ));
         };
+        if self.context.console.holds.is_disabled(&newcomer.database) {
+            let name = newcomer.database.clone();
+            return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
+        }
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let rules = database.pools.of(&newcomer.user);
@@ -84,7 +91,7 @@ impl<'a> Life<'a> {
             credential: credential.clone(),
             startup: &startup,
         };
-        let (lease, mut server, mut welcome) = self.server(database, wanted, login).await?;
+        let (lease, mut server, mut welcome) = self.server(shown, database, wanted, login).await?;
         let proved = match entered {
             Entered::Proved(proved) => proved,
             Entered::Claims(claim) => {
@@ -136,11 +143,18 @@ impl<'a> Life<'a> {
             next,
         };
         let (true, Some(key), Some(issued)) = (shares, key, issued.take()) else {
-            return Ok(In::Linked(Linked { held, issued, log }));
+            let shown = Arc::clone(shown);
+            return Ok(In::Linked(Linked {
+                held,
+                issued,
+                shown,
+                log,
+            }));
         };
         let key_secret = &self.context.key_secret;
         let dialect = lending::dialect(&wishes, &held.server.server, key_secret);
         self.give_back(held);
+        shown.unlinked();
         Ok(In::Member(Member {
             place: self
                 .context
@@ -161,6 +175,7 @@ impl<'a> Life<'a> {
                 startup,
             },
             issued,
+            shown: Arc::clone(shown),
             log,
         }))
     }
@@ -168,6 +183,7 @@ impl<'a> Life<'a> {
     /// A connection that rested, or a new one.
     async fn server(
         &self,
+        shown: &Client,
         database: &Database,
         wanted: Wanted<Key>,
         login: ServerLogin<'_>,
@@ -176,13 +192,17 @@ impl<'a> Life<'a> {
         let counters = &self.context.counters.server;
         let limit = database.connect_timeout;
         let place = self.context.exchange.place(database, patience);
-        let lease = match place.lease(wanted, patience).await? {
+        shown.waits(self.context.console.now_us());
+        let lent = place.lease(wanted, patience).await?;
+        shown.called(self.context.console.now_us());
+        let lease = match lent {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
                 let woken = rested.wake(self.home, database.rest.check_after);
                 match tokio::time::timeout(limit, woken).await {
                     Ok(Ok(server)) => {
                         counters.reused.add(1);
+                        shown.linked(&server.server.traffic);
                         let welcome = server.welcome()?;
                         return Ok((lease, server, welcome));
                     }
@@ -197,6 +217,8 @@ impl<'a> Life<'a> {
         let dialled = dialled.unwrap_or_else(|_| Err(timed_out()))?;
         counters.dialled.add(1);
         let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
+        self.context.console.register_server(shown, &server);
+        shown.linked(&server.server.traffic);
         Ok((lease, server, welcome))
     }
 

@@ -4,6 +4,7 @@
 use super::Life;
 use crate::bell::Bells;
 use crate::cancel::Issued;
+use crate::console;
 use crate::control::Phase;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
@@ -23,6 +24,8 @@ pub(super) struct Linked<'a> {
     /// Holds the place in the pool, and the cancel key, until the end.
     pub(super) held: Held,
     pub(super) issued: Option<Issued<'a>>,
+    /// What the console shows of the client.
+    pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
 }
 
@@ -68,6 +71,7 @@ impl<'a> Life<'a> {
         let Linked {
             mut held,
             issued,
+            shown,
             log,
         } = linked;
         let mut client = Box::new(self.client_side(client, log.user(), number));
@@ -78,6 +82,7 @@ impl<'a> Life<'a> {
             };
             poll_fn(|cx| pump.poll(cx)).await
         };
+        shown.unlinked();
         let end = End {
             ending,
             log,

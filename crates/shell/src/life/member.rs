@@ -7,6 +7,7 @@ use super::link::timed_out;
 use super::linked::{End, Held, Next};
 use crate::alone::Alone;
 use crate::cancel::Issued;
+use crate::console;
 use crate::control::Phase;
 use crate::dial::{ServerLogin, dial};
 use crate::exchange::{Leased, Lent, Place, Turn};
@@ -45,6 +46,8 @@ pub(super) struct Member<'a> {
     pub(super) dialect: Dialect,
     pub(super) way: Way,
     pub(super) issued: Issued<'a>,
+    /// What the console shows of it.
+    pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
 }
 
@@ -81,7 +84,9 @@ impl<'a> Life<'a> {
                 lease,
                 next,
             };
+            member.shown.linked(&held.server.server.traffic);
             let ending = self.round(&mut member, &mut client, &mut held).await;
+            member.shown.unlinked();
             if !matches!(ending, Ending::Parted) {
                 break (ending, Some(held));
             }
@@ -245,7 +250,16 @@ impl<'a> Life<'a> {
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let lent = match member.place.ask(member.wanted) {
             Ok(lent) => lent,
-            Err(turn) => self.wait(member, client, turn).await?,
+            Err(turn) => {
+                let desk = &self.context.console;
+                member.shown.waits(desk.now_us());
+                let waited = self.wait(member, client, turn).await;
+                member.shown.called(desk.now_us());
+                if waited.is_err() {
+                    member.shown.unlinked();
+                }
+                waited?
+            }
         };
         match lent {
             Lent::Rested(lease, mut server) => {
@@ -289,6 +303,7 @@ impl<'a> Life<'a> {
         member: &Member<'a>,
         lease: Leased<Box<ServerSide>>,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        member.shown.dials();
         let setup = self.context.live.snapshot();
         let way = &member.way;
         let Some(database) = setup.database(&way.database) else {
@@ -307,6 +322,7 @@ impl<'a> Life<'a> {
         let dialled = dialled.map_err(Ending::Fault)?;
         self.context.counters.server.dialled.add(1);
         let (server, mut welcome) = ServerSide::new(dialled, &database.tcp, self.home);
+        self.context.console.register_server(&member.shown, &server);
         welcome.0.clear();
         crate::lend::give_back_plain(&mut welcome.0);
         Ok((lease, server))
@@ -331,6 +347,9 @@ impl<'a> Life<'a> {
             tokio::select! {
                 biased;
                 lent = poll_fn(|cx| turn.poll(cx)) => break Ok(lent),
+                () = member.shown.killed() => {
+                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+                }
                 () = cancelled.notified() => {
                     break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
                 }
