@@ -46,7 +46,9 @@ impl ClientStream {
     /// client's passes, and before requests of our own are put in front.
     pub fn link(&mut self, server: &mut Server) {
         server.lease = Lease::default();
+        server.again.drop();
         if let Some(pooled) = &mut self.pooled {
+            pooled.end_batch();
             server.statements.begin(pooled.limits.server_max);
         }
     }

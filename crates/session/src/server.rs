@@ -4,7 +4,7 @@
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
 use crate::relay::tags::is_all_gone;
-use crate::statements::{Lease, There};
+use crate::statements::{Again, Lease, There};
 use buf::{Full, Plain, Secret};
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
@@ -28,6 +28,8 @@ pub struct Server {
     pub ending: bool,
     /// Prepared statements that it holds.
     pub statements: There,
+    /// A batch that may have to be sent again.
+    pub again: Again,
     /// What was asked of it since it was lent.
     pub lease: Lease,
     /// Rows that answer questions of ours, oldest first.
@@ -53,6 +55,7 @@ impl Server {
             version,
             ending: false,
             statements: There::default(),
+            again: Again::default(),
             lease: Lease::default(),
             observed: Vec::new(),
         }
@@ -66,7 +69,10 @@ impl Server {
 
     /// True if nothing is under way: no debt, no transaction.
     pub fn is_idle(&self) -> bool {
-        self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
+        self.status == Status::Idle
+            && self.ledger.is_settled()
+            && self.between_frames()
+            && !self.again.is_due()
     }
 
     /// Keeps the body of a DataRow that answers a question of ours.

@@ -170,10 +170,10 @@ fn reply<const POOLED: bool>(
             None => Ok(Step::Wait),
         },
         b'Z' => match whole(header, bytes) {
-            Some(body) => {
-                server.ready(body)?;
-                Ok(Step::Pass(header.total()))
-            }
+            Some(body) => Ok(match server.ready(body)? {
+                Fate::Swallow if POOLED => Step::Drop,
+                _ => Step::Pass(header.total()),
+            }),
             None => Ok(Step::Wait),
         },
         b'C' if POOLED && may_tell(header) => match whole(header, bytes) {
@@ -191,6 +191,12 @@ fn reply<const POOLED: bool>(
             }
             None => Ok(Step::Wait),
         },
+        b'2' | b't' if POOLED => {
+            // The batch is under way: it can't be sent again.
+            server.again.drop();
+            server.reply(header.tag)?;
+            Ok(Step::Stream)
+        }
         tag => Ok(match server.reply(tag)? {
             Fate::Forward => Step::Stream,
             // ParseComplete and CloseComplete: a header alone.
@@ -259,9 +265,17 @@ fn error<const POOLED: bool>(
             Ok(Step::Drop)
         }
         Severity::Error => {
-            if POOLED && tells_of_stale(header, bytes) {
+            if POOLED && let Some(stale) = tells_of_stale(header, bytes) {
                 server.statements.doubt_all();
+                if bytes.len() >= header.total()
+                    && server.again.may(stale)
+                    && server.ledger.take_back()
+                {
+                    server.again.demand();
+                    return Ok(Step::Drop);
+                }
             }
+            server.again.drop();
             server.reply(b'E')?;
             Ok(Step::Stream)
         }

@@ -2,7 +2,7 @@
 //! limits, and how far a frame of its is that can't pass as it came.
 
 use super::promise::Holdings;
-use super::{Dialect, Interner, Statement};
+use super::{Dialect, Interner, Name, Statement};
 use buf::Plain;
 use std::sync::Arc;
 
@@ -52,6 +52,10 @@ pub struct Pooled {
     pub(crate) sending: Option<Sending>,
     /// A statement was bound in this batch behind whose execution all may be gone.
     pub(crate) bound_forgets_all: bool,
+    /// Something was used or executed in this batch.
+    pub(crate) begun: bool,
+    /// The name of the statement that was parsed last in this batch.
+    pub(crate) parsed: Option<Name>,
     /// The server was asked to deliver what it has answered, and nothing since.
     pub(crate) flushed: bool,
 }
@@ -88,6 +92,8 @@ impl Pooled {
             course: Course::None,
             sending: None,
             bound_forgets_all: false,
+            begun: false,
+            parsed: None,
             flushed: false,
         }
     }
@@ -106,6 +112,14 @@ impl Pooled {
     /// Named statements, and bytes of their texts: for the console.
     pub fn held(&self) -> (usize, usize) {
         (self.holdings.names.len(), self.holdings.names.bytes())
+    }
+
+    /// A batch ends.
+    #[inline]
+    pub(crate) fn end_batch(&mut self) {
+        self.bound_forgets_all = false;
+        self.begun = false;
+        self.parsed = None;
     }
 
     /// True if no frame is half gone.

@@ -115,6 +115,9 @@ impl Run<'_> {
             Some(name) => self.sides.named_parse(name, &body[front..]),
             None => self.sides.unnamed_parse(&body[front..]),
         };
+        if matches!(verdict, Verdict::Send(..) | Verdict::Say(_)) {
+            self.sides.pooled.parsed = Some(name.unwrap_or(Name::new(b"")));
+        }
         match verdict {
             Verdict::Send(to, promise) => {
                 self.owe(Request::Parse, Terms::FORWARD, promise);

@@ -26,7 +26,7 @@ impl Run<'_> {
             // The server refuses it unread.
             _ => {
                 self.pass(header, Request::Query);
-                self.sides.server.statements.end_batch();
+                self.end_batch();
                 return Ok(Step::Go);
             }
         };
@@ -51,7 +51,7 @@ impl Run<'_> {
                     self.belt.put(DEALLOCATE);
                     let promise = Some(Promise::Deallocated(name));
                     self.owe(Request::Query, Terms::FORWARD, promise);
-                    self.sides.server.statements.end_batch();
+                    self.end_batch();
                     return Ok(self.drop_frame(header));
                 }
                 Found::Nothing => {}
@@ -71,7 +71,7 @@ impl Run<'_> {
         let promise = changes.then_some(Promise::Queried { all });
         self.owe(Request::Query, Terms::FORWARD, promise);
         *self.passing = header.total();
-        self.sides.server.statements.end_batch();
+        self.end_batch();
         Step::Go
     }
 }
