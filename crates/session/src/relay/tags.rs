@@ -52,11 +52,20 @@ mod tests {
     #[test]
     fn errors_that_speak_of_stale_statements() {
         let table: &[(&[u8], Option<Stale>)] = &[
-            (b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0", true),
+            (
+                b"SERROR\0VERROR\0C0A000\0Mcached plan\0RRevalidateCachedQuery\0\0",
+                Some(Stale::Changed),
+            ),
             (b"SFEHLER\0VERROR\0C0A000\0Mx\0\0", Some(Stale::Changed)),
             (b"SERROR\0VERROR\0C0A000\0Mcan't\0RExecSomething\0\0", None),
-            (b"SERROR\0VERROR\0C26000\0Mprepared statement \"pc_00\" does not exist\0\0", true),
-            (b"SERROR\0VERROR\0C26000\0Mprepared statement \"a\" does not exist\0\0", None),
+            (
+                b"SERROR\0VERROR\0C26000\0Mstatement \"pc_00\" does not exist\0\0",
+                Some(Stale::Lost),
+            ),
+            (
+                b"SERROR\0VERROR\0C26000\0Mstatement \"a\" does not exist\0\0",
+                None,
+            ),
             (b"SERROR\0VERROR\0C22012\0Mdivision by zero\0\0", None),
             (b"", None),
         ];
