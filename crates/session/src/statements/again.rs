@@ -77,6 +77,12 @@ impl Again {
         }
     }
 
+    /// True if a batch is kept.
+    #[inline]
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.state, State::Kept { .. })
+    }
+
     /// True if the batch under way may be sent again.
     pub(crate) fn may(&self, stale: Stale) -> bool {
         match self.state {

@@ -138,7 +138,7 @@ impl Play {
         let mut plain: [Plain; 4] = std::array::from_fn(|_| Plain::with_capacity(16 * 1024));
         let [from_client, at_server, from_server, at_client] = &mut plain;
         let (link, model) = &mut self.links[self.at];
-        from_client.push(bytes).unwrap();
+        from_client.push(bytes).expect("room");
         loop {
             let relayed = to_server(&mut self.stream, link, from_client, at_server);
             assert_eq!(relayed, Ok(Relayed::Open));
@@ -150,7 +150,7 @@ impl Play {
             self.seen.extend((!seen.is_empty()).then_some(seen));
             from_server
                 .push(&std::mem::take(&mut model.output))
-                .unwrap();
+                .expect("room");
             let relayed = to_client(&mut self.stream, link, from_server, at_client);
             assert_eq!(relayed, Ok(Relayed::Open));
             self.read.extend_from_slice(at_client.bytes());
@@ -354,6 +354,12 @@ fn stale_statements_are_prepared_anew() {
                 "P(a,SELECT_1) S * D(a) S",
                 "P(#1,SELECT_1) S D(#1) S C(#1) P(#1,SELECT_1) D(#1) S",
                 "1 Z t T Z",
+            ),
+            // A further client prepares the text.
+            (
+                "P(a,SELECT_1) S * P(b,SELECT_1) D(b) S B(b) E S",
+                "P(#1,SELECT_1) S D(#1) S C(#1) P(#1,SELECT_1) D(#1) S B(#1) E S",
+                "1 Z 1 t T Z 2 D C Z",
             ),
             // It doesn't: the error is what PostgreSQL says, once.
             (
