@@ -5,3 +5,4 @@ mod batches;
 mod model;
 mod scripts;
 mod shared;
+mod sizes;

@@ -225,6 +225,9 @@ impl Model {
     }
 
     fn parse(&mut self, body: &[u8]) -> Done {
+        if body.iter().filter(|byte| **byte == 0).count() < 2 {
+            return fail("08P01");
+        }
         let (name, rest) = cut(body);
         let (text, types) = cut(rest);
         if types.len() < 2 || types.len() != 2 + 4 * usize::from(types[1]) {
@@ -279,6 +282,9 @@ impl Model {
     }
 
     fn bind(&mut self, body: &[u8]) -> Done {
+        if body.iter().filter(|byte| **byte == 0).count() < 2 {
+            return fail("08P01");
+        }
         let (portal, rest) = cut(body);
         let (name, values) = cut(rest);
         let statement = self.find(name)?;
