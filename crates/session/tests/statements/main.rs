@@ -2,6 +2,7 @@
 //! would see with a server connection of its own.
 
 mod batches;
+mod hostile;
 mod model;
 mod scripts;
 mod shared;
