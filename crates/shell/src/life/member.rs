@@ -109,6 +109,7 @@ impl<'a> Life<'a> {
         let interner = self.control.statements.clone();
         let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
         pooled.set_dialect(member.dialect);
+        pooled.set_pin_rule(self.setup.sharing.pinning);
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
     }
 
