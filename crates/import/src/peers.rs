@@ -16,7 +16,7 @@ impl Translation<'_> {
             return Vec::new();
         };
         let own = self.general("peer_id").and_then(|(_, value)| number(value));
-        if own.is_none_or(|own| own == 0) {
+        if own.is_none_or(|own| own <= 0) {
             let text = "without peer_id there are no peers; they are left out";
             self.note(Kind::Differs, ("peers", Some(&first.at)), text);
             return Vec::new();
