@@ -167,3 +167,122 @@ fn what_a_client_leaves_open_is_undone() {
     drop(vanishes);
     assert_eq!(next.value("SELECT count(*) FROM pooling_open"), "0");
 }
+
+#[test]
+fn settings_follow_their_client() {
+    let role = direct("pooling_settings");
+    let stage = sharing(&role, 2).start();
+    let with = |parameters: &[(&str, &str)]| {
+        let mut peer = testkit::Peer::tls(stage.proxy.address(), &stage.client_tls());
+        let own = [("user", &*role.user), ("database", &*role.database)];
+        peer.send(&message::startup(&[&own[..], parameters].concat()));
+        e2e::scripted::prove(&mut peer, &role.password);
+        Session::settle(peer)
+    };
+    let mut tokyo = with(&[
+        ("TimeZone", "Asia/Tokyo"),
+        ("options", "-c my.tenant=tokyo"),
+    ]);
+    let mut rome = with(&[("TimeZone", "Europe/Rome"), ("application_name", "rome")]);
+    let mut plain = with(&[]);
+    plain.query("SET work_mem = '7MB'");
+    plain.query("BEGIN; SET statement_timeout = '77s'; ROLLBACK");
+    rome.query("BEGIN");
+    rome.query("SET lock_timeout = '5s'");
+    rome.query("SAVEPOINT a");
+    rome.query("SET lock_timeout = '6s'");
+    rome.query("ROLLBACK TO a");
+    rome.query("COMMIT");
+    tokyo.query("SELECT set_config('search_path', 'tokyo, public', false)");
+    for _ in 0..3 {
+        for (client, wanted) in [
+            (
+                &mut tokyo,
+                ["Asia/Tokyo", "tokyo", "tokyo, public", "4MB", "0", "0", ""],
+            ),
+            (
+                &mut rome,
+                [
+                    "Europe/Rome",
+                    "",
+                    "\"$user\", public",
+                    "4MB",
+                    "0",
+                    "5s",
+                    "rome",
+                ],
+            ),
+            (
+                &mut plain,
+                ["Etc/UTC", "", "\"$user\", public", "7MB", "0", "0", ""],
+            ),
+        ] {
+            for (name, wanted) in [
+                "TimeZone",
+                "my.tenant",
+                "search_path",
+                "work_mem",
+                "statement_timeout",
+                "lock_timeout",
+                "application_name",
+            ]
+            .into_iter()
+            .zip(wanted)
+            {
+                let query = format!("SELECT coalesce(current_setting('{name}', true), '')");
+                let is = client.value(&query);
+                if name != "TimeZone" || wanted != "Etc/UTC" {
+                    assert_eq!(is, wanted, "{name}");
+                }
+            }
+        }
+    }
+    // RESET leads back to what each client began with, wherever it is served.
+    tokyo.query("SET TimeZone = 'UTC'");
+    assert_eq!(tokyo.value("SHOW TimeZone"), "UTC");
+    rome.query("SELECT 1");
+    tokyo.query("RESET TimeZone");
+    for _ in 0..3 {
+        assert_eq!(tokyo.value("SHOW TimeZone"), "Asia/Tokyo");
+        assert_eq!(rome.value("SHOW TimeZone"), "Europe/Rome");
+    }
+    assert!(backends(&role).len() <= 2);
+}
+
+#[test]
+fn what_only_one_connection_has_stays_with_its_client() {
+    let role = direct("pooling_pins");
+    let stage = sharing(&role, 4).start();
+    let mut other = Session::through(&stage, &role);
+    for text in [
+        "LISTEN pooling_pins",
+        "CREATE TEMP TABLE pooling_pins (a int)",
+        "PREPARE pooling_pins AS SELECT 1",
+        "SELECT pg_advisory_lock(815)",
+        "SET ROLE pooling_pins",
+        "BEGIN; DECLARE pooling_pins CURSOR WITH HOLD FOR SELECT 1; COMMIT",
+    ] {
+        let mut client = Session::through(&stage, &role);
+        client.peer.send(&message::query(text));
+        client.peer.until_ready();
+        let notice = client.peer.expect_frame(b'N').error_text();
+        assert!(notice.contains("pinning"), "{notice}");
+        let pid = client.process_id();
+        for _ in 0..3 {
+            assert_ne!(other.process_id(), pid, "{text}");
+            assert_eq!(client.process_id(), pid, "{text}");
+        }
+        client.peer.send(&frame(b'X', b""));
+        client.peer.close();
+    }
+    // Two clients may keep connections, half of the pool; the next one is told.
+    let mut pinned: Vec<Session> = (0..2).map(|_| Session::through(&stage, &role)).collect();
+    for client in &mut pinned {
+        client.query("LISTEN pooling_pins");
+        client.peer.expect_frame(b'N');
+    }
+    let mut third = Session::through(&stage, &role);
+    third.query("LISTEN pooling_pins");
+    let error = third.peer.expect_error("53300").error_text();
+    assert!(error.contains("max_pinned"), "{error}");
+}

@@ -43,10 +43,10 @@ pub enum Fate {
     Forward,
     /// Nobody does: the request was ours.
     Swallow,
-    /// The request was ours, and we read the rows.
-    Observe,
     /// Nothing was sent: the reply is made here when its turn comes ([`Ledger::take_said`]).
     Say,
+    /// What was sent in the client's stead is sure to fail; the error that the client gets is ours.
+    Refuse,
 }
 
 /// The terms on which a request is made.
@@ -71,13 +71,16 @@ impl Terms {
     };
 }
 
-/// What became of promises, oldest first: so many were kept, then so many broken.
+/// What became of promises, oldest first: so many were kept, then perhaps one failed, then so many
+/// were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Kept: their requests succeeded.
     pub kept: usize,
-    /// Broken: their requests failed, or were skipped behind one that did.
-    pub broken: usize,
+    /// Failed: the request itself did.
+    pub failed: usize,
+    /// Skipped behind a request that failed.
+    pub skipped: usize,
 }
 
 /// One debt and the terms on which it was made.
@@ -226,7 +229,7 @@ impl Ledger {
     }
 
     /// Notes a request; false if the server skips it, as it does with all that follows a failed one
-    /// up to the next Sync: then nothing is owed, nor said, and what it promised is broken.
+    /// up to the next Sync: then nothing is owed, nor said, and what it promised is void.
     #[inline]
     pub fn owe(&mut self, request: Request, terms: Terms) -> bool {
         match request {
@@ -288,13 +291,50 @@ impl Ledger {
         std::mem::take(&mut self.outcome)
     }
 
+    /// True if all that is sent now is skipped by the server, up to a Sync.
+    #[inline]
+    pub fn skips(&self) -> bool {
+        self.stream == Stream::Skip
+    }
+
+    /// True if nothing is owed to an earlier batch, so that the last status is the present one unless
+    /// this batch changes it. False also where that would take long to find out.
+    pub fn is_one_batch(&self) -> bool {
+        const LOOK_BACK_MAX: usize = 64;
+        let ends = |it: &Entry| {
+            matches!(
+                it.debt,
+                Debt::Asked
+                    | Debt::Query
+                    | Debt::QueryRows
+                    | Debt::Ready
+                    | Debt::Sync
+                    | Debt::FunctionCall
+            )
+        };
+        self.unsure == 0 && self.debts.len() <= LOOK_BACK_MAX && !self.debts.iter().any(ends)
+    }
+
+    /// True if the error that is due next is to be replaced by ours.
+    #[inline]
+    pub fn refuses(&self) -> bool {
+        let head = self.debts.front();
+        head.is_some_and(|it| it.terms.fate == Fate::Refuse)
+    }
+
+    /// True if something becomes true with the end of the oldest debt.
+    #[inline]
+    pub fn promises(&self) -> bool {
+        self.debts.front().is_some_and(|it| it.terms.promise)
+    }
+
     /// True if the oldest debt is a Query of ours: what comes unasked meanwhile (parameters,
     /// notices) is not the client's.
     #[inline]
     pub fn is_ours(&self) -> bool {
         let head = self.debts.front();
         head.is_some_and(|it| {
-            it.terms.fate != Fate::Forward
+            !matches!(it.terms.fate, Fate::Forward | Fate::Refuse)
                 && matches!(
                     it.debt,
                     Debt::Asked | Debt::Query | Debt::QueryRows | Debt::Ready
@@ -432,20 +472,28 @@ impl Ledger {
         match debt {
             Debt::Asked | Debt::Query | Debt::QueryRows | Debt::FunctionCall => {
                 *debt = Debt::Ready;
+                self.outcome.failed += usize::from(terms.promise);
+                terms.promise = false;
                 Ok(fate)
             }
             // A commit that fails at its Sync, or a second error on the way out.
             Debt::Ready | Debt::Sync => Ok(fate),
             _ => {
+                self.outcome.failed += usize::from(terms.promise);
+                self.debts.pop_front();
+                let fate = match fate {
+                    Fate::Refuse => Fate::Refuse,
+                    _ => Fate::Forward,
+                };
                 while let Some(entry) = self.debts.front() {
                     if entry.debt == Debt::Sync {
-                        return Ok(Fate::Forward);
+                        return Ok(fate);
                     }
-                    self.outcome.broken += usize::from(entry.terms.promise);
+                    self.outcome.skipped += usize::from(entry.terms.promise);
                     self.debts.pop_front();
                 }
                 self.stream = Stream::Skip;
-                Ok(Fate::Forward)
+                Ok(fate)
             }
         }
     }

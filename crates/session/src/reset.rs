@@ -11,6 +11,7 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Status};
+use crate::lending::Standing;
 use crate::server::Server;
 use buf::{Full, Plain};
 use wire::frame::{Frame, whole};
@@ -60,6 +61,8 @@ impl Reset {
         }
         // Alone in its message: it may not run inside a transaction block.
         ask(server, "DISCARD ALL", output)?;
+        server.statements.clear();
+        server.standing = Standing::default();
         Ok(Reset { messages: 0 })
     }
 
@@ -124,7 +127,11 @@ fn settle(server: &mut Server, frame: &Frame<'_>) -> Result<Taken, Fault> {
     match frame.tag {
         b'N' | b'A' => Ok(Taken::News),
         b'S' => server.report(frame.body).map(|()| Taken::News),
-        b'C' => server.reply(b'C').map(|_| Taken::Reply),
+        b'C' => {
+            server.reply(b'C')?;
+            server.done(frame.body);
+            Ok(Taken::Reply)
+        }
         b'Z' => server.ready(frame.body).map(|_| Taken::Reply),
         tag => Err(unexpected(tag)),
     }

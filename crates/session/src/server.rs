@@ -3,6 +3,9 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::lending::Standing;
+use crate::relay::tags::is_all_gone;
+use crate::statements::{Lease, There};
 use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
 use std::sync::Arc;
@@ -30,14 +33,15 @@ pub struct Server {
     pub rounds: u64,
     /// What others may know of it.
     pub traffic: Arc<Traffic>,
-    /// Rows that answer questions of ours, oldest first.
-    observed: Vec<Secret>,
+    /// Prepared statements that it holds.
+    pub statements: There,
+    /// What was asked of it since it was lent.
+    pub lease: Lease,
+    /// What stands on it.
+    pub standing: Standing,
 }
 
 impl Server {
-    /// Rows that a question of ours may have as its answer.
-    const OBSERVED_MAX: usize = 512;
-
     /// A connection whose login has just ended with ReadyForQuery.
     pub fn new(
         version: ProtocolVersion,
@@ -54,7 +58,9 @@ impl Server {
             ending: false,
             rounds: 0,
             traffic: Arc::default(),
-            observed: Vec::new(),
+            statements: There::default(),
+            lease: Lease::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -79,24 +85,6 @@ impl Server {
         self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
     }
 
-    /// Keeps the body of a DataRow that answers a question of ours.
-    pub(crate) fn observe(&mut self, body: &[u8]) -> Result<(), Fault> {
-        if self.observed.len() >= Self::OBSERVED_MAX {
-            let what = "more rows than were asked for";
-            return Err(Fault::new(
-                Side::Server,
-                FaultKind::Malformed { tag: b'D', what },
-            ));
-        }
-        self.observed.push(Secret::new(body));
-        Ok(())
-    }
-
-    /// Takes the rows that answered questions of ours.
-    pub fn take_observed(&mut self) -> Vec<Secret> {
-        std::mem::take(&mut self.observed)
-    }
-
     /// Notes a ParameterStatus.
     pub(crate) fn report(&mut self, body: &[u8]) -> Result<(), Fault> {
         self.reported.note(body)
@@ -106,6 +94,13 @@ impl Server {
     #[inline]
     pub(crate) fn reply(&mut self, tag: u8) -> Result<Fate, Fault> {
         self.ledger.reply(tag).map_err(turn)
+    }
+
+    /// Notes the tag of a CommandComplete that may tell of prepared statements.
+    pub(crate) fn done(&mut self, tag: &[u8]) {
+        if is_all_gone(tag) {
+            self.statements.clear();
+        }
     }
 
     /// Settles a ReadyForQuery and notes its status.

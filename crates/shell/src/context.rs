@@ -9,6 +9,7 @@ use crate::exchange::Exchange;
 use crate::live::Live;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
+use crate::strangers::Strangers;
 use buf::Secret;
 use observe::{Counters, Gauges};
 use pool::Group;
@@ -27,6 +28,8 @@ pub struct Context {
     pub deriver: Deriver,
     /// Who may come in.
     pub door: Door,
+    /// What is logged of those who did not.
+    pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
     /// What the console knows.
@@ -40,6 +43,14 @@ pub struct Context {
 }
 
 impl Context {
+    /// What the names of prepared statements on servers are made with.
+    pub fn statements_key(&self) -> [u8; 32] {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(b"prepared statements");
+        hash.finish()
+    }
+
     /// Where the connections of a role are counted together. A keyed hash: names are not kept.
     pub fn group_of(&self, role: &str) -> Group {
         let mut hash = openssl::sha::Sha256::new();
@@ -64,6 +75,7 @@ impl Context {
                 Arc::clone(&counters),
             ),
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
+            strangers: Strangers::default(),
             cancels: Cancels::default(),
             console: console::Desk::default(),
             clients: AtomicUsize::new(0),

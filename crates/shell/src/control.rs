@@ -3,6 +3,7 @@
 //! for this, which would cost the worker a look at the clock each time it sleeps.
 
 use pool::Home;
+use session::statements::Interner;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,8 @@ pub enum Phase {
 pub struct Control {
     /// The worker whose sessions these are.
     pub home: Home,
+    /// Prepared statements that its clients have in common.
+    pub statements: Interner,
     phase: AtomicU8,
     /// Sessions of this worker.
     pub sessions: AtomicUsize,
@@ -97,9 +100,10 @@ impl Silence {
 
 impl Control {
     /// The instructions of a worker.
-    pub fn new(home: Home) -> Control {
+    pub fn new(home: Home, statements: Interner) -> Control {
         Control {
             home,
+            statements,
             phase: AtomicU8::default(),
             sessions: AtomicUsize::default(),
             freed: AtomicUsize::default(),

@@ -4,9 +4,10 @@
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::life::Life;
 use crate::setup::{AuthQuery, Setup};
+use auth::auth_query::{self, AuthQueryFault};
 use auth::{Credential, Method, ServerUser, Stored, Verifier};
 use session::fault::{Fault, FaultKind, Side};
-use session::lookup::Lookup;
+use session::lookup::{Lookup, Row};
 use wire::ProtocolVersion;
 use wire::startup::StartupMessage;
 
@@ -88,20 +89,30 @@ async fn ask(
             asked.unwrap_or_default()
         };
         let rows = converse(&mut port, |input, _| lookup.step(input)).await?;
+        let columns = lookup.columns();
         full(port.room().push(session::farewell::TERMINATE))?;
         let _ = tokio::time::timeout(life.setup.timeouts.close, port.close()).await;
-        Ok::<_, Fault>(rows)
+        Ok::<_, Fault>((columns, rows))
     };
-    let rows = tokio::time::timeout(entry.connect_timeout, asking)
+    let (columns, rows) = tokio::time::timeout(entry.connect_timeout, asking)
         .await
         .map_err(|_| unavailable(&"server_connect_timeout passed"))?
         .map_err(|fault| unavailable(&fault))?;
-    let mut found = auth::auth_query::Lookup::new(user);
-    for row in &rows {
+    Ok(meaning(user, columns, &rows).unwrap_or_else(|fault| {
+        life.context.counters.admission.look_ups_unusable.add(1);
+        Stored::Unusable(fault)
+    }))
+}
+
+/// What an answer of `auth_query` says of the user.
+fn meaning(user: &str, columns: Option<usize>, rows: &[Row]) -> Result<Stored, AuthQueryFault> {
+    let mut found = auth_query::Lookup::new(user);
+    if let Some(columns) = columns {
+        found = found.on_columns(columns)?;
+    }
+    for row in rows {
         let columns: Vec<_> = row.iter().map(|v| v.as_ref().map(|v| v.expose())).collect();
-        found = found
-            .on_row(&columns)
-            .map_err(|fault| unavailable(&fault))?;
+        found = found.on_row(&columns)?;
     }
     Ok(found.finish())
 }

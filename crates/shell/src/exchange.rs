@@ -11,8 +11,7 @@ use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Served, Ticket, Wanted};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -40,6 +39,16 @@ pub struct Place<C> {
     clock: Clock,
     /// How often all its connections were to be replaced.
     generation: AtomicU64,
+    pinned: AtomicUsize,
+}
+
+/// A connection that a client keeps for what only that one has.
+pub struct Pin<C>(Arc<Place<C>>);
+
+impl<C> Drop for Pin<C> {
+    fn drop(&mut self) {
+        self.0.pinned.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How a pool stands.
@@ -176,6 +185,7 @@ impl<C> Exchange<C> {
             shared: Mutex::new(shared),
             clock: self.clock.clone(),
             generation: AtomicU64::new(0),
+            pinned: AtomicUsize::new(0),
         });
         pools.insert(database.name.clone(), Arc::clone(&place));
         place
@@ -263,6 +273,13 @@ impl<C> Place<C> {
                 },
             )
         })
+    }
+
+    /// Notes that a client keeps a connection for what only that one has; `None` if as many as may do.
+    pub fn pin(self: &Arc<Self>, max: usize) -> Option<Pin<C>> {
+        let pinned = self.pinned.fetch_add(1, Ordering::Relaxed);
+        let pin = Pin(Arc::clone(self));
+        (pinned < max).then_some(pin)
     }
 
     /// Lends nothing from now on: who asks waits.
@@ -438,7 +455,7 @@ impl<C> Turn<C> {
 
     /// Ready when the turn has come; not to be asked again then.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Lent<C>> {
-        match Pin::new(&mut self.called).poll(cx) {
+        match std::pin::Pin::new(&mut self.called).poll(cx) {
             Poll::Ready(Ok(lent)) => {
                 self.ticket = None;
                 Poll::Ready(lent)

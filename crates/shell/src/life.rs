@@ -19,6 +19,7 @@ use crate::log;
 use crate::port::Port;
 use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
+use crate::strangers::Event;
 use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
@@ -43,7 +44,7 @@ pub async fn serve(
     let listener = &setup.listeners[incoming.listener];
     let end = tokio::time::Instant::now() + setup.timeouts.client_login;
     if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
-        return log::refused(&incoming.peer, None, &fault);
+        return context.strangers.refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
     let admission = incoming.admission;
@@ -55,6 +56,7 @@ pub async fn serve(
         address: incoming.address,
         home: control.home,
         control: &control,
+        number: u64::from(control.home.0) << 48 | (number + 1),
     };
     let source = Source::of(incoming.address);
     let mut progress = Progress::new((Arc::clone(&control), number));
@@ -134,6 +136,8 @@ pub(crate) struct Life<'a> {
     pub(crate) home: Home,
     /// Its instructions.
     pub(crate) control: &'a Arc<Control>,
+    /// The client's number in the process; never 0.
+    pub(crate) number: u64,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
@@ -330,18 +334,19 @@ impl<'a> Life<'a> {
             per_second: limits.cancels_per_second,
             deadline: self.setup.timeouts.cancel,
         };
-        let cancels = &self.context.cancels;
+        let (cancels, strangers) = (&self.context.cancels, &self.context.strangers);
         match cancels.carry_out(request, self.peer, bounds).await {
             Ok(Carried::Out) => log::cancelled(self.peer),
-            Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
-            Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
-            Err(fault) => log::cancel_failed(self.peer, &fault),
+            Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, self.peer, None),
+            Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, self.peer, None),
+            Err(fault) => strangers.cancel(Event::CancelFailed, self.peer, Some(&fault)),
         }
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
     async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
-        log::refused(self.peer, progress.claim.as_ref(), &fault);
+        let claim = progress.claim.as_ref();
+        self.context.strangers.refused(self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
             self.part(port).await;

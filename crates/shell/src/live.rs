@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::setup::{
         Authentication, ClientCertificates, DirectTls, Limits, ListenerTls, LogLines,
-        PlaintextCancel, TcpOptions, Timeouts,
+        PlaintextCancel, SessionTimeouts, Sharing, TcpOptions, Timeouts,
     };
     use auth::users::Users;
     use auth::{GateRules, Method, MockSecret};
@@ -146,14 +146,14 @@ mod tests {
                 client_login: second,
                 query_wait: second,
                 query_wait_notify: second,
-                client_idle: second,
-                idle_transaction: second,
-                query: second,
+                session: SessionTimeouts::default(),
+                of_users: HashMap::new(),
                 drain: second,
                 close: second,
                 cancel: second,
             },
             tcp: TcpOptions::default(),
+            sharing: Sharing::default(),
             log: LogLines {
                 connections: true,
                 disconnections: true,

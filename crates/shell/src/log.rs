@@ -1,5 +1,5 @@
-//! Owns what is logged of a session: one line at its start, one at its end, one for each client
-//! that is refused. Names, facts and counts; never SQL, parameters, rows, passwords or keys.
+//! Owns what is logged of a session: one line at its start, one at its end. Names, facts and
+//! counts; never SQL, parameters, rows, passwords or keys.
 
 use crate::leg::Summary;
 use crate::port::Port;
@@ -8,7 +8,7 @@ use crate::rest::ServerSide;
 use admin::{Command, Right};
 use auth::{Acceptance, LegFacts, Proved, ProvedBy};
 use session::arrival::Newcomer;
-use session::fault::{Fault, FaultKind, Side};
+use session::fault::{Fault, FaultKind};
 use std::time::Instant;
 use tracing::{info, warn};
 
@@ -49,6 +49,11 @@ impl Started {
             pid: server.server.key.as_ref().map_or(0, |key| key.pid),
             since: Instant::now(),
         }
+    }
+
+    /// The name that the client gave.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// The facts of a session that shares server connections.
@@ -154,55 +159,14 @@ pub fn ordered(user: &str, command: &Command) {
     info!(target: "portcullis::console", user, command, about, "command issued");
 }
 
-/// A client that didn't get in.
-pub fn refused(client: &str, claim: Option<&(String, String)>, fault: &Fault) {
-    // Port scans and health checks that connect and leave are no news.
-    if fault.side == Side::Client && matches!(fault.kind, FaultKind::Lost { truncated: false }) {
-        tracing::debug!(target: "portcullis::session", client, reason = %fault, "client left");
-        return;
-    }
-    let reason = fault.to_string();
-    match claim {
-        Some((user, database)) => warn!(
-            target: "portcullis::session",
-            client, user, database, reason, "client refused"
-        ),
-        None => warn!(target: "portcullis::session", client, reason, "client refused"),
-    }
-}
-
 /// A connection that could not be made as new after its client; it is closed.
 pub fn reset_failed(client: &str, fault: &Fault) {
     warn!(target: "portcullis::session", client, reason = %fault, "server connection could not be reset");
 }
 
-/// A cancel request outside TLS that the setting refuses.
-pub fn plaintext_cancel_refused(client: &str) {
-    warn!(
-        target: "portcullis::cancel",
-        client,
-        "refused an unencrypted cancel request (psql up to 18 sends such on Ctrl-C); \
-         plaintext_cancel = \"accept\" in [listen.tls] lets it pass"
-    );
-}
-
 /// A cancel request that reached its server.
 pub fn cancelled(client: &str) {
     info!(target: "portcullis::cancel", client, "cancel request carried out");
-}
-
-/// A cancel request for no session of ours.
-pub fn cancel_unknown(client: &str) {
-    info!(target: "portcullis::cancel", client, "cancel request for an unknown session");
-}
-
-/// A cancel request beyond the limit.
-pub fn cancel_dropped(client: &str) {
-    warn!(
-        target: "portcullis::cancel",
-        client,
-        "cancel request dropped: too many, see cancel_rate and cancel_concurrency in [limits]"
-    );
 }
 
 /// A cancel request that didn't reach its server.

@@ -211,6 +211,7 @@ impl Drop for Proxy {
                 worker.join();
             }
         }
+        self.context.strangers.write_due();
     }
 }
 
@@ -230,7 +231,7 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
-/// On the acceptor's thread: sends silent sessions to rest, has setups freed that no session lives
+/// On the acceptor's thread: sends silent sessions to rest, writes the lines that were left out, has setups freed that no session lives
 /// with any more, and gives freed memory back to the system when it is worth a look.
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
@@ -251,6 +252,7 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
         }
         controls().for_each(|control| control.sweep());
         context.console.tick();
+        context.strangers.write_due();
         for over in context.exchange.expire(|it| it.is_gone()) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }

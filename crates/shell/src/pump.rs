@@ -49,6 +49,8 @@ pub enum Keeps {
         /// See [`session::Server::rounds`].
         since: u64,
     },
+    /// Until it leaves: it made something that only this connection has.
+    Pinned,
 }
 
 /// A client, the server connection lent to it, and what lies between them.
@@ -125,7 +127,7 @@ impl Pump<'_> {
     #[inline]
     fn may_part(&self) -> bool {
         match self.client.keeps {
-            Keeps::ForGood => false,
+            Keeps::ForGood | Keeps::Pinned => false,
             Keeps::Round { since } => {
                 let server = &self.server.server;
                 server.rounds != since
@@ -263,6 +265,7 @@ impl Pump<'_> {
         if has_words && !stuck {
             let before = self.server.port.plain_in.len();
             let relayed = to_client(
+                &mut self.client.stream,
                 &mut self.server.server,
                 &mut self.server.port.plain_in,
                 self.client.port.room(),
@@ -313,7 +316,7 @@ impl Pump<'_> {
                 cx,
                 unread,
                 &self.client.port.socket,
-                Some(&self.server.server),
+                Some((&self.server.server, self.client.keeps)),
             ) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),

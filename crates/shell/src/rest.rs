@@ -13,6 +13,7 @@ use buf::Plain;
 use pool::Home;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
+use session::lending::{self, Asked, Asking, Awaiting, Wanted};
 use session::login::Welcome;
 use session::reset::Reset;
 use std::future::poll_fn;
@@ -35,13 +36,15 @@ impl Key {
         Key(bytes)
     }
 
-    /// The key of connections that begin with this packet; `secret` is the process's own.
-    pub fn of(startup: &StartupMessage, secret: &[u8; 32]) -> Result<Key, Fault> {
+    /// The key of connections that begin with this packet; `secret` is the process's own. Those that
+    /// serve whole sessions and those that are shared are kept apart: a reset means another thing.
+    pub fn of(startup: &StartupMessage, shared: bool, secret: &[u8; 32]) -> Result<Key, Fault> {
         let mut packet = Plain::none();
         lend::borrow_plain(&mut packet);
         full(startup.encode(&mut packet))?;
         let mut hash = openssl::sha::Sha256::new();
         hash.update(secret);
+        hash.update(&[u8::from(shared)]);
         hash.update(packet.bytes());
         packet.clear();
         lend::give_back_plain(&mut packet);
@@ -195,6 +198,36 @@ impl ServerSide {
         converse(&mut self.port, |input, _| check.step(server, input)).await
     }
 
+    /// Brings it to where a client wants it whose wishes nobody has tried yet; the server may refuse
+    /// them. The caller holds the deadline.
+    pub async fn try_on(&mut self, wanted: &Wanted) -> Result<(), Fault> {
+        let begun = lending::try_on(&mut self.server, wanted, self.port.room());
+        if full_of(begun)? {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the answers to what was put in front of a client's messages.
+    pub async fn settle(&mut self) -> Result<(), Fault> {
+        let mut awaiting = Awaiting::default();
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| awaiting.step(server, input)).await
+    }
+
+    /// Asks what became of the session's parameters; the caller holds the deadline.
+    pub async fn ask(&mut self, wanted: &mut Wanted) -> Result<Asked, Fault> {
+        let begun = Asking::begin(&mut self.server, wanted, self.port.room());
+        let Some(mut asking) = full_of(begun)? else {
+            return Ok(Asked::Known);
+        };
+        let server = &mut self.server;
+        match converse(&mut self.port, |input, _| asking.step(server, input)).await? {
+            Asked::Known => Ok(asking.finish(&mut self.server, wanted)),
+            Asked::Unknown => Ok(Asked::Unknown),
+        }
+    }
+
     /// What a client is to be told that gets this connection after somebody else.
     pub fn welcome(&self) -> Result<Welcome, Fault> {
         let mut welcome = Plain::none();
@@ -229,6 +262,13 @@ async fn news(port: &mut Port, server: &mut Server) -> Result<(), Fault> {
         .await;
     }
     Ok(())
+}
+
+fn full_of<T>(result: Result<T, buf::Full>) -> Result<T, Fault> {
+    result.map_err(|_| {
+        let kind = FaultKind::NotRestored;
+        Fault::new(Side::Proxy, kind)
+    })
 }
 
 fn lost() -> Fault {

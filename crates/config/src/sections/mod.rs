@@ -110,6 +110,10 @@ pub(crate) const RENAMED: &[(&str, &str)] = &[
     ("sslnegotiation", "database.tls.negotiation"),
     ("connect_timeout", "database.server_connect_timeout"),
     ("hostaddr", "database.host"),
+    ("reserve_pool", "database.reserve_pool_size"),
+    ("server_reset_query", "pool.server_reset"),
+    ("server_reset_query_always", "pool.server_reset"),
+    ("verbose", "log.level"),
 ];
 
 /// The sections of one file, each setting read but not yet judged beside the others. A section

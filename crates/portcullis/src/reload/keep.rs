@@ -9,11 +9,12 @@ use crate::fault::Fault;
 use crate::material::now_unix_s;
 use crate::stats::Stats;
 use config::Reload;
-use observe::LastReload;
+use observe::{End, LastReload};
 use shell::Proxy;
 use shell::console::{Order, Orders, Shutdown, Wish};
 use std::future::pending;
 use std::time::Duration;
+use tls::Expires;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
@@ -30,6 +31,8 @@ pub(crate) struct Keeper {
     watch: Option<Watch>,
     polls: Option<Interval>,
     days: Option<Interval>,
+    /// When the next certificate, list or staple is over.
+    end: Option<Instant>,
     lines: Option<Interval>,
     stats: Stats,
 }
@@ -50,7 +53,7 @@ enum Wake {
     Due,
     /// It is time to look whether something changed.
     Poll,
-    /// A day has passed.
+    /// A day has passed, or something has expired.
     Day,
     /// It is time for statistics.
     Line,
@@ -69,6 +72,7 @@ impl Keeper {
             watch: None,
             polls: None,
             days: every(Some(DAY)),
+            end: None,
             lines: None,
             stats: Stats::default(),
         };
@@ -133,6 +137,7 @@ impl Keeper {
             () = until(due) => Wake::Due,
             () = tick(&mut self.polls) => Wake::Poll,
             () = tick(&mut self.days) => Wake::Day,
+            () = until(self.end) => Wake::Day,
             () = tick(&mut self.lines) => Wake::Line,
         }
     }
@@ -195,16 +200,27 @@ impl Keeper {
         }
     }
 
-    fn tell_expiry(&self, proxy: &Proxy) {
+    fn tell_expiry(&mut self, proxy: &Proxy) {
+        let now_unix_s = now_unix_s();
         let Reloader {
             certificates,
             config,
             ..
         } = &self.reloader;
-        let ends = certificates.iter();
-        let ends = ends.map(|dated| (dated.of.clone(), dated.not_after_unix_s));
+        let ends = certificates.iter().map(|dated| End {
+            file: dated.of.clone(),
+            kind: match dated.kind {
+                Expires::Certificate => "certificate",
+                Expires::Authority => "authority",
+                Expires::RevocationList => "revocation_list",
+                Expires::Staple => "staple",
+            },
+            not_after_unix_s: dated.not_after_unix_s,
+        });
         proxy.gauges().set_certificates(ends.collect());
-        expiry::tell(certificates, config.files.expiry_warning, now_unix_s());
+        expiry::tell(certificates, config.files.expiry_warning, now_unix_s);
+        let next = expiry::next_end(certificates, now_unix_s);
+        self.end = next.map(|left| Instant::now() + left);
     }
 }
 

@@ -6,7 +6,10 @@
 //! it runs only when the other side's output is empty, which bounds memory and lets the two
 //! buffers change places instead of being copied.
 
+mod belt;
 mod opening;
+mod pooled;
+pub(crate) mod tags;
 mod to_client;
 mod to_server;
 

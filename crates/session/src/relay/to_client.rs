@@ -2,16 +2,34 @@
 //! whether it passes, or was owed to a request of ours.
 
 use super::Relayed;
+use super::tags::{PREPARED, is_all_gone, may_tell, tells_of_stale};
+use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Fate, Status};
+use crate::ledger::{Fate, Outcome, Status};
 use crate::server::Server;
+use crate::statements::{Pooled, REFUSAL_BYTES_MAX, Refusal};
 use buf::Plain;
 use wire::frame::{HEADER, Header};
 use wire::from_server;
 use wire::run::bulk;
 
-/// Frames from the server to the client, each settled in the ledger.
+/// Frames from the server to the client, each settled in the ledger. Also to be called without
+/// input while the ledger has something to say ([`crate::ledger::Ledger::has_said`]).
 pub fn to_client(
+    client: &mut ClientStream,
+    server: &mut Server,
+    input: &mut Plain,
+    output: &mut Plain,
+) -> Result<Relayed, Fault> {
+    match &mut client.pooled {
+        None => relay::<false>(None, server, input, output),
+        Some(pooled) => relay::<true>(Some(pooled), server, input, output),
+    }
+}
+
+/// The same with what a client shares, or without a trace of it.
+fn relay<const POOLED: bool>(
+    mut pooled: Option<&mut Pooled>,
     server: &mut Server,
     input: &mut Plain,
     output: &mut Plain,
@@ -36,6 +54,9 @@ pub fn to_client(
                 break Ok(());
             }
             say(server, output);
+            if POOLED {
+                settle(server, pooled.as_deref_mut());
+            }
             continue;
         }
         if relayed == Relayed::ServerEnding {
@@ -44,7 +65,15 @@ pub fn to_client(
         let Some(header) = Header::peek(rest) else {
             break Ok(());
         };
-        match reply(server, header, rest) {
+        if POOLED && server.ledger.refuses() && output.room() - done < REFUSAL_BYTES_MAX {
+            break Ok(());
+        }
+        let step = reply::<POOLED>(pooled.as_deref_mut(), server, header, rest);
+        let refusal = match POOLED {
+            true => settle(server, pooled.as_deref_mut()),
+            false => None,
+        };
+        match step {
             Ok(Step::Pass(count)) => done += count,
             Ok(Step::Stream) => server.passing = header.total(),
             Ok(Step::Wait) => break Ok(()),
@@ -52,6 +81,10 @@ pub fn to_client(
                 input.pour(done, output);
                 done = 0;
                 input.consume(header.total());
+                if let Some(refusal) = refusal {
+                    let put = refusal.put(output);
+                    debug_assert!(put.is_ok());
+                }
             }
             Ok(Step::Fatal) => {
                 relayed = Relayed::ServerEnding;
@@ -73,6 +106,23 @@ fn say(server: &mut Server, output: &mut Plain) {
     }
 }
 
+/// Settles what was promised with the last reply; gives why it was made to fail, if it was.
+#[inline]
+fn settle(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> {
+    match server.ledger.take_outcome() {
+        Outcome {
+            kept: 0,
+            failed: 0,
+            skipped: 0,
+        } => None,
+        outcome => {
+            let private = server.lease.reads_otherwise();
+            let holdings = pooled.map(|it| &mut it.holdings);
+            server.statements.settle(outcome, holdings, private)
+        }
+    }
+}
+
 enum Step {
     /// So many bytes of whole frames pass.
     Pass(usize),
@@ -87,7 +137,12 @@ enum Step {
 }
 
 /// Judges the frame at the front of `bytes`.
-fn reply(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault> {
+fn reply<const POOLED: bool>(
+    pooled: Option<&mut Pooled>,
+    server: &mut Server,
+    header: Header,
+    bytes: &[u8],
+) -> Result<Step, Fault> {
     let bad = |kind| Err(Fault::new(Side::Server, kind));
     match from_server::limit(header.tag) {
         None => return bad(FaultKind::UnknownMessage { tag: header.tag }),
@@ -102,7 +157,7 @@ fn reply(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Faul
     match header.tag {
         b'D' if server.ledger.rows_due() => Ok(stream(bytes, b'D')),
         b'd' if server.ledger.copy_data_due() => Ok(stream(bytes, b'd')),
-        b'E' => error(server, header, bytes),
+        b'E' => error::<POOLED>(server, header, bytes),
         // Part of a login; never due afterwards.
         b'R' | b'K' | b'v' => bad(FaultKind::LoginMessageLater { tag: header.tag }),
         _ if server.ledger.is_ours() => ours(server, header, bytes),
@@ -118,6 +173,21 @@ fn reply(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Faul
             Some(body) => {
                 server.ready(body)?;
                 server.traffic.answered(server.status == Status::Idle);
+                Ok(Step::Pass(header.total()))
+            }
+            None => Ok(Step::Wait),
+        },
+        b'C' if POOLED && may_tell(header) => match whole(header, bytes) {
+            Some(body) => {
+                let replaced = server.ledger.promises() && server.statements.deallocates_next();
+                server.reply(b'C')?;
+                if replaced && body == PREPARED {
+                    return Ok(Step::Drop);
+                }
+                server.done(body);
+                if let Some(pooled) = pooled.filter(|_| is_all_gone(body)) {
+                    pooled.holdings.names.clear();
+                }
                 Ok(Step::Pass(header.total()))
             }
             None => Ok(Step::Wait),
@@ -154,23 +224,43 @@ fn ours(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault
         b'Z' => {
             server.ready(body)?;
         }
+        b'C' => {
+            server.reply(b'C')?;
+            server.done(body);
+        }
         tag => {
-            if server.reply(tag)? == Fate::Observe && tag == b'D' {
-                server.observe(body)?;
-            }
+            server.reply(tag)?;
         }
     }
     Ok(Step::Drop)
 }
 
-fn error(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault> {
+fn error<const POOLED: bool>(
+    server: &mut Server,
+    header: Header,
+    bytes: &[u8],
+) -> Result<Step, Fault> {
     let severity = severity(header, bytes);
     match severity {
         Severity::Unseen => Ok(Step::Wait),
         // The client's own request, right behind, was not reached or not meant for such a session.
         _ if server.ledger.is_ours() => Err(Fault::new(Side::Server, FaultKind::NotRestored)),
         Severity::Fatal => Ok(Step::Fatal),
+        Severity::Error if POOLED && server.ledger.refuses() => {
+            if header.len > from_server::SHORT {
+                let (tag, len) = (header.tag, header.len);
+                return Err(Fault::new(Side::Server, FaultKind::BadLength { tag, len }));
+            }
+            if bytes.len() < header.total() {
+                return Ok(Step::Wait);
+            }
+            server.reply(b'E')?;
+            Ok(Step::Drop)
+        }
         Severity::Error => {
+            if POOLED && tells_of_stale(header, bytes) {
+                server.statements.doubt_all();
+            }
             server.reply(b'E')?;
             Ok(Step::Stream)
         }

@@ -1,7 +1,7 @@
 //! Owns the passage of frames from a client to its server: each is judged by its header and noted in the
 //! ledger before it passes.
 
-use super::Relayed;
+use super::{Relayed, pooled};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::Request;
@@ -18,6 +18,9 @@ pub fn to_server(
     input: &mut Plain,
     output: &mut Plain,
 ) -> Result<Relayed, Fault> {
+    if client.pooled.is_some() {
+        return pooled::to_server(client, server, input, output);
+    }
     let mut done = 0;
     let mut relayed = Relayed::Open;
     let result = loop {
@@ -63,21 +66,7 @@ pub fn to_server(
 /// What the frame at the front of `bytes` makes the server owe; `None` if that can't be said
 /// before more of it is here.
 pub(super) fn request(header: Header, bytes: &[u8]) -> Result<Option<Request>, Fault> {
-    let Some(limit) = from_client::limit(header.tag) else {
-        return Err(Fault::new(
-            Side::Client,
-            FaultKind::UnknownMessage { tag: header.tag },
-        ));
-    };
-    if header.len < 4 || header.len > limit {
-        return Err(Fault::new(
-            Side::Client,
-            FaultKind::BadLength {
-                tag: header.tag,
-                len: header.len,
-            },
-        ));
-    }
+    judge(header)?;
     Ok(Some(match header.tag {
         b'Q' => Request::Query,
         b'P' => Request::Parse,
@@ -95,4 +84,25 @@ pub(super) fn request(header: Header, bytes: &[u8]) -> Result<Option<Request>, F
         },
         _ => Request::Nothing,
     }))
+}
+
+/// Whether the server would take a frame of this type and length.
+#[inline]
+pub(super) fn judge(header: Header) -> Result<(), Fault> {
+    let Some(limit) = from_client::limit(header.tag) else {
+        return Err(Fault::new(
+            Side::Client,
+            FaultKind::UnknownMessage { tag: header.tag },
+        ));
+    };
+    if header.len < 4 || header.len > limit {
+        return Err(Fault::new(
+            Side::Client,
+            FaultKind::BadLength {
+                tag: header.tag,
+                len: header.len,
+            },
+        ));
+    }
+    Ok(())
 }

@@ -239,6 +239,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             database: entry.dbname.clone().unwrap_or_else(|| name.to_owned()),
             force_user: forced(&entry.login),
             pool_size: count(entry.pools.general.size.unwrap_or(0)),
+            reserve_pool_size: count(entry.pools.general.reserve),
             server_lifetime: count(entry.rest.lifetime.as_secs() as usize),
             max_connections: count(entry.connections_max.unwrap_or(0)),
             current_connections: count(servers.iter().filter(|it| is_of(&it.database)).count()),
@@ -359,16 +360,16 @@ fn config(setup: &Setup) -> Vec<Config> {
     let users = setup.console.clone().unwrap_or_default();
     [
         ("admin_users", users.admins.join(",")),
-        ("client_idle_timeout", seconds(timeouts.client_idle)),
+        ("client_idle_timeout", seconds(timeouts.session.idle)),
         ("client_login_timeout", seconds(timeouts.client_login)),
         (
             "idle_transaction_timeout",
-            seconds(timeouts.idle_transaction),
+            seconds(timeouts.session.idle_transaction),
         ),
         ("max_client_conn", limits.max_client_conn.to_string()),
         // Portcullis has no such bound yet: zero is none.
         ("max_user_connections", "0".to_owned()),
-        ("query_timeout", seconds(timeouts.query)),
+        ("query_timeout", seconds(timeouts.session.query)),
         ("query_wait_timeout", seconds(timeouts.query_wait)),
         ("stats_users", users.watchers.join(",")),
     ]

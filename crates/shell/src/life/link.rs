@@ -17,7 +17,8 @@ use pool::Wanted;
 use session::arrival::{self, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
-use session::welcome;
+use session::wishes::Wishes;
+use session::{lending, welcome};
 use std::sync::Arc;
 use wire::from_server::BackendKeyData;
 use wire::startup::Replication;
@@ -55,12 +56,27 @@ impl<'a> Life<'a> {
         }
         let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
-        let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
         let rules = database.pools.of(&newcomer.user);
         let shares = rules.mode != PoolMode::Session && newcomer.replication == Replication::No;
+        let names = (role.name(), name);
+        let sharing = &self.setup.sharing;
+        let (startup, base) = match shares {
+            true => {
+                arrival::startup_for_shared(newcomer, names, (&sharing.tracked, &sharing.ignored))?
+            }
+            false => {
+                let startup = arrival::startup_for_server(newcomer, names.0, names.1)?;
+                (startup, Wishes::none())
+            }
+        };
+        let wishes = lending::Wanted {
+            owner: self.number,
+            want: Arc::clone(&base),
+            base,
+        };
         let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
         let key = match may_rest || shares {
-            true => Some(Key::of(&startup, &self.context.key_secret)?),
+            true => Some(Key::of(&startup, shares, &self.context.key_secret)?),
             false => None,
         };
         let wanted = Wanted {
@@ -83,8 +99,16 @@ impl<'a> Life<'a> {
                 accepted.map_err(|refusal| refused(&refusal))?
             }
         };
+        if shares {
+            let limit = database.connect_timeout;
+            let tried = tokio::time::timeout(limit, server.try_on(&wishes)).await;
+            tried.unwrap_or_else(|_| Err(timed_out()))?;
+            welcome.0.clear();
+            lend::give_back_plain(&mut welcome.0);
+            welcome = server.welcome()?;
+        }
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let mut issued = match shares {
+        let issued = match shares {
             true => self.issue_for_any(newcomer.version)?,
             false => self.issue(&server, newcomer.version)?,
         };
@@ -118,15 +142,20 @@ impl<'a> Life<'a> {
             lease,
             next,
         };
-        let (true, Some(key), Some(issued)) = (shares, key, issued.take()) else {
-            let shown = Arc::clone(shown);
-            return Ok(In::Linked(Linked {
-                held,
-                issued,
-                shown,
-                log,
-            }));
+        let (key, issued) = match (shares, key, issued) {
+            (true, Some(key), Some(issued)) => (key, issued),
+            (_, _, issued) => {
+                let shown = Arc::clone(shown);
+                return Ok(In::Linked(Linked {
+                    held,
+                    issued,
+                    shown,
+                    log,
+                }));
+            }
         };
+        let key_secret = &self.context.key_secret;
+        let dialect = lending::dialect(&wishes, &held.server.server, key_secret);
         self.give_back(held);
         shown.unlinked();
         Ok(In::Member(Member {
@@ -139,6 +168,9 @@ impl<'a> Life<'a> {
                 ..wanted
             },
             key,
+            rules: rules.clone(),
+            dialect,
+            wishes,
             way: Way {
                 database: newcomer.database.clone(),
                 role,

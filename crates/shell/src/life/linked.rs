@@ -12,7 +12,7 @@ use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump, Upstream};
 use crate::rest::{Key, ServerSide};
-use crate::watch::{Deadlines, Watch};
+use crate::watch::Watch;
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, farewell};
 use std::future::poll_fn;
@@ -74,7 +74,7 @@ impl<'a> Life<'a> {
             shown,
             log,
         } = linked;
-        let mut client = Box::new(self.client_side(client, number));
+        let mut client = Box::new(self.client_side(client, log.user(), number));
         let ending = {
             let mut pump = Pump {
                 client: &mut client,
@@ -169,17 +169,15 @@ impl<'a> Life<'a> {
     }
 
     /// The client, from its first ReadyForQuery on.
-    pub(super) fn client_side(&self, port: Port, number: u64) -> ClientSide {
-        let timeouts = &self.setup.timeouts;
-        let deadlines = Deadlines {
-            idle: timeouts.client_idle,
-            idle_transaction: timeouts.idle_transaction,
-            query: timeouts.query,
-        };
+    pub(super) fn client_side(&self, port: Port, user: &str, number: u64) -> ClientSide {
         ClientSide {
             port,
             stream: ClientStream::new(self.setup.limits.pipeline_max),
-            watch: Watch::new(Arc::clone(self.control), number, deadlines),
+            watch: Watch::new(
+                Arc::clone(self.control),
+                number,
+                *self.setup.timeouts.of(user),
+            ),
             upstream: Upstream::Open,
             bells: Bells::default(),
             keeps: Keeps::ForGood,

@@ -15,13 +15,18 @@ use crate::log::{self, Started};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::rest::{Key, ServerSide};
+use crate::setup::{PoolMode, PoolRules};
 use auth::{Credential, ServerUser};
-use pool::Wanted;
+use session::ClientStream;
 use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
+use session::lending::{self, Asked, Keep, Wanted};
 use session::relay;
+use session::statements::{Dialect, Mode, Pooled};
+use sql::Effects;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::startup::StartupMessage;
@@ -34,8 +39,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A client that is in, and how it gets server connections.
 pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
-    pub(super) wanted: Wanted<Key>,
+    pub(super) wanted: pool::Wanted<Key>,
     pub(super) key: Key,
+    pub(super) rules: PoolRules,
+    pub(super) wishes: Wanted,
+    pub(super) dialect: Dialect,
     pub(super) way: Way,
     pub(super) issued: Issued<'a>,
     /// What the console shows of it.
@@ -54,43 +62,31 @@ pub(super) struct Way {
 
 impl<'a> Life<'a> {
     /// Lends server connections to the client until its session ends, then says goodbye.
-    pub(super) async fn share(&self, client: Port, member: Member<'a>, number: u64) {
-        let mut client = Box::new(self.client_side(client, number));
+    pub(super) async fn share(&self, client: Port, mut member: Member<'a>, number: u64) {
+        let mut client = Box::new(self.client_side(client, member.log.user(), number));
+        client.stream = self.stream(&member);
         let (ending, held) = loop {
             match poll_fn(|cx| client.poll_alone(cx)).await {
                 Alone::Request => {}
                 Alone::End(ending) => break (ending, None),
             }
-            let (lease, mut server) = match self.acquire(&member, &mut client).await {
+            let (lease, server) = match self.acquire(&member, &mut client).await {
                 Ok(lent) => lent,
                 Err(Ending::Fault(fault)) if refused(&fault, &mut client) => continue,
                 Err(ending) => break (ending, None),
             };
-            if let Some(target) = &server.target {
-                member.issued.aim().take(target);
-            }
-            client.keeps = Keeps::Round {
-                since: server.server.rounds,
-            };
-            member.shown.linked(&server.server.traffic);
-            client.bells.server.renew();
-            let ending = {
-                let mut pump = Pump {
-                    client: &mut client,
-                    server: &mut server,
-                };
-                poll_fn(|cx| pump.poll(cx)).await
-            };
-            member.shown.unlinked();
             let next = Some(Next {
                 key: member.key,
                 lifetime: self.lifetime(&member),
             });
-            let held = Held {
+            let mut held = Held {
                 server,
                 lease,
                 next,
             };
+            member.shown.linked(&held.server.server.traffic);
+            let ending = self.round(&mut member, &mut client, &mut held).await;
+            member.shown.unlinked();
             if !matches!(ending, Ending::Parted) {
                 break (ending, Some(held));
             }
@@ -103,6 +99,98 @@ impl<'a> Life<'a> {
             issued: Some(member.issued),
         };
         self.finish(*client, held, end).await;
+    }
+
+    fn stream(&self, member: &Member<'_>) -> ClientStream {
+        let mode = match member.rules.mode {
+            PoolMode::Statement => Mode::Statement,
+            PoolMode::Session | PoolMode::Transaction => Mode::Transaction,
+        };
+        let interner = self.control.statements.clone();
+        let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
+        pooled.set_dialect(member.dialect);
+        ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
+    }
+
+    /// One transaction, or, once the client is pinned, the rest of its session.
+    async fn round(
+        &self,
+        member: &mut Member<'a>,
+        client: &mut ClientSide,
+        held: &mut Held,
+    ) -> Ending {
+        let server = &mut held.server;
+        let sharing = &self.setup.sharing;
+        let parties = (&member.wishes, &mut client.stream);
+        let lent = lending::lend(
+            &mut server.server,
+            parties,
+            sharing.reset,
+            server.port.room(),
+        );
+        match lent {
+            Ok(false) => {}
+            Ok(true) => {
+                let limit = self.setup.timeouts.close;
+                match tokio::time::timeout(limit, server.settle()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return not_restored(),
+                }
+            }
+            Err(_) => return not_restored(),
+        }
+        if let Some(target) = &server.target {
+            member.issued.aim().take(target);
+        }
+        client.keeps = Keeps::Round {
+            since: server.server.rounds,
+        };
+        client.bells.server.renew();
+        let ending = pump(client, server).await;
+        if !matches!(ending, Ending::Parted) {
+            return ending;
+        }
+        let effects = match lending::part(&mut server.server, sharing.pinning) {
+            Keep::No => return Ending::Parted,
+            Keep::AskFirst => match self.ask(member, client, server).await {
+                Asked::Known => return Ending::Parted,
+                Asked::Unknown => Effects::SET,
+            },
+            Keep::Pinned(effects) => effects,
+        };
+        let Some(_pin) = member.place.pin(member.rules.pinned_max) else {
+            let setting = "max_pinned";
+            let limit = member.rules.pinned_max as u64;
+            let kind = FaultKind::Limit { setting, limit };
+            return Ending::Fault(Fault::new(Side::Proxy, kind));
+        };
+        self.context.counters.server.pinned.add(1);
+        tell_of_the_pin(client, effects);
+        client.keeps = Keeps::Pinned;
+        pump(client, server).await
+    }
+
+    /// What became of the session's parameters, for good and for this server connection.
+    async fn ask(
+        &self,
+        member: &mut Member<'a>,
+        client: &mut ClientSide,
+        server: &mut ServerSide,
+    ) -> Asked {
+        let limit = self.setup.timeouts.close;
+        // The client has its answer already; it is not to wait for this one.
+        let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+        let asked = tokio::time::timeout(limit, server.ask(&mut member.wishes)).await;
+        let key = &self.context.key_secret;
+        member.dialect = lending::dialect(&member.wishes, &server.server, key);
+        if let Some(pooled) = client.stream.statements() {
+            pooled.set_dialect(member.dialect);
+        }
+        match asked {
+            Ok(Ok(asked)) => asked,
+            // The connection is in doubt, and closes with the session that it holds.
+            Ok(Err(_)) | Err(_) => Asked::Unknown,
+        }
     }
 
     fn lifetime(&self, member: &Member<'_>) -> Duration {
@@ -279,11 +367,15 @@ impl<'a> Life<'a> {
                     if self.control.phase() != Phase::Running {
                         break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
                     }
+                    let long = member.rules.reserve_after.is_some_and(|it| since.elapsed() >= it);
+                    if long && let Some(lease) = turn.reserve(member.rules.reserve) {
+                        break Ok(Lent::Fresh(lease));
+                    }
                     if !told && since.elapsed() >= timeouts.query_wait_notify {
                         told = true;
                         tell_of_the_wait(client);
                     }
-                    let _ = poll_fn(|cx| std::task::Poll::Ready(client.port.poll_send(cx))).await;
+                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
                 }
             }
         };
@@ -329,6 +421,24 @@ fn rest(held: Held) -> Vec<Box<ServerSide>> {
     server.rest(Instant::now());
     let home = server.home;
     lease.keep((key, home), server)
+}
+
+async fn pump(client: &mut ClientSide, server: &mut ServerSide) -> Ending {
+    let mut pump = Pump { client, server };
+    poll_fn(|cx| pump.poll(cx)).await
+}
+
+fn not_restored() -> Ending {
+    Ending::Fault(Fault::new(Side::Server, FaultKind::NotRestored))
+}
+
+fn tell_of_the_pin(client: &mut ClientSide, effects: Effects) {
+    let text = format!(
+        "this session keeps its server connection from now on, for what only that one has: \
+         {effects:?} (pinning)"
+    );
+    let report = Report::new(Severity::Notice, Sqlstate::new("00000"), &text);
+    let _ = report.encode_notice(client.port.room());
 }
 
 fn tell_of_the_wait(client: &mut ClientSide) {
