@@ -272,9 +272,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use pool::Home;
+    use session::statements::{CacheLimits, Interner};
 
     fn register(desk: &Desk) -> Registered<'_> {
-        desk.register(ClientFacts::default(), (Arc::new(Control::new(Home(0))), 0))
+        let statements = Interner::new([0; 32], CacheLimits::default());
+        let control = Control::new(Home(0), statements);
+        desk.register(ClientFacts::default(), (Arc::new(control), 0))
     }
 
     #[test]
