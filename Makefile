@@ -57,7 +57,7 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 FUZZ ?= framer
 FUZZ_SECONDS ?= 60
 
-fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay)
+fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay, console)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo fuzz is missing: cargo install cargo-fuzz"; exit 1; }
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECONDS)
 
