@@ -228,6 +228,17 @@ impl ServerSide {
         }
     }
 
+    /// Applies the wishes of the client that has it again, where a RESET led elsewhere; the caller holds
+    /// the deadline. True if there was something to do.
+    pub async fn restore(&mut self, wanted: &Wanted) -> Result<bool, Fault> {
+        let put = lending::restore(&mut self.server, wanted, self.port.room());
+        let put = full_of(put)?;
+        if put {
+            self.settle().await?;
+        }
+        Ok(put)
+    }
+
     /// What a client is to be told that gets this connection after somebody else.
     pub fn welcome(&self) -> Result<Welcome, Fault> {
         let mut welcome = Plain::none();
