@@ -28,6 +28,7 @@ use linked::{Linked, Next};
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +36,8 @@ use wire::from_server::BackendKeyData;
 use wire::startup::{CancelRequest, Replication};
 use wire::{CancelKey, ProtocolVersion};
 
-/// Serves one client from accept to close.
+/// Serves one client from accept to close. What only one part of its life needs is in a box of that
+/// part: a session that sleeps keeps the room of none.
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
@@ -45,11 +47,11 @@ pub async fn serve(
     let setup = Arc::clone(&incoming.setup);
     let listener = &setup.listeners[incoming.listener];
     let end = tokio::time::Instant::now() + setup.timeouts.client_login;
-    if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
+    let told = Box::pin(behind_balancer(&context, listener, &mut incoming, end));
+    if let Err(fault) = told.await {
         return log::refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
-    let admission = incoming.admission;
     let life = Life {
         context: &context,
         setup: &setup,
@@ -57,36 +59,12 @@ pub async fn serve(
         peer: &peer,
         address: incoming.address,
     };
-    let source = Source::of(incoming.address);
-    let mut progress = Progress::default();
-    let seat = match context.door.arrive(incoming.listener, source) {
-        Ok(seat) => seat,
-        Err(fault) => return life.refuse(progress, fault).await,
+    let Some((client, linked)) = Box::pin(life.enter(incoming, end)).await else {
+        return;
     };
-    // The login's state is large and short-lived: a session keeps none of it.
-    let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
-    let login = tokio::time::timeout_at(end, login);
-    let linked = match login.await {
-        Ok(Ok(linked)) => linked,
-        Ok(Err(fault)) => {
-            if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
-                context.door.failed(source, user);
-            }
-            return life.refuse(progress, fault).await;
-        }
-        Err(_) => {
-            let kind = FaultKind::Timeout {
-                setting: "client_login_timeout",
-                phase: "logging in",
-            };
-            return life.refuse(progress, Fault::new(Side::Client, kind)).await;
-        }
-    };
-    let Some(client) = progress.port else { return };
-    let Some(linked) = linked else {
-        return life.part(client).await;
-    };
-    life.relay(client, linked, control, number).await;
+    let mut seated = life.seat(client, linked, control, number);
+    let ending = poll_fn(|cx| seated.pump.poll(cx)).await;
+    Box::pin(life.leave(seated, ending)).await;
 }
 
 /// Learns who is behind a load balancer, where the listener stands behind one.
@@ -151,6 +129,49 @@ impl Progress {
 }
 
 impl<'a> Life<'a> {
+    /// Lets the client in, or tells it why not; `None` if it is gone then.
+    async fn enter(
+        &self,
+        incoming: Incoming,
+        end: tokio::time::Instant,
+    ) -> Option<(Port, Box<Linked<'a>>)> {
+        let source = Source::of(self.address);
+        let mut progress = Progress::default();
+        let seat = match self.context.door.arrive(incoming.listener, source) {
+            Ok(seat) => seat,
+            Err(fault) => {
+                self.refuse(progress, fault).await;
+                return None;
+            }
+        };
+        let login = self.login(incoming.socket, incoming.admission, seat, &mut progress);
+        let login = tokio::time::timeout_at(end, login).await;
+        let fault = match login {
+            Ok(Ok(Some(linked))) => return progress.port.map(|port| (port, linked)),
+            Ok(Ok(None)) => {
+                if let Some(client) = progress.port {
+                    self.part(client).await;
+                }
+                return None;
+            }
+            Ok(Err(fault)) => {
+                if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
+                    self.context.door.failed(source, user);
+                }
+                fault
+            }
+            Err(_) => {
+                let kind = FaultKind::Timeout {
+                    setting: "client_login_timeout",
+                    phase: "logging in",
+                };
+                Fault::new(Side::Client, kind)
+            }
+        };
+        self.refuse(progress, fault).await;
+        None
+    }
+
     /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
     /// left in `progress` as soon as there is one.
     async fn login(
@@ -159,7 +180,7 @@ impl<'a> Life<'a> {
         admission: Admission,
         mut seat: Seat<'_>,
         progress: &mut Progress,
-    ) -> Result<Option<Linked<'a>>, Fault> {
+    ) -> Result<Option<Box<Linked<'a>>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
             return Ok(None);
         };
@@ -286,7 +307,7 @@ impl<'a> Life<'a> {
         newcomer: &Newcomer,
         mut entered: Entered,
         client_leg: LegFacts,
-    ) -> Result<Linked<'a>, Fault> {
+    ) -> Result<Box<Linked<'a>>, Fault> {
         let Some(database) = self.setup.database(&newcomer.database) else {
             let name = newcomer.database.clone();
             return Err(Fault::new(
@@ -336,7 +357,7 @@ impl<'a> Life<'a> {
         if self.setup.log.connections {
             log::started(&log);
         }
-        Ok(Linked {
+        Ok(Box::new(Linked {
             dialled,
             lease,
             next: key.map(|key| Next {
@@ -346,7 +367,7 @@ impl<'a> Life<'a> {
             }),
             issued,
             log,
-        })
+        }))
     }
 
     /// A connection that rested, or a new one.

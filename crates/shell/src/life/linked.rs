@@ -15,7 +15,6 @@ use crate::rest::{Kept, Key, Resting};
 use crate::watch::{Deadlines, Watch};
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, Server, farewell};
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,23 +40,34 @@ pub(super) struct Next {
     pub(super) lifetime: Duration,
 }
 
+/// A session: all that a client who is in costs, in one block.
+pub(super) struct Seated<'a> {
+    /// Moves the bytes.
+    pub(super) pump: Pump,
+    kept: Kept,
+    lease: Leased<Resting>,
+    next: Option<Next>,
+    issued: Option<Issued<'a>>,
+    log: Started,
+    control: Arc<Control>,
+}
+
 impl<'a> Life<'a> {
-    /// Moves bytes until the session ends, then says goodbye to both sides.
-    pub(super) async fn relay(
+    /// The session of a client that is in.
+    pub(super) fn seat(
         &self,
         client: Port,
-        linked: Linked<'a>,
+        linked: Box<Linked<'a>>,
         control: Arc<Control>,
         number: u64,
-    ) {
+    ) -> Box<Seated<'a>> {
         let Linked {
             dialled,
             lease,
             next,
             issued,
             log,
-        } = linked;
-        let running = Arc::clone(&control);
+        } = *linked;
         let Dialled {
             port,
             server,
@@ -72,22 +82,47 @@ impl<'a> Life<'a> {
             idle_transaction: timeouts.idle_transaction,
             query: timeouts.query,
         };
-        let steering = Arc::clone(&control);
-        let mut pump = Box::new(Pump {
-            client,
-            server: port,
-            stream: ClientStream::new(self.setup.limits.pipeline_max),
-            link: server,
-            watch: Watch::new(control, number, deadlines),
-            upstream: Upstream::Open,
-            bells: Bells::default(),
-            keeper: Keeper::new(
-                steering,
-                Arc::clone(&self.context.counters),
-                self.setup.tls12_limit,
-            ),
-        });
-        let ending = poll_fn(|cx| pump.poll(cx)).await;
+        Box::new(Seated {
+            pump: Pump {
+                client,
+                server: port,
+                stream: ClientStream::new(self.setup.limits.pipeline_max),
+                link: server,
+                watch: Watch::new(Arc::clone(&control), number, deadlines),
+                upstream: Upstream::Open,
+                bells: Bells::default(),
+                keeper: Keeper::new(
+                    Arc::clone(&control),
+                    Arc::clone(&self.context.counters),
+                    self.setup.tls12_limit,
+                ),
+            },
+            kept: Kept {
+                accepted,
+                leg,
+                host,
+                born: next.map_or_else(Instant::now, |next| next.born),
+            },
+            lease,
+            next,
+            issued,
+            log,
+            control,
+        })
+    }
+
+    /// Says goodbye to both sides of a session that has ended.
+    pub(super) async fn leave(&self, seated: Box<Seated<'a>>, ending: Ending) {
+        let Seated {
+            pump,
+            kept,
+            lease,
+            next,
+            issued,
+            log,
+            control,
+        } = *seated;
+        let timeouts = &self.setup.timeouts;
         if self.setup.log.disconnections {
             log::ended(&log, &ending, &pump.client, &pump.server);
         }
@@ -98,7 +133,7 @@ impl<'a> Life<'a> {
             link,
             mut keeper,
             ..
-        } = *pump;
+        } = pump;
         keeper.account(&mut client);
         keeper.account(&mut server);
         if let Ending::Fault(fault) = &ending
@@ -113,15 +148,9 @@ impl<'a> Life<'a> {
             && link.may_be_reset()
             && server.is_quiet()
             && !server.engine().is_worn()
-            && running.phase() == Phase::Running;
+            && control.phase() == Phase::Running;
         let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
-        if let Some(Next { key, born, .. }) = next {
-            let kept = Kept {
-                accepted,
-                leg,
-                host,
-                born,
-            };
+        if let Some(Next { key, .. }) = next {
             let client = Box::pin(tokio::time::timeout(close, client.close()));
             let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
             let _ = tokio::join!(client, server);
