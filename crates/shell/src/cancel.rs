@@ -31,8 +31,7 @@ pub struct Target {
 
 impl Target {
     /// A server with its own key.
-    pub fn new(host: Host, tcp: TcpOptions, key: BackendKeyData) -> Target {
-        let host = Arc::new(host);
+    pub fn new(host: Arc<Host>, tcp: TcpOptions, key: BackendKeyData) -> Target {
         let under_way = Arc::default();
         Target {
             host,

@@ -463,7 +463,11 @@ impl<'a> Life<'a> {
             pid: server.pid,
             key,
         });
-        let target = Target::new(dialled.host.clone(), database.tcp.clone(), server.clone());
+        let target = Target::new(
+            Arc::clone(&dialled.host),
+            database.tcp.clone(),
+            server.clone(),
+        );
         Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
     }
 

@@ -14,6 +14,7 @@ use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
 use session::reset::Reset;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use wire::startup::StartupMessage;
@@ -65,7 +66,7 @@ pub struct Resting {
     server: Server,
     accepted: Accepted,
     leg: LegFacts,
-    host: Host,
+    host: Arc<Host>,
     born: Instant,
     since: Instant,
 }
@@ -77,7 +78,7 @@ pub struct Kept {
     /// The leg's facts.
     pub leg: LegFacts,
     /// Where it is.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// When it was made.
     pub born: Instant,
 }
