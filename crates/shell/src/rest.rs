@@ -76,7 +76,7 @@ pub struct ServerSide {
     /// The leg's facts.
     pub leg: LegFacts,
     /// Where it is.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// When it was made.
     pub born: Instant,
     /// Where a cancel of what it does is to be sent; some servers have no key.
