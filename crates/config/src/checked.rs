@@ -4,7 +4,7 @@
 use crate::error::{ConfigError, Place};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -570,6 +570,10 @@ pub struct Metrics {
 pub struct Process {
     /// Whether a crash may write memory, secrets and rows included, to disk.
     pub core_dumps: bool,
+    /// What the running proxy gives up.
+    pub sandbox: Sandbox,
+    /// Whether secrets and buffers are kept out of swap.
+    pub lock_memory: bool,
 }
 
 /// A file or environment variable that a setting names, for the caller to read.

@@ -38,5 +38,6 @@ pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    PlaintextCancel, Profile, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod,
+    UnknownName,
 };

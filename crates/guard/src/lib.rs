@@ -9,6 +9,6 @@ mod books;
 mod mapping;
 mod slot;
 
-pub use books::{Held, held, lock};
+pub use books::{Held, NotLockable, held, lock};
 pub use mapping::Block;
 pub use slot::Slot;
