@@ -150,12 +150,14 @@ pub(crate) enum Fault {
         fault: RehearsalFault,
     },
     /// A certificate that is of no use any more, in place of one that works.
-    #[error("{place}: {file} holds a certificate that has expired; it does not come into force")]
+    #[error("{place}: {file} holds a {what} that has expired; it does not come into force")]
     ExpiredAlready {
         /// The setting that names the listener's certificate.
         place: Place,
         /// The file.
         file: String,
+        /// What it holds.
+        what: &'static str,
     },
     /// `init` never overwrites.
     #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]
@@ -186,6 +188,9 @@ pub(crate) enum Fault {
     /// The quick start.
     #[error(transparent)]
     Quick(#[from] crate::quickstart::QuickFault),
+    /// A configuration of PgBouncer that is not right itself.
+    #[error(transparent)]
+    Import(::import::Fault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),

@@ -25,6 +25,12 @@ pub(crate) fn forbid_core_dumps(config: &Config) {
     }
 }
 
+/// How many clients these many descriptors are enough for.
+fn fitting(files: u64) -> usize {
+    let clients = files.saturating_sub(OTHER_FILES) / FILES_PER_CLIENT;
+    usize::try_from(clients).unwrap_or(usize::MAX).max(1)
+}
+
 /// Raises the limit of open files to what is allowed, and says how many clients fit into it.
 pub(crate) fn clients_max(config: &Config) -> usize {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
@@ -32,8 +38,7 @@ pub(crate) fn clients_max(config: &Config) -> usize {
         Ok(()) => hard,
         Err(_) => soft,
     };
-    let fitting = files.saturating_sub(OTHER_FILES) / FILES_PER_CLIENT;
-    let fitting = usize::try_from(fitting).unwrap_or(usize::MAX).max(1);
+    let fitting = fitting(files);
     match config.listen.max_client_conn {
         MaxClientConn::Fitted => fitting,
         MaxClientConn::Exactly(wanted) => {
@@ -47,6 +52,25 @@ pub(crate) fn clients_max(config: &Config) -> usize {
                 );
             }
             wanted
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_fit_to_what_is_left_of_the_descriptors() {
+        for (files, clients) in [
+            (0, 1),
+            (128, 1),
+            (131, 1),
+            (132, 2),
+            (1024, 448),
+            (20_000, 9_936),
+        ] {
+            assert_eq!(fitting(files), clients, "{files}");
         }
     }
 }

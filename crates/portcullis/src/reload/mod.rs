@@ -13,11 +13,12 @@ pub(crate) use seen::Seen;
 use crate::fault::Fault;
 use crate::load;
 use crate::material::Material;
+use crate::metrics;
 use crate::run;
 use config::{Config, Holds, Place, Source, Warning};
 use shell::Proxy;
 use std::path::{Path, PathBuf};
-use tls::Dated;
+use tls::{Dated, Expires};
 
 /// A configuration and what its files hold, fit to come into force.
 pub(crate) struct Loaded {
@@ -60,10 +61,13 @@ impl Loaded {
             tracing::warn!("{warning}");
         }
         for warning in self.material.warnings() {
-            // The end of certificates has lines of its own, again and again.
+            // The end of certificates and lists has lines of its own, again and again.
             if !matches!(
                 warning,
-                tls::Warning::Expired { .. } | tls::Warning::ExpiresSoon { .. }
+                tls::Warning::Expired { .. }
+                    | tls::Warning::ExpiresSoon { .. }
+                    | tls::Warning::CrlExpired { .. }
+                    | tls::Warning::CrlExpiresSoon { .. }
             ) {
                 tracing::warn!("{warning}");
             }
@@ -116,6 +120,8 @@ pub(crate) struct Reloader {
     pub(crate) config: Config,
     /// Its certificates.
     pub(crate) certificates: Vec<Dated>,
+    /// Those that stay until a restart.
+    fixed: Vec<Dated>,
     /// How the files looked when they were last read.
     pub(crate) seen: Seen,
 }
@@ -126,14 +132,17 @@ impl Reloader {
         path: &Path,
         config: &Config,
         mock: [u8; 32],
-        certificates: Vec<Dated>,
+        mut certificates: Vec<Dated>,
     ) -> Reloader {
+        let fixed = metrics::certificates(config);
+        certificates.extend_from_slice(&fixed);
         Reloader {
             path: path.to_owned(),
             started: config.clone(),
             mock,
             config: config.clone(),
             certificates,
+            fixed,
             seen: Seen::default(),
         }
     }
@@ -148,7 +157,8 @@ impl Reloader {
         self.seen = Seen::default();
         let fallback = &self.config.sources;
         let loaded = Loaded::read(&self.path, &mut self.seen, fallback, now_unix_s)?;
-        let certificates = loaded.material.certificates();
+        let mut certificates = loaded.material.certificates();
+        certificates.extend_from_slice(&self.fixed);
         self.stays_valid(&loaded, now_unix_s)?;
         loaded.tell_warnings();
         let Loaded {
@@ -177,6 +187,10 @@ impl Reloader {
             false => Err(vec![Fault::ExpiredAlready {
                 place: listener_place(&next.config),
                 file: over.of.clone(),
+                what: match over.kind {
+                    Expires::RevocationList => "revocation list",
+                    _ => "certificate",
+                },
             }]),
         }
     }

@@ -6,6 +6,7 @@ mod handshakes;
 mod hostile;
 mod hygiene;
 mod rehearsals;
+mod revocation;
 mod upkeep;
 mod verification;
 
