@@ -13,6 +13,8 @@ counters! {
         resets_failed,
         /// Times that a client kept a connection, for what only that one has, beyond its transaction.
         pinned,
+        /// Connections kept whose client had vanished in the middle of a request.
+        salvaged,
         /// Clients whose wait for a connection ended without one.
         waits_failed,
         /// Connections that turned out to be dead when somebody asked for them.

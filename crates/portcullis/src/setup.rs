@@ -425,6 +425,8 @@ fn database(
         },
         pools: pools(config, entry),
         connect_timeout: entry.server_connect_timeout,
+        login_retry: entry.server_login_retry,
+        clients_max: config.max_database_clients(entry).map(|max| max as usize),
         tcp: tcp(config, entry.tcp_user_timeout),
     })
 }
@@ -465,6 +467,7 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
                 config::PoolMode::Statement => PoolMode::Statement,
             },
             size: Some(size.size as usize),
+            clients_max: config.max_user_clients(user).map(|max| max as usize),
             pinned_max: config.pool.state.max_pinned_of(size.size) as usize,
             reserve: size.reserve_size as usize,
             reserve_after: config.pool.reserve_timeout,

@@ -212,6 +212,13 @@ impl Ledger {
         self.is_settled() && self.batch == Batch::Closed
     }
 
+    /// True if all that is owed will come without anything more from the client, and nothing is left open
+    /// then.
+    pub fn ends_by_itself(&self) -> bool {
+        let open = matches!(self.stream, Stream::In | Stream::InEnded | Stream::Both);
+        self.batch == Batch::Closed && self.unsure == 0 && !open
+    }
+
     /// Number of debts; bounded by the caller, which stops reading requests at its limit.
     pub fn len(&self) -> usize {
         self.debts.len()

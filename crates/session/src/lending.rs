@@ -325,10 +325,12 @@ impl Asking {
 #[derive(Debug, Default)]
 pub struct Awaiting {
     messages: usize,
+    refusal: Option<Fault>,
 }
 
 impl Awaiting {
-    /// Takes the answers off `input`; `None` asks for more. The server's refusal is a fault with its words.
+    /// Takes the answers off `input`; `None` asks for more. The server's refusal is a fault with its
+    /// words; if the server [is idle](Server::is_idle) then, it stands where it stood before.
     pub fn step(&mut self, server: &mut Server, input: &mut Plain) -> Result<Option<()>, Fault> {
         while !server.is_idle() {
             let Some((tag, body, total)) = next(input, &mut self.messages)? else {
@@ -340,14 +342,19 @@ impl Awaiting {
                 b'Z' => {
                     server.ready(body)?;
                 }
-                b'E' => return Err(refused(body, &input.bytes()[..total])),
                 tag => {
+                    if tag == b'E' && self.refusal.is_none() {
+                        self.refusal = Some(refused(body, &input.bytes()[..total]));
+                    }
                     server.reply(tag)?;
                 }
             }
             input.consume(total);
         }
-        Ok(Some(()))
+        match self.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => Ok(Some(())),
+        }
     }
 }
 
@@ -400,6 +407,19 @@ const MEANINGLESS: [&str; 6] = [
     "idle_session_timeout",
     "transaction_timeout",
 ];
+
+/// A keyed digest of what a client wants: for whoever keeps something by it.
+pub fn digest(wanted: &Wanted, key: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    for (name, value) in wanted.want.iter() {
+        for part in [name.as_bytes(), value] {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finish()
+}
 
 /// How a client's texts are read: by what it wants, and else by what its servers report. `key` is the
 /// process's own.

@@ -3,6 +3,7 @@
 
 use crate::cancel::Cancels;
 use crate::console;
+use crate::crowd::Crowd;
 use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
@@ -10,6 +11,7 @@ use crate::live::Live;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
 use crate::strangers::Strangers;
+use crate::welcomes::Welcomes;
 use buf::Secret;
 use observe::{Counters, Gauges};
 use pool::Group;
@@ -32,6 +34,10 @@ pub struct Context {
     pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
+    /// How many clients databases and users have.
+    pub crowd: Crowd,
+    /// What servers said to clients that wanted the same.
+    pub welcomes: Welcomes,
     /// What the console knows.
     pub(crate) console: console::Desk,
     /// Clients connected now, from accept to close.
@@ -77,6 +83,8 @@ impl Context {
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
             strangers: Strangers::default(),
             cancels: Cancels::default(),
+            crowd: Crowd::default(),
+            welcomes: Welcomes::default(),
             console: console::Desk::default(),
             clients: AtomicUsize::new(0),
             counters,

@@ -7,6 +7,7 @@
 
 use crate::rest::{Key, RestRules};
 use crate::setup::Database;
+use crate::trouble::Trouble;
 use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Served, Ticket, Wanted};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
@@ -40,6 +41,8 @@ pub struct Place<C> {
     /// How often all its connections were to be replaced.
     generation: AtomicU64,
     pinned: AtomicUsize,
+    /// Whether its servers can be reached.
+    pub trouble: Trouble,
 }
 
 /// A connection that a client keeps for what only that one has.
@@ -151,6 +154,11 @@ impl<C> Exchange<C> {
         closed
     }
 
+    /// How often the setup has changed.
+    pub fn generation(&self) -> u64 {
+        self.clock.generation.load(Ordering::Relaxed)
+    }
+
     /// Every pool with the name of its database.
     pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
         let pools = self.lock();
@@ -186,6 +194,7 @@ impl<C> Exchange<C> {
             clock: self.clock.clone(),
             generation: AtomicU64::new(0),
             pinned: AtomicUsize::new(0),
+            trouble: Trouble::default(),
         });
         pools.insert(database.name.clone(), Arc::clone(&place));
         place
@@ -502,6 +511,8 @@ mod tests {
             },
             pools: Pools::default(),
             connect_timeout: LONG,
+            login_retry: LONG,
+            clients_max: None,
             tcp: TcpOptions::default(),
         }
     }

@@ -18,6 +18,7 @@ pub mod console;
 mod context;
 mod control;
 mod credentials;
+mod crowd;
 mod derive;
 pub mod dial;
 mod door;
@@ -40,8 +41,10 @@ pub mod setup;
 mod socket;
 mod strangers;
 mod tcp;
+mod trouble;
 mod turn;
 mod watch;
+mod welcomes;
 mod worker;
 
 pub use derive::Deriver;

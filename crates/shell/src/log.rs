@@ -5,6 +5,7 @@ use crate::leg::Summary;
 use crate::port::Port;
 use crate::pump::Ending;
 use crate::rest::ServerSide;
+use crate::welcomes::ServerFacts;
 use admin::{Command, Right};
 use auth::{Acceptance, LegFacts, Proved, ProvedBy};
 use session::arrival::Newcomer;
@@ -28,13 +29,12 @@ pub struct Started {
 }
 
 impl Started {
-    /// The facts of a session that has just begun.
+    /// The facts of a session that has just begun: the client's, its proof and leg, and the server's with
+    /// its process id; 0 if the client shares server connections.
     pub fn new(
-        client: &str,
-        newcomer: &Newcomer,
-        proved: &Proved,
-        client_leg: &LegFacts,
-        server: &ServerSide,
+        (client, newcomer): (&str, &Newcomer),
+        (proved, client_leg): (&Proved, &LegFacts),
+        (server, pid): (ServerFacts, u32),
     ) -> Started {
         Started {
             client: client.to_owned(),
@@ -43,10 +43,10 @@ impl Started {
             proof: proof(proved.by),
             client_tls: Summary(client_leg).to_string(),
             client_certificate: client_leg.peer.as_ref().map(|peer| peer.subject.clone()),
-            server: server.host.address.to_string(),
-            server_tls: Summary(&server.leg).to_string(),
-            server_login: login(server.accepted.how()),
-            pid: server.server.key.as_ref().map_or(0, |key| key.pid),
+            server: server.address,
+            server_tls: server.tls,
+            server_login: server.login,
+            pid,
             since: Instant::now(),
         }
     }
@@ -55,19 +55,14 @@ impl Started {
     pub fn user(&self) -> &str {
         &self.user
     }
+}
 
-    /// The facts of a session that shares server connections.
-    pub fn sharing(
-        client: &str,
-        newcomer: &Newcomer,
-        proved: &Proved,
-        client_leg: &LegFacts,
-        server: &ServerSide,
-    ) -> Started {
-        Started {
-            pid: 0,
-            ..Started::new(client, newcomer, proved, client_leg, server)
-        }
+/// What is logged of a server connection.
+pub fn facts(server: &ServerSide) -> ServerFacts {
+    ServerFacts {
+        address: server.host.address.to_string(),
+        tls: Summary(&server.leg).to_string(),
+        login: login(server.accepted.how()),
     }
 }
 

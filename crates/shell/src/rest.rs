@@ -11,11 +11,12 @@ use crate::setup::{Host, TcpOptions};
 use auth::{Accepted, LegFacts};
 use buf::Plain;
 use pool::Home;
-use session::Server;
 use session::fault::{Fault, FaultKind, Side};
 use session::lending::{self, Asked, Asking, Awaiting, Wanted};
 use session::login::Welcome;
+use session::relay::{self, Relayed};
 use session::reset::Reset;
+use session::{ClientStream, Server};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -26,7 +27,7 @@ use wire::startup::StartupMessage;
 /// its startup packet said (role, database, every parameter). RESET returns to those values.
 ///
 /// A keyed hash: the parameters may come from clients, and are not kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; 32]);
 
 impl Key {
@@ -199,11 +200,15 @@ impl ServerSide {
     }
 
     /// Brings it to where a client wants it whose wishes nobody has tried yet; the server may refuse
-    /// them. The caller holds the deadline.
+    /// them, and is then as it was. The caller holds the deadline.
     pub async fn try_on(&mut self, wanted: &Wanted) -> Result<(), Fault> {
+        let before = self.server.standing.clone();
         let begun = lending::try_on(&mut self.server, wanted, self.port.room());
-        if full_of(begun)? {
-            self.settle().await?;
+        if full_of(begun)?
+            && let Err(fault) = self.settle().await
+        {
+            self.server.standing = before;
+            return Err(fault);
         }
         Ok(())
     }
@@ -237,6 +242,33 @@ impl ServerSide {
             self.settle().await?;
         }
         Ok(put)
+    }
+
+    /// Takes in, and throws away, what the server still owes to a client that is gone; the caller holds
+    /// the deadline.
+    pub async fn drain(&mut self, stream: &mut ClientStream) -> Result<(), Fault> {
+        const BYTES_MAX: u64 = 8 << 20;
+        let most = self.port.bytes_in + BYTES_MAX;
+        let mut scrap = Plain::none();
+        loop {
+            lend::borrow_plain(&mut scrap);
+            lend::borrow_plain(&mut self.port.plain_in);
+            let input = &mut self.port.plain_in;
+            let relayed = relay::to_client(stream, &mut self.server, input, &mut scrap);
+            scrap.clear();
+            lend::give_back_plain(&mut scrap);
+            self.port.rest();
+            if relayed? == Relayed::ServerEnding || self.port.bytes_in > most {
+                return Err(lost());
+            }
+            if self.server.ledger.is_closed() && self.server.between_frames() {
+                return Ok(());
+            }
+            self.port.send().await?;
+            if let Arrived::End(_) = self.port.receive().await? {
+                return Err(lost());
+            }
+        }
     }
 
     /// What a client is to be told that gets this connection after somebody else.

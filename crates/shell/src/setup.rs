@@ -196,6 +196,10 @@ pub struct Database {
     pub pools: Pools,
     /// Name look-up, TCP, TLS and login to a server in all.
     pub connect_timeout: Duration,
+    /// The longest pause after a server could not be reached (`server_login_retry`).
+    pub login_retry: Duration,
+    /// Clients at once (`max_db_client_connections`); `None` without a limit.
+    pub clients_max: Option<usize>,
     /// Options of its sockets.
     pub tcp: TcpOptions,
 }
@@ -221,6 +225,9 @@ impl Pools {
 pub struct PoolRules {
     /// When a connection goes back.
     pub mode: PoolMode,
+    /// Clients of the user at once, over all databases (`max_user_client_connections`); `None` without
+    /// a limit.
+    pub clients_max: Option<usize>,
     /// Connections at once (`pool_size`), outside session mode; `None` without a limit.
     pub size: Option<usize>,
     /// Connections that clients may keep for what only those have (`max_pinned`).

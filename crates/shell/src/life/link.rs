@@ -5,24 +5,90 @@ use super::member::{Member, Way};
 use super::{Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
 use crate::console::{Client, Guest};
-use crate::dial::{ServerLogin, dial, full};
+use crate::crowd::{Counted, Whose};
+use crate::dial::{Dialled, ServerLogin, dial, full};
 use crate::exchange::{Leased, Lent};
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::rest::{Key, ServerSide};
-use crate::setup::{Database, Login, PoolMode};
+use crate::setup::{Database, Login, PoolMode, PoolRules};
+use crate::trouble::Trouble;
+use crate::welcomes::{Known, ServerFacts};
 use crate::{chance, credentials, lend};
 use auth::{Credential, LegFacts, Proof, ServerUser};
+use buf::Secret;
 use pool::Wanted;
 use session::arrival::{self, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
+use session::statements::Dialect;
 use session::wishes::Wishes;
 use session::{lending, welcome};
 use std::sync::Arc;
+use std::time::Instant;
 use wire::from_server::BackendKeyData;
-use wire::startup::Replication;
+use wire::startup::{Replication, StartupMessage};
 use wire::{CancelKey, ProtocolVersion};
+
+/// A client's places in the counts of its database and its user.
+pub(super) type Counts<'a> = (Option<Counted<'a>>, Option<Counted<'a>>);
+
+/// How a client gets server connections.
+struct Plan {
+    wanted: Wanted<Key>,
+    wishes: lending::Wanted,
+    rules: PoolRules,
+    /// It shares them.
+    shares: bool,
+    key: Option<Key>,
+    role: ServerUser,
+    credential: Credential,
+    startup: StartupMessage,
+}
+
+/// What a client is welcomed with.
+enum Connection {
+    /// A server connection.
+    Held(Held),
+    /// What is known of one.
+    Known(Arc<Known>),
+}
+
+impl Connection {
+    /// Facts for the log, with the server's process id if the client keeps it.
+    fn facts(&self, shares: bool) -> (ServerFacts, u32) {
+        match self {
+            Connection::Known(known) => (known.server.clone(), 0),
+            Connection::Held(held) => {
+                let key = held.server.server.key.as_ref().filter(|_| !shares);
+                (log::facts(&held.server), key.map_or(0, |key| key.pid))
+            }
+        }
+    }
+}
+
+/// Appends all that a client reads up to its first ReadyForQuery.
+fn greet(
+    port: &mut Port,
+    last: Option<&[u8]>,
+    mut welcome: Welcome,
+    issued: Option<&Issued<'_>>,
+) -> Result<(), Fault> {
+    let cancel_key = issued.map(|issued| issued.key().clone());
+    // The welcome lies in a lent buffer of the same size as the output; what the server sent
+    // must leave room for our own messages around it.
+    let put = full(welcome::put(
+        last,
+        &welcome,
+        cancel_key.as_ref(),
+        port.room(),
+    ));
+    welcome.0.clear();
+    lend::give_back_plain(&mut welcome.0);
+    put?;
+    port.hibernate();
+    Ok(())
+}
 
 /// A client that is in.
 pub(super) enum In<'a> {
@@ -35,7 +101,8 @@ pub(super) enum In<'a> {
 }
 
 impl<'a> Life<'a> {
-    /// Leases a server, logs in to it as this client, and welcomes the client.
+    /// Finds a server for this client, or what one said to others who wanted the same, and welcomes the
+    /// client.
     pub(super) async fn link(
         &self,
         (port, shown): (&mut Port, &Arc<Client>),
@@ -54,7 +121,88 @@ impl<'a> Life<'a> {
             let name = newcomer.database.clone();
             return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
         }
-        let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
+        let counted = self.count(database, newcomer)?;
+        let plan = self.plan(database, newcomer, &mut entered)?;
+        let (connection, welcome, proved) = match (self.known(&plan), entered) {
+            (Some(known), Entered::Proved(proved)) => (
+                Connection::Known(Arc::clone(&known)),
+                known.bytes()?,
+                proved,
+            ),
+            (_, entered) => {
+                let (held, welcome) = self.connect(shown, database, &plan, &entered).await?;
+                let proved = match entered {
+                    Entered::Proved(proved) => proved,
+                    Entered::Claims(claim) => {
+                        let accepted = claim.accepted(&held.server.accepted);
+                        accepted.map_err(|refusal| refused(&refusal))?
+                    }
+                };
+                (Connection::Held(held), welcome, proved)
+            }
+        };
+        let issued = match &connection {
+            Connection::Held(held) if !plan.shares => self.issue(&held.server, newcomer.version)?,
+            _ => self.issue_for_any(newcomer.version)?,
+        };
+        let last = proved.last.as_ref().map(auth::AuthRequest::body);
+        greet(port, last.as_deref(), welcome, issued.as_ref())?;
+        let log = Started::new(
+            (self.peer, newcomer),
+            (&proved, &client_leg),
+            connection.facts(plan.shares),
+        );
+        if self.setup.log.connections {
+            log::started(&log);
+        }
+        let shown = Arc::clone(shown);
+        match (plan.shares, plan.key, issued) {
+            (true, Some(key), Some(issued)) => {
+                let dialect = self.dismiss(connection, &plan);
+                shown.unlinked();
+                Ok(In::Member(self.member(
+                    database,
+                    (plan, key, newcomer),
+                    (dialect, counted),
+                    (issued, shown, log),
+                )))
+            }
+            (_, _, issued) => {
+                let Connection::Held(mut held) = connection else {
+                    return Err(timed_out());
+                };
+                held.server.port.hibernate();
+                Ok(In::Linked(Linked {
+                    held,
+                    issued,
+                    counted,
+                    shown,
+                    log,
+                }))
+            }
+        }
+    }
+
+    /// Counts the client among those of its database and its user.
+    fn count(&self, database: &Database, newcomer: &Newcomer) -> Result<Counts<'a>, Fault> {
+        let crowd = &self.context.crowd;
+        let of_user = database.pools.of(&newcomer.user).clients_max;
+        let user = Whose::User(newcomer.user.clone());
+        let name = Whose::Database(newcomer.database.clone());
+        Ok((
+            crowd.enter(name, database.clients_max)?,
+            crowd.enter(user, of_user)?,
+        ))
+    }
+
+    /// How this client gets server connections.
+    fn plan(
+        &self,
+        database: &Database,
+        newcomer: &Newcomer,
+        entered: &mut Entered,
+    ) -> Result<Plan, Fault> {
+        let (role, credential) = self.credential(database, &newcomer.user, entered);
         let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
         let rules = database.pools.of(&newcomer.user);
         let shares = rules.mode != PoolMode::Session && newcomer.replication == Replication::No;
@@ -69,118 +217,138 @@ impl<'a> Life<'a> {
                 (startup, Wishes::none())
             }
         };
-        let wishes = lending::Wanted {
-            owner: self.number,
-            want: Arc::clone(&base),
-            base,
-        };
         let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
         let key = match may_rest || shares {
             true => Some(Key::of(&startup, shares, &self.context.key_secret)?),
             false => None,
         };
-        let wanted = Wanted {
-            // Whom the server itself has to judge is not let in by a connection of before.
-            key: key.filter(|_| matches!(entered, Entered::Proved(_))),
-            group: self.context.group_of(role.name()),
-            group_max: rules.size.filter(|_| shares),
-            home: self.home,
-        };
+        Ok(Plan {
+            wanted: Wanted {
+                // Whom the server itself has to judge is not let in by a connection of before.
+                key: key.filter(|_| matches!(entered, Entered::Proved(_))),
+                group: self.context.group_of(role.name()),
+                group_max: rules.size.filter(|_| shares),
+                home: self.home,
+            },
+            wishes: lending::Wanted {
+                owner: self.number,
+                want: Arc::clone(&base),
+                base,
+            },
+            rules: rules.clone(),
+            shares,
+            key,
+            role,
+            credential,
+            startup,
+        })
+    }
+
+    /// What a server said to others who wanted the same as this client, which shares connections.
+    fn known(&self, plan: &Plan) -> Option<Arc<Known>> {
+        let key = plan.wanted.key.filter(|_| plan.shares)?;
+        let digest = lending::digest(&plan.wishes, &self.context.key_secret);
+        let generation = self.context.exchange.generation();
+        let welcomes = &self.context.welcomes;
+        welcomes.find(&(key, digest), generation, Instant::now())
+    }
+
+    /// A server connection that is as this client wants it, and what its server says.
+    async fn connect(
+        &self,
+        shown: &Client,
+        database: &Database,
+        plan: &Plan,
+        entered: &Entered,
+    ) -> Result<(Held, Welcome), Fault> {
         let login = ServerLogin {
-            user: &role,
-            credential: credential.clone(),
-            startup: &startup,
+            user: &plan.role,
+            credential: plan.credential.clone(),
+            startup: &plan.startup,
         };
-        let (lease, mut server, mut welcome) = self.server(shown, database, wanted, login).await?;
-        let proved = match entered {
-            Entered::Proved(proved) => proved,
-            Entered::Claims(claim) => {
-                let accepted = claim.accepted(&server.accepted);
-                accepted.map_err(|refusal| refused(&refusal))?
-            }
-        };
-        if shares {
-            let limit = database.connect_timeout;
-            let tried = tokio::time::timeout(limit, server.try_on(&wishes)).await;
-            tried.unwrap_or_else(|_| Err(timed_out()))?;
-            welcome.0.clear();
-            lend::give_back_plain(&mut welcome.0);
-            welcome = server.welcome()?;
-        }
-        let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = match shares {
-            true => self.issue_for_any(newcomer.version)?,
-            false => self.issue(&server, newcomer.version)?,
-        };
-        let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
-        // The welcome lies in a lent buffer of the same size as the output; what the server sent
-        // must leave room for our own messages around it.
-        full(welcome::put(
-            last.as_deref(),
-            &welcome,
-            cancel_key.as_ref(),
-            port.room(),
-        ))?;
-        welcome.0.clear();
-        lend::give_back_plain(&mut welcome.0);
-        port.hibernate();
-        server.port.hibernate();
-        let started = match shares {
-            true => Started::sharing,
-            false => Started::new,
-        };
-        let log = started(self.peer, newcomer, &proved, &client_leg, &server);
-        if self.setup.log.connections {
-            log::started(&log);
-        }
-        let next = key.map(|key| Next {
+        let leased = self.server(shown, database, plan.wanted, login).await?;
+        let (lease, server, mut welcome) = leased;
+        let next = plan.key.map(|key| Next {
             key,
             lifetime: database.rest.lifetime,
         });
-        let held = Held {
+        let mut held = Held {
             server,
             lease,
             next,
         };
-        let (key, issued) = match (shares, key, issued) {
-            (true, Some(key), Some(issued)) => (key, issued),
-            (_, _, issued) => {
-                let shown = Arc::clone(shown);
-                return Ok(In::Linked(Linked {
-                    held,
-                    issued,
-                    shown,
-                    log,
-                }));
+        if !plan.shares {
+            return Ok((held, welcome));
+        }
+        welcome.0.clear();
+        lend::give_back_plain(&mut welcome.0);
+        let limit = database.connect_timeout;
+        let tried = tokio::time::timeout(limit, held.server.try_on(&plan.wishes)).await;
+        if let Err(fault) = tried.unwrap_or_else(|_| Err(timed_out())) {
+            // A server that only refused the client's wishes is as good as before.
+            if held.server.server.is_idle() {
+                self.give_back(held);
             }
-        };
-        let key_secret = &self.context.key_secret;
-        let dialect = lending::dialect(&wishes, &held.server.server, key_secret);
-        self.give_back(held);
-        shown.unlinked();
-        Ok(In::Member(Member {
-            place: self
-                .context
-                .exchange
-                .place(database, self.setup.timeouts.query_wait),
+            return Err(fault);
+        }
+        let welcome = held.server.welcome()?;
+        if let (Some(key), Entered::Proved(_)) = (plan.key, entered) {
+            let secret = &self.context.key_secret;
+            let said = (
+                Secret::new(welcome.0.bytes()),
+                lending::dialect(&plan.wishes, &held.server.server, secret),
+                log::facts(&held.server),
+            );
+            let wanted = (key, lending::digest(&plan.wishes, secret));
+            let generation = self.context.exchange.generation();
+            let now = (generation, Instant::now());
+            self.context.welcomes.keep(wanted, said, now);
+        }
+        Ok((held, welcome))
+    }
+
+    /// Gives back the connection that a client was welcomed with; how its texts are read.
+    fn dismiss(&self, connection: Connection, plan: &Plan) -> Dialect {
+        match connection {
+            Connection::Known(known) => known.dialect,
+            Connection::Held(held) => {
+                let secret = &self.context.key_secret;
+                let dialect = lending::dialect(&plan.wishes, &held.server.server, secret);
+                self.give_back(held);
+                dialect
+            }
+        }
+    }
+
+    fn member(
+        &self,
+        database: &Database,
+        (plan, key, newcomer): (Plan, Key, &Newcomer),
+        (dialect, counted): (Dialect, Counts<'a>),
+        (issued, shown, log): (Issued<'a>, Arc<Client>, Started),
+    ) -> Member<'a> {
+        let patience = self.setup.timeouts.query_wait;
+        Member {
+            place: self.context.exchange.place(database, patience),
             wanted: Wanted {
                 key: Some(key),
-                ..wanted
+                ..plan.wanted
             },
             key,
-            rules: rules.clone(),
+            rules: plan.rules,
             dialect,
-            wishes,
+            wishes: plan.wishes,
             way: Way {
                 database: newcomer.database.clone(),
-                role,
-                credential,
-                startup,
+                role: plan.role,
+                credential: plan.credential,
+                startup: plan.startup,
             },
             issued,
-            shown: Arc::clone(shown),
+            counted,
+            shown,
             log,
-        }))
+        }
     }
 
     /// A connection that rested, or a new one.
@@ -215,14 +383,31 @@ impl<'a> Life<'a> {
                 lease
             }
         };
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(limit, dialling).await;
-        let dialled = dialled.unwrap_or_else(|_| Err(timed_out()))?;
-        counters.dialled.add(1);
+        let dialled = self.dial(&place.trouble, database, login).await?;
         let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
         self.context.console.register_server(shown, &server);
         shown.linked(&server.server.traffic);
         Ok((lease, server, welcome))
+    }
+
+    /// A new connection, unless it is known that none can be had at present.
+    pub(super) async fn dial(
+        &self,
+        trouble: &Trouble,
+        database: &Database,
+        login: ServerLogin<'_>,
+    ) -> Result<Dialled, Fault> {
+        if let Some(fault) = trouble.known(Instant::now()) {
+            return Err(fault);
+        }
+        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
+        let dialled = tokio::time::timeout(database.connect_timeout, dialling).await;
+        let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
+        let outcome = dialled.as_ref().map(|_| ());
+        trouble.note(outcome, database.login_retry, Instant::now());
+        let dialled = dialled?;
+        self.context.counters.server.dialled.add(1);
+        Ok(dialled)
     }
 
     /// Who Portcullis is towards the server, and what proves it.

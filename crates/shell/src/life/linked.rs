@@ -2,6 +2,7 @@
 //! connection may serve the next client.
 
 use super::Life;
+use super::link::Counts;
 use crate::bell::Bells;
 use crate::cancel::Issued;
 use crate::console;
@@ -24,6 +25,8 @@ pub(super) struct Linked<'a> {
     /// Holds the place in the pool, and the cancel key, until the end.
     pub(super) held: Held,
     pub(super) issued: Option<Issued<'a>>,
+    /// Its places in the counts, until it leaves.
+    pub(super) counted: Counts<'a>,
     /// What the console shows of the client.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
@@ -71,6 +74,7 @@ impl<'a> Life<'a> {
         let Linked {
             mut held,
             issued,
+            counted: _counted,
             shown,
             log,
         } = linked;
@@ -138,6 +142,16 @@ impl<'a> Life<'a> {
             let _ = tokio::join!(client, server);
             return;
         }
+        let left_behind = matches!(ending, Ending::ClientGone { .. })
+            && stream.between_frames()
+            && held.server.server.ledger.ends_by_itself()
+            && held.next.is_some()
+            && self.control.phase() == Phase::Running;
+        if left_behind {
+            let server = Box::pin(self.salvage(held, stream, issued));
+            let _ = tokio::join!(client, server);
+            return;
+        }
         let Held {
             mut server, lease, ..
         } = held;
@@ -186,6 +200,28 @@ impl<'a> Life<'a> {
                 Arc::clone(&self.context.counters),
                 self.setup.tls12_limit,
             ),
+        }
+    }
+
+    /// Stops what a client left behind that vanished in the middle of its requests, so that the
+    /// connection is not wasted; closes it where that takes long.
+    async fn salvage(&self, mut held: Held, mut stream: ClientStream, issued: Option<Issued<'_>>) {
+        let timeouts = &self.setup.timeouts;
+        let stopped = tokio::time::timeout(timeouts.cancel, async {
+            if let Some(issued) = &issued {
+                self.stop_query(issued).await;
+            }
+            held.server.drain(&mut stream).await
+        });
+        match stopped.await {
+            Ok(Ok(())) if held.may_serve_another() => {
+                self.context.counters.server.salvaged.add(1);
+                self.bring_to_rest(held, issued).await;
+            }
+            _ => {
+                let _ = tokio::time::timeout(timeouts.close, held.server.port.close()).await;
+                drop(held.lease);
+            }
         }
     }
 

@@ -3,13 +3,13 @@
 //! gives it back.
 
 use super::Life;
-use super::link::timed_out;
+use super::link::Counts;
 use super::linked::{End, Held, Next};
 use crate::alone::Alone;
 use crate::cancel::Issued;
 use crate::console;
 use crate::control::Phase;
-use crate::dial::{ServerLogin, dial};
+use crate::dial::ServerLogin;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log::{self, Started};
 use crate::port::Port;
@@ -46,6 +46,9 @@ pub(super) struct Member<'a> {
     pub(super) dialect: Dialect,
     pub(super) way: Way,
     pub(super) issued: Issued<'a>,
+    /// Its places in the counts, until it leaves.
+    #[expect(dead_code, reason = "that they end with the client is their use")]
+    pub(super) counted: Counts<'a>,
     /// What the console shows of it.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
@@ -329,11 +332,8 @@ impl<'a> Life<'a> {
             credential: way.credential.clone(),
             startup: &way.startup,
         };
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(database.connect_timeout, Box::pin(dialling)).await;
-        let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
-        let dialled = dialled.map_err(Ending::Fault)?;
-        self.context.counters.server.dialled.add(1);
+        let dialling = Box::pin(self.dial(&member.place.trouble, database, login));
+        let dialled = dialling.await.map_err(Ending::Fault)?;
         let (server, mut welcome) = ServerSide::new(dialled, &database.tcp, self.home);
         self.context.console.register_server(&member.shown, &server);
         welcome.0.clear();
