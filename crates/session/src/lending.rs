@@ -197,10 +197,11 @@ fn judge(server: &mut Server, rule: PinRule) -> Keep {
     let named = lease.named;
     let touches =
         effects.has(Effects::SET | Effects::SET_CONFIG | Effects::DISCARD | Effects::CODE);
-    // Parameters are asked for, and known then.
+    // What SET leaves is asked for, and known then; what code out of sight leaves is not.
+    let out_of_sight = effects.has(Effects::CALLS | Effects::CODE | Effects::EXECUTE);
     let left = match (lease.unknown, Cleanup::after(effects)) {
         (true, _) | (false, None) => Cleanup::ALL,
-        (false, Some(left)) if touches => left.without(Cleanup::SETTINGS),
+        (false, Some(left)) if touches && !out_of_sight => left.without(Cleanup::SETTINGS),
         (false, Some(left)) => left,
     };
     server.standing.cleanup |= left;
@@ -239,7 +240,8 @@ impl Asking {
         for touch in server.lease.take_touched() {
             touched.note(touch.text.expose(), touch.lexing, touch.effects);
         }
-        if server.lease.unknown {
+        let code = server.lease.effects.has(Effects::CODE | Effects::EXECUTE);
+        if server.lease.unknown || code {
             touched.unknown();
         }
         let blind = touched.is_blind();
@@ -445,5 +447,41 @@ pub fn dialect(wanted: &Wanted, server: &Server, key: &[u8; 32]) -> Dialect {
     Dialect {
         lexing,
         settings: u64::from_be_bytes(settings),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reported;
+    use wire::ProtocolVersion;
+
+    fn server(effects: Effects, unknown: bool) -> Server {
+        let mut server = Server::new(ProtocolVersion::V3_0, None, Reported::default());
+        server.lease.effects = effects;
+        server.lease.unknown = unknown;
+        server
+    }
+
+    /// What a client left is taken back before the next one, or known from the server.
+    #[test]
+    fn nothing_out_of_sight_is_taken_for_known() {
+        for (effects, unknown, keep, settings) in [
+            (Effects::NONE, false, Keep::No, false),
+            (Effects::WRITES, false, Keep::No, false),
+            (Effects::SET, false, Keep::AskFirst, false),
+            (Effects::SET_CONFIG, false, Keep::AskFirst, false),
+            (Effects::CALLS, false, Keep::No, true),
+            (Effects::CODE, false, Keep::AskFirst, true),
+            (Effects::SET | Effects::CODE, false, Keep::AskFirst, true),
+            (Effects::SET | Effects::CALLS, false, Keep::AskFirst, true),
+            (Effects::NONE, true, Keep::AskFirst, true),
+            (Effects::LISTEN, false, Keep::Pinned(Effects::LISTEN), false),
+        ] {
+            let mut server = server(effects, unknown);
+            assert_eq!(part(&mut server, PinRule::Allow), keep, "{effects:?}");
+            let cleanup = server.standing.cleanup;
+            assert_eq!(cleanup.has(Cleanup::SETTINGS), settings, "{effects:?}");
+        }
     }
 }

@@ -186,6 +186,11 @@ impl<'a> Work<'a> {
         self.clean(&mut sql, is_fatal);
         for (name, value) in &self.names {
             match value {
+                // A value may say a part only; the other part is then as it was.
+                Some(value) if *name == "datestyle" => {
+                    reset(&mut sql, name);
+                    assign(&mut sql, name, value);
+                }
                 Some(value) => assign(&mut sql, name, value),
                 None => reset(&mut sql, name),
             }
