@@ -586,3 +586,58 @@ fn lib_pq_reads_what_the_exporter_reads() {
     assert!(said.contains("prepared Portcullis "), "{said}");
     drop(client);
 }
+
+/// Orders of every day, while clients work: none of them reads an error.
+#[test]
+fn nobody_notices_pause_resume_reconnect_and_reload() {
+    let role = direct("console_load");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("pool", "default_pool_size", "3")
+        .set("files", "reload", "'sighup'")
+        .start();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let begun = std::sync::Barrier::new(7);
+    let done: Vec<usize> = std::thread::scope(|scope| {
+        let work = |number: usize| {
+            let (stage, role, stop, begun) = (&stage, &role, &stop, &begun);
+            scope.spawn(move || {
+                let mut client = Session::through(stage, &stage.endpoint(role));
+                begun.wait();
+                let mut done = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let wanted = (number * 1_000_000 + done).to_string();
+                    client.query("BEGIN");
+                    assert_eq!(client.value(&format!("SELECT {wanted}")), wanted);
+                    client.query("COMMIT");
+                    done += 1;
+                }
+                done
+            })
+        };
+        let workers: Vec<_> = (0..6).map(work).collect();
+        begun.wait();
+        let mut admin = console(&stage, ADMIN);
+        for _ in 0..5 {
+            for order in ["PAUSE", "RESUME", "RECONNECT", "WAIT_CLOSE", "RELOAD"] {
+                admin.query(order);
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended
+            .map(|done| done.expect("a client without an error"))
+            .collect()
+    });
+    assert!(done.iter().all(|count| *count > 0), "{done:?}");
+    let mut watcher = console(&stage, WATCHER);
+    let counters = show(&mut watcher, "COUNTERS");
+    let succeeded = of(&counters, "name", "reload_succeeded");
+    assert_eq!(number(succeeded, "value"), 5);
+    let certificates = show(&mut watcher, "CERTIFICATES");
+    assert!(
+        certificates
+            .iter()
+            .any(|row| text(row, "file").ends_with("proxy.crt"))
+    );
+}
