@@ -105,11 +105,11 @@ pub(crate) fn setup(
             config::Tls12Limit::Warn => Tls12Limit::Warn,
             config::Tls12Limit::Close => Tls12Limit::Close,
         },
+        sharing: sharing(config),
         console: config.admin.as_ref().map(|admin| shell::console::Users {
             admins: admin.admin_users.clone(),
             watchers: admin.stats_users.clone(),
         }),
-        sharing: sharing(config),
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,

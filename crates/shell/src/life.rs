@@ -29,11 +29,13 @@ use pool::Home;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use wire::startup::CancelRequest;
 
-/// Serves one client from accept to close.
+/// Serves one client from accept to close. What only one part of its life needs is in a box of that
+/// part: a session that sleeps keeps the room of none.
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
@@ -47,7 +49,6 @@ pub async fn serve(
         return context.strangers.refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
-    let admission = incoming.admission;
     let life = Life {
         context: &context,
         setup: &setup,
@@ -178,6 +179,49 @@ impl Progress<'_> {
 }
 
 impl<'a> Life<'a> {
+    /// Lets the client in, or tells it why not; `None` if it is gone then.
+    async fn enter(
+        &self,
+        incoming: Incoming,
+        end: tokio::time::Instant,
+    ) -> Option<(Port, Box<Linked<'a>>)> {
+        let source = Source::of(self.address);
+        let mut progress = Progress::default();
+        let seat = match self.context.door.arrive(incoming.listener, source) {
+            Ok(seat) => seat,
+            Err(fault) => {
+                self.refuse(progress, fault).await;
+                return None;
+            }
+        };
+        let login = self.login(incoming.socket, incoming.admission, seat, &mut progress);
+        let login = tokio::time::timeout_at(end, login).await;
+        let fault = match login {
+            Ok(Ok(Some(linked))) => return progress.port.map(|port| (port, linked)),
+            Ok(Ok(None)) => {
+                if let Some(client) = progress.port {
+                    self.part(client).await;
+                }
+                return None;
+            }
+            Ok(Err(fault)) => {
+                if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
+                    self.context.door.failed(source, user);
+                }
+                fault
+            }
+            Err(_) => {
+                let kind = FaultKind::Timeout {
+                    setting: "client_login_timeout",
+                    phase: "logging in",
+                };
+                Fault::new(Side::Client, kind)
+            }
+        };
+        self.refuse(progress, fault).await;
+        None
+    }
+
     /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
     /// left in `progress` as soon as there is one.
     async fn login(

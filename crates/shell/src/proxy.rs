@@ -251,8 +251,8 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
-        context.console.tick();
         context.strangers.write_due();
+        context.console.tick();
         for over in context.exchange.expire(|it| it.is_gone()) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }

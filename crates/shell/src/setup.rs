@@ -36,10 +36,10 @@ pub struct Setup {
     pub log: LogLines,
     /// What becomes of TLS 1.2 connections whose keys are worn.
     pub tls12_limit: Tls12Limit,
-    /// Who may use the console; `None`: there is none.
-    pub console: Option<crate::console::Users>,
     /// What becomes of the sessions' state where server connections are shared.
     pub sharing: Sharing,
+    /// Who may use the console; `None`: there is none.
+    pub console: Option<crate::console::Users>,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }

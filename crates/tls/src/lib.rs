@@ -58,6 +58,7 @@ pub struct Versions {
 /// C library would keep it: it lies in holes between what other connections still use. Takes a
 /// millisecond or so; for a thread with nothing urgent to do, once in a while.
 pub fn give_memory_back() {
+    heap::records::give_back();
     #[cfg(target_env = "gnu")]
     ffi::trim_heap();
 }

@@ -271,13 +271,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pool::Home;
-    use session::statements::{CacheLimits, Interner};
 
     fn register(desk: &Desk) -> Registered<'_> {
-        let statements = Interner::new([0; 32], CacheLimits::default());
-        let control = Control::new(Home(0), statements);
-        desk.register(ClientFacts::default(), (Arc::new(control), 0))
+        desk.register(ClientFacts::default(), (Arc::new(Control::of_test()), 0))
     }
 
     #[test]

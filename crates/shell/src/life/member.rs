@@ -109,6 +109,7 @@ impl<'a> Life<'a> {
         let interner = self.control.statements.clone();
         let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
         pooled.set_dialect(member.dialect);
+        pooled.set_pin_rule(self.setup.sharing.pinning);
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
     }
 
@@ -180,7 +181,19 @@ impl<'a> Life<'a> {
         let limit = self.setup.timeouts.close;
         // The client has its answer already; it is not to wait for this one.
         let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
-        let asked = tokio::time::timeout(limit, server.ask(&mut member.wishes)).await;
+        let mut restored = false;
+        let asked = tokio::time::timeout(limit, async {
+            let asked = server.ask(&mut member.wishes).await?;
+            if let Asked::Known = asked {
+                restored = server.restore(&member.wishes).await?;
+            }
+            Ok::<_, Fault>(asked)
+        });
+        let asked = asked.await;
+        // The server told the client of its own values when it reset them.
+        if restored {
+            let _ = server.server.reported.put(client.port.room());
+        }
         let key = &self.context.key_secret;
         member.dialect = lending::dialect(&member.wishes, &server.server, key);
         if let Some(pooled) = client.stream.statements() {
