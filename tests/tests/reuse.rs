@@ -225,6 +225,37 @@ fn rest_and_life_end_by_setting() {
     }
 }
 
+/// TLS 1.2 can't change its keys: a connection that has used them up serves nobody else.
+#[test]
+fn a_connection_with_worn_keys_is_not_reused() {
+    let role = direct("reuse_worn");
+    for (version, records, reused) in [
+        ("TLSv1.2", "4", false),
+        ("TLSv1.2", "1000000", true),
+        ("TLSv1.3", "4", true),
+    ] {
+        let stage = before(&role)
+            .set("database.tls", "max_version", &format!("'{version}'"))
+            .set("tls", "rekey_records", records)
+            .start();
+        let mut first = session(&stage, &role, &[]);
+        for _ in 0..8 {
+            first.query("SELECT 1");
+        }
+        let pid = first.process_id();
+        match reused {
+            true => leave(first, pid),
+            false => {
+                first.peer.send(&frame(b'X', b""));
+                first.peer.close();
+                ends(pid);
+            }
+        }
+        let next = session(&stage, &role, &[]).process_id();
+        assert_eq!(next == pid, reused, "{version} {records}");
+    }
+}
+
 /// The limit counts what rests, and what rests makes room for others.
 #[test]
 fn what_rests_is_within_the_limit() {

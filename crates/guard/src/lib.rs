@@ -11,7 +11,7 @@ mod mapping;
 mod range;
 mod slot;
 
-pub use books::{Held, held, lock};
+pub use books::{Held, NotLockable, held, lock};
 pub use mapping::Block;
 pub use range::Range;
 pub use slot::Slot;

@@ -18,6 +18,8 @@ mod fault;
 mod ffi;
 mod flood;
 mod heap;
+#[cfg(feature = "keylog")]
+mod keylog;
 pub mod mint;
 mod name;
 mod profile;
@@ -38,6 +40,8 @@ pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use flood::FloodKind;
 pub use heap::{KeyHeap, KeyHeapFault, guard_keys, key_bytes, spare_wiping};
+#[cfg(feature = "keylog")]
+pub use keylog::file as key_log;
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 pub use rehearsal::{RehearsalFault, rehearse};

@@ -1,16 +1,14 @@
 //! Owns the settings of the databases that clients can ask for, and of the way to their servers.
 
+use super::policy::{SERVER_GROUPS, section_with_policy};
 use super::pool::{CONNECTIONS, POOL_SIZE};
-use super::{CIPHERS, CIPHERSUITES, DAY, HOUR, NAME, SERVER_GROUPS, SIGNATURES, TIMEOUT};
+use super::{DAY, HOUR, NAME, TIMEOUT};
 use crate::checked::{CaSource, Sha256};
 use crate::read::{Given, ReadSection, TableReader};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, Occurs, Section, Setting, section};
 use crate::values::{Command, EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
-use crate::words::{
-    ChannelBinding, MaxTlsVersion, MinTlsVersion, Negotiation, PoolMode, Profile, Renegotiation,
-    ServerMode,
-};
+use crate::words::{ChannelBinding, Negotiation, PoolMode, Renegotiation, ServerMode};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,7 +111,7 @@ section! {
     }
 }
 
-section! {
+section_with_policy! {
     /// Encryption towards the servers of the database section above it.
     DatabaseTls = "database.tls", Once {
         /// What a server must prove.
@@ -165,26 +163,9 @@ section! {
             fallback: Unset("the host"),
             sample: "\"db.example.com\"",
         }
-        /// Which versions, ciphers, groups and signature algorithms are spoken.
-        profile: Option<Profile> {
-            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
-            sample: "\"modern\"",
-        }
-        /// The lowest TLS version spoken, for profile "custom".
-        min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// The highest TLS version spoken, for profile "custom".
-        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
-        ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
-        ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
-        /// has the hybrid post-quantum group X25519MLKEM768.
-        groups: String { fallback: Value(SERVER_GROUPS) }
-        /// Signature algorithms, as OpenSSL names them, for profile "custom".
-        signature_algorithms: String { fallback: Value(SIGNATURES) }
-        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
-        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+    }
+    policy { groups: SERVER_GROUPS }
+    {
     }
 }
 

@@ -1,14 +1,14 @@
 //! Owns the settings of where and how clients connect.
 
 use super::peer::PEER_ID;
-use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, SIGNATURES, TIMEOUT};
+use super::policy::{GROUPS, section_with_policy};
+use super::{DAY, HOUR, SECOND, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, same_section, section};
 use crate::values::{Addresses, Command, HostNames, Mode, Networks, Timeout, TimeoutWithUnit};
 use crate::words::{
-    ListenMode, MaxTlsVersion, Method, MinTlsVersion, PlaintextCancel, Profile, ProxyProtocol,
-    Renegotiation, UnknownName,
+    ListenMode, Method, PlaintextCancel, ProxyProtocol, Renegotiation, UnknownName,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -87,7 +87,7 @@ section! {
     }
 }
 
-section! {
+section_with_policy! {
     /// Encryption towards clients.
     ListenTls = "listen.tls", Once {
         /// Whether clients must encrypt, and whether they must show a certificate.
@@ -135,26 +135,9 @@ section! {
         }
         /// What becomes of clients that ask for a name (SNI) that no certificate here is for.
         unknown_name: UnknownName { fallback: Value("\"default\"") }
-        /// Which versions, ciphers, groups and signature algorithms are spoken.
-        profile: Option<Profile> {
-            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
-            sample: "\"modern\"",
-        }
-        /// The lowest TLS version spoken, for profile "custom".
-        min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// The highest TLS version spoken, for profile "custom".
-        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
-        ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
-        ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
-        /// has the hybrid post-quantum group X25519MLKEM768.
-        groups: String { fallback: Value(GROUPS) }
-        /// Signature algorithms, as OpenSSL names them, for profile "custom".
-        signature_algorithms: String { fallback: Value(SIGNATURES) }
-        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
-        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+    }
+    policy { groups: GROUPS }
+    {
         /// Whether clients may resume sessions with stateless tickets (not with client_ca). Whoever
         /// steals their keys from memory can decrypt resumed sessions of TLS 1.2.
         session_tickets: bool { fallback: Value("false") }

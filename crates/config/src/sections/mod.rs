@@ -9,6 +9,7 @@ mod database;
 mod listen;
 mod metrics;
 mod peer;
+mod policy;
 mod pool;
 mod process;
 mod tls;
@@ -36,22 +37,6 @@ const DAY: u64 = 24 * HOUR;
 
 /// Names are longer on some managed servers than PostgreSQL's own 63 bytes.
 const NAME: Bounds = Bounds::new(1, 128);
-/// Mozilla's "intermediate" suites without finite-field Diffie-Hellman.
-const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
-    ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
-    ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
-const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
-    TLS_CHACHA20_POLY1305_SHA256\"";
-/// Everything that is not broken (RFC 8446 section 4.2.3).
-const SIGNATURES: &str = "\"ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
-    ed25519:ed448:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
-    rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:\
-    rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512\"";
-const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
-/// PostgreSQL before 18 takes P-256 alone unless told otherwise (ssl_ecdh_curve), and a first offer
-/// that it doesn't take costs a round trip.
-const SERVER_GROUPS: &str = "\"P-256:X25519:P-384:P-521\"";
-
 /// Timeouts that may be off.
 const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
 

@@ -98,7 +98,7 @@ impl<'a> Life<'a> {
             log: member.log,
             issued: Some(member.issued),
         };
-        self.finish(*client, held, end).await;
+        Box::pin(self.finish(*client, held, end)).await;
     }
 
     fn stream(&self, member: &Member<'_>) -> ClientStream {
@@ -133,7 +133,7 @@ impl<'a> Life<'a> {
             Ok(false) => {}
             Ok(true) => {
                 let limit = self.setup.timeouts.close;
-                match tokio::time::timeout(limit, server.settle()).await {
+                match Box::pin(tokio::time::timeout(limit, server.settle())).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => return not_restored(),
                 }
@@ -153,7 +153,7 @@ impl<'a> Life<'a> {
         }
         let effects = match lending::part(&mut server.server, sharing.pinning) {
             Keep::No => return Ending::Parted,
-            Keep::AskFirst => match self.ask(member, client, server).await {
+            Keep::AskFirst => match Box::pin(self.ask(member, client, server)).await {
                 Asked::Known => return Ending::Parted,
                 Asked::Unknown => Effects::SET,
             },
@@ -280,9 +280,9 @@ impl<'a> Life<'a> {
                 if server.is_ready(self.home, check_after) {
                     return Ok((lease, server));
                 }
-                self.wake_or_dial(member, lease, server, check_after).await
+                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await
             }
-            Lent::Fresh(lease) => self.dial_for(member, lease).await,
+            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await,
         }
     }
 

@@ -5,6 +5,7 @@ mod data;
 mod handshakes;
 mod hostile;
 mod hygiene;
+mod matrix;
 mod rehearsals;
 mod revocation;
 mod upkeep;
