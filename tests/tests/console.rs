@@ -641,3 +641,36 @@ fn nobody_notices_pause_resume_reconnect_and_reload() {
             .any(|row| text(row, "file").ends_with("proxy.crt"))
     );
 }
+
+/// What a reload doesn't concern stays as it is; what it does is made anew when it comes back.
+#[test]
+fn a_reload_touches_only_what_changed() {
+    let role = direct("console_untouched");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("files", "reload", "'sighup'")
+        .start();
+    let mut client = Session::through(&stage, &stage.endpoint(&role));
+    let pid = client.process_id();
+    let mut admin = console(&stage, ADMIN);
+    let file = stage.proxy.directory().join("portcullis.toml");
+    let good = std::fs::read_to_string(&file).expect("the configuration");
+    let mut reload = |from: &str, to: &str| {
+        let changed = good.replacen(from, to, 1);
+        assert_ne!(changed, good);
+        std::fs::write(&file, changed).expect("the configuration");
+        admin.query("RELOAD");
+    };
+    reload(
+        "[listen]\n",
+        "[listen]\n# A line more.\nmax_client_conn = 77\n",
+    );
+    assert_eq!(client.process_id(), pid);
+    let users = stage.proxy.directory().join("users.txt");
+    let before = std::fs::read_to_string(&users).expect("the users");
+    std::fs::write(&users, format!("{before}\"another\" \"user\"\n")).expect("the users");
+    reload("[listen]\n", "[listen]\nmax_client_conn = 78\n");
+    assert_eq!(client.process_id(), pid);
+    reload("[[database]]\n", "[[database]]\ntcp_user_timeout = '7s'\n");
+    assert_ne!(client.process_id(), pid);
+}
