@@ -29,7 +29,7 @@ pub(super) enum In<'a> {
     /// With a server connection of its own.
     Linked(Linked<'a>),
     /// It shares server connections.
-    Member(Member<'a>),
+    Member(Box<Member<'a>>),
     /// It is in the console.
     Guest(Guest),
 }
@@ -158,7 +158,7 @@ impl<'a> Life<'a> {
         let dialect = lending::dialect(&wishes, &held.server.server, key_secret);
         self.give_back(held);
         shown.unlinked();
-        Ok(In::Member(Member {
+        Ok(In::Member(Box::new(Member {
             place: self
                 .context
                 .exchange
@@ -180,7 +180,7 @@ impl<'a> Life<'a> {
             issued,
             shown: Arc::clone(shown),
             log,
-        }))
+        })))
     }
 
     /// A connection that rested, or a new one.
