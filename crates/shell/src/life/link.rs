@@ -27,7 +27,7 @@ use wire::{CancelKey, ProtocolVersion};
 /// A client that is in.
 pub(super) enum In<'a> {
     /// With a server connection of its own.
-    Linked(Linked<'a>),
+    Linked(Box<Linked<'a>>),
     /// It shares server connections.
     Member(Box<Member<'a>>),
     /// It is in the console.
@@ -146,12 +146,12 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => (key, issued),
             (_, _, issued) => {
                 let shown = Arc::clone(shown);
-                return Ok(In::Linked(Linked {
+                return Ok(In::Linked(Box::new(Linked {
                     held,
                     issued,
                     shown,
                     log,
-                }));
+                })));
             }
         };
         let key_secret = &self.context.key_secret;
