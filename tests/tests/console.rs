@@ -586,3 +586,91 @@ fn lib_pq_reads_what_the_exporter_reads() {
     assert!(said.contains("prepared Portcullis "), "{said}");
     drop(client);
 }
+
+/// Orders of every day, while clients work: none of them reads an error.
+#[test]
+fn nobody_notices_pause_resume_reconnect_and_reload() {
+    let role = direct("console_load");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("pool", "default_pool_size", "3")
+        .set("files", "reload", "'sighup'")
+        .start();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let begun = std::sync::Barrier::new(7);
+    let done: Vec<usize> = std::thread::scope(|scope| {
+        let work = |number: usize| {
+            let (stage, role, stop, begun) = (&stage, &role, &stop, &begun);
+            scope.spawn(move || {
+                let mut client = Session::through(stage, &stage.endpoint(role));
+                begun.wait();
+                let mut done = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let wanted = (number * 1_000_000 + done).to_string();
+                    client.query("BEGIN");
+                    assert_eq!(client.value(&format!("SELECT {wanted}")), wanted);
+                    client.query("COMMIT");
+                    done += 1;
+                }
+                done
+            })
+        };
+        let workers: Vec<_> = (0..6).map(work).collect();
+        begun.wait();
+        let mut admin = console(&stage, ADMIN);
+        for _ in 0..5 {
+            for order in ["PAUSE", "RESUME", "RECONNECT", "WAIT_CLOSE", "RELOAD"] {
+                admin.query(order);
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ended = workers.into_iter().map(|worker| worker.join());
+        ended
+            .map(|done| done.expect("a client without an error"))
+            .collect()
+    });
+    assert!(done.iter().all(|count| *count > 0), "{done:?}");
+    let mut watcher = console(&stage, WATCHER);
+    let counters = show(&mut watcher, "COUNTERS");
+    let succeeded = of(&counters, "name", "reload_succeeded");
+    assert_eq!(number(succeeded, "value"), 5);
+    let certificates = show(&mut watcher, "CERTIFICATES");
+    assert!(
+        certificates
+            .iter()
+            .any(|row| text(row, "file").ends_with("proxy.crt"))
+    );
+}
+
+/// What a reload doesn't concern stays as it is; what it does is made anew when it comes back.
+#[test]
+fn a_reload_touches_only_what_changed() {
+    let role = direct("console_untouched");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("files", "reload", "'sighup'")
+        .start();
+    let mut client = Session::through(&stage, &stage.endpoint(&role));
+    let pid = client.process_id();
+    let mut admin = console(&stage, ADMIN);
+    let file = stage.proxy.directory().join("portcullis.toml");
+    let good = std::fs::read_to_string(&file).expect("the configuration");
+    let mut reload = |from: &str, to: &str| {
+        let changed = good.replacen(from, to, 1);
+        assert_ne!(changed, good);
+        std::fs::write(&file, changed).expect("the configuration");
+        admin.query("RELOAD");
+    };
+    reload(
+        "[listen]\n",
+        "[listen]\n# A line more.\nmax_client_conn = 77\n",
+    );
+    assert_eq!(client.process_id(), pid);
+    let users = stage.proxy.directory().join("users.txt");
+    let before = std::fs::read_to_string(&users).expect("the users");
+    std::fs::write(&users, format!("{before}\"another\" \"user\"\n")).expect("the users");
+    reload("[listen]\n", "[listen]\nmax_client_conn = 78\n");
+    assert_eq!(client.process_id(), pid);
+    reload("[[database]]\n", "[[database]]\ntcp_user_timeout = '7s'\n");
+    assert_ne!(client.process_id(), pid);
+}

@@ -79,6 +79,8 @@ fn sample(table: Table) -> Snapshot {
     const MANY: usize = 200;
     match table {
         Table::ActiveSockets => Snapshot::ActiveSockets(vec![Wire::default(); MANY]),
+        Table::Certificates => Snapshot::Certificates(vec![Certificate::default()]),
+        Table::Counters => Snapshot::Counters(vec![Counter::default()]),
         Table::Clients => Snapshot::Clients(vec![Socket::default(); MANY]),
         Table::Config => Snapshot::Config(vec![Config::default(); 2]),
         Table::Databases => Snapshot::Databases(vec![Database::default(); 2]),

@@ -45,7 +45,7 @@ pub use outcome::{Outcome, Refusal};
 pub use reference::reference;
 pub use right::Right;
 pub use tables::{
-    Column, Config, Counts, Database, DnsHost, DnsZone, List, Lists, Memory, Pauses, Peer,
-    PeerPool, Pool, Snapshot, Socket, State, Statistics, Stats, StatsAverages, StatsTotals, Table,
-    Total, User, Version, Wire,
+    Certificate, Column, Config, Counter, Counts, Database, DnsHost, DnsZone, List, Lists, Memory,
+    Pauses, Peer, PeerPool, Pool, Snapshot, Socket, State, Statistics, Stats, StatsAverages,
+    StatsTotals, Table, Total, User, Version, Wire,
 };

@@ -73,7 +73,8 @@ fn columns_are_those_of_pgbouncer() {
         (Table::DnsHosts, "sqs", "hostname ttl addrs"),
         (Table::DnsZones, "sqi", "zonename serial count"),
     ];
-    assert_eq!(cases.len(), Table::ALL.len());
+    // The rest is not in PgBouncer.
+    assert_eq!(cases.len() + 2, Table::ALL.len());
     for (table, types, names) in cases {
         let columns = table.columns();
         let of: Vec<_> = columns.iter().map(|it| it.name).collect();

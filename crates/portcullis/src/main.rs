@@ -11,6 +11,7 @@ mod directory;
 mod draft;
 mod expiry;
 mod fault;
+mod fingerprint;
 mod import;
 mod init;
 mod interrupt;

@@ -1,6 +1,7 @@
 //! Owns the step from a checked configuration to what the shell is told: two sets of plain values
 //! that know nothing of each other.
 
+use crate::fingerprint::fingerprint;
 use crate::material::Material;
 use admission::Network;
 use auth::{
@@ -49,7 +50,14 @@ pub(crate) fn setup(
         .databases
         .iter()
         .zip(&material.servers)
-        .map(|(entry, contexts)| database(config, entry, contexts, &material))
+        .map(|(entry, contexts)| {
+            let made = fingerprint(config, entry, &material, &circumstances.mock);
+            let database = database(config, entry, contexts, &material)?;
+            Ok(Database {
+                fingerprint: made,
+                ..database
+            })
+        })
         .collect();
     Ok(Setup {
         listeners: listeners(config, &material),
@@ -428,6 +436,7 @@ fn database(
         login_retry: entry.server_login_retry,
         clients_max: config.max_database_clients(entry).map(|max| max as usize),
         tcp: tcp(config, entry.tcp_user_timeout),
+        fingerprint: [0; 32],
     })
 }
 

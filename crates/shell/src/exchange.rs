@@ -27,11 +27,10 @@ pub struct Exchange<C> {
 /// What a database is called in the configuration; `None` for the entry of all names.
 type Name = Option<String>;
 
-/// The time of all pools, and how often the setup has changed.
+/// The time of all pools.
 #[derive(Clone)]
 struct Clock {
     start: Instant,
-    generation: Arc<AtomicU64>,
 }
 
 /// One pool, what rests in it, and those who wait for it.
@@ -81,6 +80,8 @@ struct Shared<C> {
     pool: Pool<Key>,
     resting: HashMap<u64, C>,
     waiters: HashMap<Ticket, Call<C>>,
+    /// How its connections are made: see [`Database::fingerprint`].
+    fingerprint: [u8; 32],
 }
 
 /// What a client gets.
@@ -95,7 +96,7 @@ pub enum Lent<C> {
 pub struct Leased<C> {
     place: Arc<Place<C>>,
     lease: Option<Lease>,
-    generation: (u64, u64),
+    generation: u64,
 }
 
 impl<C> Default for Exchange<C> {
@@ -104,24 +105,28 @@ impl<C> Default for Exchange<C> {
             pools: Mutex::default(),
             clock: Clock {
                 start: Instant::now(),
-                generation: Arc::default(),
             },
         }
     }
 }
 
 impl<C> Exchange<C> {
-    /// Gives the pools the limits of another setup, and the connections that rested under the one
-    /// before. A pool that the setup doesn't have goes, unless a connection is lent or waited for;
-    /// should its name come back, those count.
+    /// Gives the pools the limits of another setup. Where that makes connections in another way, those
+    /// that rest are given, and those that are lent don't come back. A pool that the setup doesn't have
+    /// goes, unless a connection is lent or waited for; should its name come back, those count.
     pub fn rebound(&self, databases: &[Database], patience: Duration) -> Vec<C> {
-        self.clock.generation.fetch_add(1, Ordering::Relaxed);
         let (mut called, mut closed) = (Vec::new(), Vec::new());
         self.lock().retain(|name, place| {
             let mut shared = place.lock();
-            let numbers = shared.pool.empty();
-            closed.extend(shared.take(numbers));
-            match databases.iter().find(|entry| entry.name == *name) {
+            let entry = databases.iter().find(|entry| entry.name == *name);
+            let fingerprint = entry.map(|entry| entry.fingerprint);
+            if fingerprint != Some(shared.fingerprint) {
+                place.generation.fetch_add(1, Ordering::Relaxed);
+                let numbers = shared.pool.empty();
+                closed.extend(shared.take(numbers));
+                shared.fingerprint = fingerprint.unwrap_or_default();
+            }
+            match entry {
                 Some(entry) => {
                     shared.pool.rebound(bounds(entry, patience));
                     called.extend(place.serve(&mut shared));
@@ -154,11 +159,6 @@ impl<C> Exchange<C> {
         closed
     }
 
-    /// How often the setup has changed.
-    pub fn generation(&self) -> u64 {
-        self.clock.generation.load(Ordering::Relaxed)
-    }
-
     /// Every pool with the name of its database.
     pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
         let pools = self.lock();
@@ -188,6 +188,7 @@ impl<C> Exchange<C> {
             pool: Pool::new(bounds(database, patience)),
             resting: HashMap::new(),
             waiters: HashMap::new(),
+            fingerprint: database.fingerprint,
         };
         let place = Arc::new(Place {
             shared: Mutex::new(shared),
@@ -347,9 +348,9 @@ impl<C> Place<C> {
         called
     }
 
-    fn generation(&self) -> (u64, u64) {
-        let own = self.generation.load(Ordering::Relaxed);
-        (self.clock.generation.load(Ordering::Relaxed), own)
+    /// How often all its connections were to be replaced.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
@@ -417,6 +418,11 @@ impl<C> Place<C> {
 }
 
 impl<C> Leased<C> {
+    /// The pool's generation when it was given.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
     /// Gives the connections that are to be closed instead, this one if its setup is of the past.
     pub fn keep(mut self, key: (Key, Home), connection: C) -> Vec<C> {
@@ -514,6 +520,7 @@ mod tests {
             login_retry: LONG,
             clients_max: None,
             tcp: TcpOptions::default(),
+            fingerprint: [1; 32],
         }
     }
 
@@ -667,8 +674,26 @@ mod tests {
         let only = database("a", 3);
         let held = fresh(&exchange, &only).await;
         assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
-        assert_eq!(exchange.rebound(&[database("a", 3)], LONG), [7]);
+        let other = Database {
+            fingerprint: [2; 32],
+            ..database("a", 3)
+        };
+        assert_eq!(exchange.rebound(&[other], LONG), [7]);
         assert_eq!(held.keep(HERE, 8), [8]);
         assert_eq!(exchange.counts(), (0, 0));
+    }
+    #[tokio::test]
+    async fn a_reload_that_changes_nothing_here_leaves_connections_alone() {
+        let exchange = Exchange::default();
+        let only = database("a", 3);
+        let held = fresh(&exchange, &only).await;
+        assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
+        assert_eq!(exchange.rebound(&[database("a", 4)], LONG), []);
+        assert_eq!(held.keep(HERE, 8), []);
+        assert_eq!(exchange.counts(), (2, 0));
+        // What is gone from the setup is closed.
+        let mut closed = exchange.rebound(&[], LONG);
+        closed.sort_unstable();
+        assert_eq!(closed, [7, 8]);
     }
 }

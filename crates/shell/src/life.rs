@@ -69,8 +69,8 @@ pub async fn serve(
         registered,
     } = *entrant;
     match (is_in, &registered) {
-        (In::Linked(linked), _) => Box::pin(life.relay(port, linked, number)).await,
-        (In::Member(member), _) => Box::pin(life.share(port, member, number)).await,
+        (In::Linked(linked), _) => Box::pin(life.relay(port, *linked, number)).await,
+        (In::Member(member), _) => Box::pin(life.share(port, *member, number)).await,
         (In::Guest(guest), Some(it)) => Box::pin(life.talk(port, guest, &it.client)).await,
         (In::Guest(_), None) => Box::pin(life.part(port)).await,
     }

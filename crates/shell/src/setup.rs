@@ -202,6 +202,9 @@ pub struct Database {
     pub clients_max: Option<usize>,
     /// Options of its sockets.
     pub tcp: TcpOptions,
+    /// All that decides how its connections are made, as one number: a reload that brings the same
+    /// number leaves them alone.
+    pub fingerprint: [u8; 32],
 }
 
 /// How the clients of a database share its server connections.

@@ -3,6 +3,7 @@
 
 mod define;
 mod host;
+mod insight;
 mod key_value;
 mod pool;
 mod socket;
@@ -13,6 +14,7 @@ pub(crate) use define::Row;
 use define::tables;
 
 pub use host::{DnsHost, DnsZone, Memory, Peer, PeerPool};
+pub use insight::{Certificate, Counter};
 pub use key_value::{Config, List, Lists, Pauses, State, Version};
 pub use pool::{Database, Pool, User};
 pub use socket::{Socket, Wire};
@@ -21,10 +23,14 @@ pub use statistics::{Counts, Statistics, Stats, StatsAverages, StatsTotals, Tota
 tables! {
     /// Sockets of which bytes wait in a buffer.
     ActiveSockets "ACTIVE_SOCKETS" Wire,
+    /// Certificates in force, the listeners' and those towards servers. Not in PgBouncer.
+    Certificates "CERTIFICATES" Certificate,
     /// Clients that are logged in.
     Clients "CLIENTS" Socket,
     /// Settings in force.
     Config "CONFIG" Config,
+    /// What has happened since the start, as in `/metrics`. Not in PgBouncer.
+    Counters "COUNTERS" Counter,
     /// Databases that clients can ask for.
     Databases "DATABASES" Database,
     /// Host names that were looked up.

@@ -4,7 +4,10 @@ use super::carry::ALL_NAMES;
 use super::{Client, Desk, Doing, ServerFacts, unix_s};
 use crate::context::Context;
 use crate::setup::{Address, Database, HostAddress, Login, PoolMode, Setup};
-use admin::{Config, Lists, Moment, Pool, Snapshot, Socket, Table, User, Version, Wire};
+use admin::{
+    Certificate, Config, Counter, Lists, Moment, Pool, Snapshot, Socket, Sum, Table, User, Version,
+    Wire,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ pub(super) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Users => Snapshot::Users(users(desk, &setup)),
         Table::Lists => Snapshot::Lists(lists(context, &setup).rows()),
         Table::Config => Snapshot::Config(config(&setup)),
+        Table::Certificates => Snapshot::Certificates(certificates(context)),
+        Table::Counters => Snapshot::Counters(counters(context)),
         Table::State => Snapshot::State(desk.holds.pauses().rows()),
         Table::Version => Snapshot::Version(vec![Version {
             version: format!("Portcullis {}", env!("CARGO_PKG_VERSION")),
@@ -344,6 +349,38 @@ fn lists(context: &Context, setup: &Setup) -> Lists {
         used_servers: count(desk.living().len()),
         ..Lists::default()
     }
+}
+
+fn certificates(context: &Context) -> Vec<Certificate> {
+    let mut rows = Vec::new();
+    let now = i64::try_from(unix_s()).unwrap_or(i64::MAX);
+    context.gauges.each(now, |reading| {
+        if reading.name == "certificate_days_left" {
+            let label = |wanted| {
+                let found = reading.labels.iter().find(|(name, _)| *name == wanted);
+                found.map_or_else(String::new, |(_, value)| (*value).to_owned())
+            };
+            rows.push(Certificate {
+                file: label("file"),
+                kind: label("kind"),
+                days_left: u32::try_from(reading.value).unwrap_or(0),
+                expired: reading.value < 0,
+            });
+        }
+    });
+    rows
+}
+
+fn counters(context: &Context) -> Vec<Counter> {
+    let mut rows = Vec::new();
+    context.counters.each(|reading| {
+        rows.push(Counter {
+            name: reading.name,
+            value: Sum(reading.value),
+            meaning: reading.help,
+        });
+    });
+    rows
 }
 
 /// The settings that the shell knows by PgBouncer's names, for tools that read them.

@@ -7,7 +7,7 @@ use crate::cancel::{Aim, Issued};
 use crate::console::{Client, Guest};
 use crate::crowd::{Counted, Whose};
 use crate::dial::{Dialled, ServerLogin, dial, full};
-use crate::exchange::{Leased, Lent};
+use crate::exchange::{Leased, Lent, Place};
 use crate::log::{self, Started};
 use crate::port::Port;
 use crate::rest::{Key, ServerSide};
@@ -93,9 +93,9 @@ fn greet(
 /// A client that is in.
 pub(super) enum In<'a> {
     /// With a server connection of its own.
-    Linked(Linked<'a>),
+    Linked(Box<Linked<'a>>),
     /// It shares server connections.
-    Member(Member<'a>),
+    Member(Box<Member<'a>>),
     /// It is in the console.
     Guest(Guest),
 }
@@ -123,7 +123,9 @@ impl<'a> Life<'a> {
         }
         let counted = self.count(database, newcomer)?;
         let plan = self.plan(database, newcomer, &mut entered)?;
-        let (connection, welcome, proved) = match (self.known(&plan), entered) {
+        let patience = self.setup.timeouts.query_wait;
+        let place = self.context.exchange.place(database, patience);
+        let (connection, welcome, proved) = match (self.known(&place, &plan), entered) {
             (Some(known), Entered::Proved(proved)) => (
                 Connection::Known(Arc::clone(&known)),
                 known.bytes()?,
@@ -160,25 +162,25 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
-                Ok(In::Member(self.member(
-                    database,
+                Ok(In::Member(Box::new(member(
+                    place,
                     (plan, key, newcomer),
                     (dialect, counted),
                     (issued, shown, log),
-                )))
+                ))))
             }
             (_, _, issued) => {
                 let Connection::Held(mut held) = connection else {
                     return Err(timed_out());
                 };
                 held.server.port.hibernate();
-                Ok(In::Linked(Linked {
+                Ok(In::Linked(Box::new(Linked {
                     held,
                     issued,
                     counted,
                     shown,
                     log,
-                }))
+                })))
             }
         }
     }
@@ -245,12 +247,11 @@ impl<'a> Life<'a> {
     }
 
     /// What a server said to others who wanted the same as this client, which shares connections.
-    fn known(&self, plan: &Plan) -> Option<Arc<Known>> {
+    fn known(&self, place: &Place<Box<ServerSide>>, plan: &Plan) -> Option<Arc<Known>> {
         let key = plan.wanted.key.filter(|_| plan.shares)?;
         let digest = lending::digest(&plan.wishes, &self.context.key_secret);
-        let generation = self.context.exchange.generation();
         let welcomes = &self.context.welcomes;
-        welcomes.find(&(key, digest), generation, Instant::now())
+        welcomes.find(&(key, digest), place.generation(), Instant::now())
     }
 
     /// A server connection that is as this client wants it, and what its server says.
@@ -300,8 +301,7 @@ impl<'a> Life<'a> {
                 log::facts(&held.server),
             );
             let wanted = (key, lending::digest(&plan.wishes, secret));
-            let generation = self.context.exchange.generation();
-            let now = (generation, Instant::now());
+            let now = (held.lease.generation(), Instant::now());
             self.context.welcomes.keep(wanted, said, now);
         }
         Ok((held, welcome))
@@ -317,37 +317,6 @@ impl<'a> Life<'a> {
                 self.give_back(held);
                 dialect
             }
-        }
-    }
-
-    fn member(
-        &self,
-        database: &Database,
-        (plan, key, newcomer): (Plan, Key, &Newcomer),
-        (dialect, counted): (Dialect, Counts<'a>),
-        (issued, shown, log): (Issued<'a>, Arc<Client>, Started),
-    ) -> Member<'a> {
-        let patience = self.setup.timeouts.query_wait;
-        Member {
-            place: self.context.exchange.place(database, patience),
-            wanted: Wanted {
-                key: Some(key),
-                ..plan.wanted
-            },
-            key,
-            rules: plan.rules,
-            dialect,
-            wishes: plan.wishes,
-            way: Way {
-                database: newcomer.database.clone(),
-                role: plan.role,
-                credential: plan.credential,
-                startup: plan.startup,
-            },
-            issued,
-            counted,
-            shown,
-            log,
         }
     }
 
@@ -477,6 +446,35 @@ impl<'a> Life<'a> {
             4
         };
         Ok(CancelKey::new(&secret[..len]).map(|key| BackendKeyData { pid, key }))
+    }
+}
+
+fn member<'a>(
+    place: Arc<Place<Box<ServerSide>>>,
+    (plan, key, newcomer): (Plan, Key, &Newcomer),
+    (dialect, counted): (Dialect, Counts<'a>),
+    (issued, shown, log): (Issued<'a>, Arc<Client>, Started),
+) -> Member<'a> {
+    Member {
+        place,
+        wanted: Wanted {
+            key: Some(key),
+            ..plan.wanted
+        },
+        key,
+        rules: plan.rules,
+        dialect,
+        wishes: plan.wishes,
+        way: Way {
+            database: newcomer.database.clone(),
+            role: plan.role,
+            credential: plan.credential,
+            startup: plan.startup,
+        },
+        issued,
+        counted,
+        shown,
+        log,
     }
 }
 
