@@ -11,11 +11,12 @@ use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
 use crate::drivers::Endpoint;
 
 /// Sections in the order of the file; `database.tls` belongs to the `[[database]]` before it.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "listen",
     "listen.tls",
     "tcp",
     "auth",
+    "pool",
     "database",
     "database.tls",
     "limits",

@@ -188,6 +188,9 @@ pub(crate) enum Fault {
     /// The quick start.
     #[error(transparent)]
     Quick(#[from] crate::quickstart::QuickFault),
+    /// A configuration of PgBouncer that is not right itself.
+    #[error(transparent)]
+    Import(::import::Fault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),

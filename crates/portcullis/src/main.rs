@@ -6,9 +6,11 @@ mod check;
 mod cli;
 mod conninfo;
 mod demo;
+mod directory;
 mod draft;
 mod expiry;
 mod fault;
+mod import;
 mod init;
 mod interrupt;
 mod leg;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options, keys),
         Command::Check(options) => check::run(&options),
         Command::Init(options) => init::run(&options),
+        Command::Import(options) => import::run(&options),
         Command::Settings(options) => settings::run(&options),
         Command::Pages(options) => pages::run(&options),
     };

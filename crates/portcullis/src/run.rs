@@ -1,5 +1,6 @@
 //! Owns `portcullis run`: starts the proxy, waits for signals, ends it. The first SIGTERM or SIGINT
-//! drains, a second one cuts, SIGQUIT cuts at once; SIGHUP, and changed files, reload.
+//! drains, a second one cuts, SIGQUIT cuts at once; SIGHUP, and changed files, reload. The console may
+//! order the same.
 
 use crate::cli::RunOptions;
 use crate::fault::Fault;
@@ -13,6 +14,7 @@ use crate::setup::{Circumstances, setup};
 use buf::Secret;
 use config::{Config, ListenTls};
 use shell::Proxy;
+use shell::console::Shutdown;
 use shell::setup::Setup;
 use std::time::Instant;
 use tls::KeyHeap;
@@ -143,7 +145,11 @@ impl Signals {
         self.runtime.block_on(async {
             let at_once = tokio::select! {
                 at_once = self.stops.next() => at_once,
-                never = keeper.keep(proxy) => match never {},
+                ordered = keeper.keep(proxy) => match ordered {
+                    Shutdown::Immediate => true,
+                    Shutdown::WaitForServers => false,
+                    Shutdown::WaitForClients => wait_for_clients(proxy, &mut self.stops).await,
+                },
             };
             stop(proxy, &mut self.stops, at_once).await;
         });
@@ -159,6 +165,25 @@ impl Stops {
             _ = self.quit.recv() => true,
         }
     }
+}
+
+/// Takes no more clients and waits for those that are there to leave by themselves, or for a signal;
+/// true if the process is to end at once then.
+async fn wait_for_clients(proxy: &Proxy, signals: &mut Stops) -> bool {
+    notify::stopping("clients leave");
+    tracing::info!(
+        clients = proxy.clients(),
+        "waiting for clients to leave; a signal ends their sessions"
+    );
+    proxy.close_doors();
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
+    while proxy.clients_beside_console() > 0 {
+        tokio::select! {
+            at_once = signals.next() => return at_once,
+            _ = tick.tick() => {}
+        }
+    }
+    true
 }
 
 async fn stop(proxy: &Proxy, signals: &mut Stops, at_once: bool) {

@@ -1,7 +1,9 @@
 //! Owns what a server still owes: one debt for each request sent, settled by its replies in order.
 //!
 //! Takes the tag of each request (with what decides its reply) and of each reply; gives whether
-//! the reply was due. It never sees payload. Copy, a failed pipeline and skip-until-Sync are facts
+//! the reply was due and whose it is: the client's, or ours, for requests that we put between the
+//! client's own. What was to become true with a reply is a promise: the ledger says in order which
+//! ones were kept and which broken. It never sees payload. Copy, a failed pipeline and skip-until-Sync are facts
 //! of this queue, not booleans elsewhere. Source: PostgreSQL manual, "Message Flow"; copy-in and
 //! the Sync that it swallows: `postgres.c`, `copyfromparse.c`.
 
@@ -32,6 +34,60 @@ pub enum Request {
     CopyEnd,
     /// CopyData, Flush: owe nothing.
     Nothing,
+}
+
+/// What to do with the replies to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The client gets them.
+    Forward,
+    /// Nobody does: the request was ours.
+    Swallow,
+    /// Nothing was sent: the reply is made here when its turn comes ([`Ledger::take_said`]).
+    Say,
+    /// What was sent in the client's stead is sure to fail; the error that the client gets is ours.
+    Refuse,
+}
+
+/// The terms on which a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// What becomes of its replies.
+    pub fate: Fate,
+    /// Something becomes true with its success: see [`Ledger::take_outcome`].
+    pub promise: bool,
+}
+
+impl Terms {
+    /// The client's own request, passed on.
+    pub const FORWARD: Terms = Terms {
+        fate: Fate::Forward,
+        promise: false,
+    };
+    /// A request of ours.
+    pub const SWALLOW: Terms = Terms {
+        fate: Fate::Swallow,
+        promise: false,
+    };
+}
+
+/// What became of promises, oldest first: so many were kept, then perhaps one failed, then so many
+/// were skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Kept: their requests succeeded.
+    pub kept: usize,
+    /// Failed: the request itself did.
+    pub failed: usize,
+    /// Skipped behind a request that failed.
+    pub skipped: usize,
+}
+
+/// One debt and the terms on which it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    debt: Debt,
+    terms: Terms,
 }
 
 /// One debt: a request, and how far its answer has come.
@@ -111,8 +167,9 @@ impl Status {
 /// The queue of debts of one server connection.
 #[derive(Debug)]
 pub struct Ledger {
-    debts: VecDeque<Debt>,
+    debts: VecDeque<Entry>,
     stream: Stream,
+    outcome: Outcome,
     /// Syncs sent while a copy-in was open: owed only if the server had left it by then.
     unsure: u32,
     batch: Batch,
@@ -138,6 +195,7 @@ impl Ledger {
         Ledger {
             debts: VecDeque::new(),
             stream: Stream::None,
+            outcome: Outcome::default(),
             unsure: 0,
             batch: Batch::Closed,
         }
@@ -164,9 +222,16 @@ impl Ledger {
         self.debts.is_empty()
     }
 
-    /// Notes a request that goes to the server.
+    /// Notes a request of the client's that goes to the server.
     #[inline]
     pub fn request(&mut self, request: Request) {
+        self.owe(request, Terms::FORWARD);
+    }
+
+    /// Notes a request; false if the server skips it, as it does with all that follows a failed one
+    /// up to the next Sync: then nothing is owed, nor said, and what it promised is void.
+    #[inline]
+    pub fn owe(&mut self, request: Request, terms: Terms) -> bool {
         match request {
             Request::Sync | Request::Query | Request::FunctionCall => self.batch = Batch::Closed,
             Request::CopyEnd | Request::Nothing => {}
@@ -177,26 +242,125 @@ impl Ledger {
             (Stream::In, Request::Sync) => self.unsure = self.unsure.saturating_add(1),
             (Stream::In, Request::CopyEnd) => self.stream = Stream::InEnded,
             (Stream::None, Request::CopyEnd) if !self.debts.is_empty() => {
-                self.debts.push_back(Debt::CopyEnd);
+                self.push(Debt::CopyEnd, terms);
             }
             (_, Request::CopyEnd) => {}
             (Stream::Skip, Request::Sync) => {
                 self.stream = Stream::None;
-                self.debts.push_back(Debt::Sync);
+                self.push(Debt::Sync, terms);
             }
-            (Stream::Skip, _) => {}
-            (_, request) => self.debts.push_back(debt(request)),
+            (Stream::Skip, _) => return false,
+            (_, request) => self.push(debt(request), terms),
+        }
+        true
+    }
+
+    #[inline]
+    fn push(&mut self, debt: Debt, terms: Terms) {
+        self.debts.push_back(Entry { debt, terms });
+    }
+
+    /// Takes the type of the reply that is ours to make now, if the oldest debt is such.
+    #[inline]
+    pub fn take_said(&mut self) -> Option<u8> {
+        let head = self.debts.front()?;
+        if head.terms.fate != Fate::Say || self.stream != Stream::None {
+            return None;
+        }
+        let tag = match head.debt {
+            Debt::Parse => b'1',
+            Debt::Bind => b'2',
+            Debt::Close => b'3',
+            // Nothing else is ever said.
+            _ => return None,
+        };
+        self.pop();
+        Some(tag)
+    }
+
+    /// True if [`take_said`](Self::take_said) has something to give.
+    #[inline]
+    pub fn has_said(&self) -> bool {
+        let head = self.debts.front();
+        self.stream == Stream::None && head.is_some_and(|it| it.terms.fate == Fate::Say)
+    }
+
+    /// What became of promises since this was last asked. To be asked behind every reply.
+    #[inline]
+    pub fn take_outcome(&mut self) -> Outcome {
+        std::mem::take(&mut self.outcome)
+    }
+
+    /// True if all that is sent now is skipped by the server, up to a Sync.
+    #[inline]
+    pub fn skips(&self) -> bool {
+        self.stream == Stream::Skip
+    }
+
+    /// True if nothing is owed to an earlier batch, so that the last status is the present one unless
+    /// this batch changes it. False also where that would take long to find out.
+    pub fn is_one_batch(&self) -> bool {
+        const LOOK_BACK_MAX: usize = 64;
+        let ends = |it: &Entry| {
+            matches!(
+                it.debt,
+                Debt::Asked
+                    | Debt::Query
+                    | Debt::QueryRows
+                    | Debt::Ready
+                    | Debt::Sync
+                    | Debt::FunctionCall
+            )
+        };
+        self.unsure == 0 && self.debts.len() <= LOOK_BACK_MAX && !self.debts.iter().any(ends)
+    }
+
+    /// True if the error that is due next is to be replaced by ours.
+    #[inline]
+    pub fn refuses(&self) -> bool {
+        let head = self.debts.front();
+        head.is_some_and(|it| it.terms.fate == Fate::Refuse)
+    }
+
+    /// True if something becomes true with the end of the oldest debt.
+    #[inline]
+    pub fn promises(&self) -> bool {
+        self.debts.front().is_some_and(|it| it.terms.promise)
+    }
+
+    /// True if the oldest debt is a Query of ours: what comes unasked meanwhile (parameters,
+    /// notices) is not the client's.
+    #[inline]
+    pub fn is_ours(&self) -> bool {
+        let head = self.debts.front();
+        head.is_some_and(|it| {
+            !matches!(it.terms.fate, Fate::Forward | Fate::Refuse)
+                && matches!(
+                    it.debt,
+                    Debt::Asked | Debt::Query | Debt::QueryRows | Debt::Ready
+                )
+        })
+    }
+
+    /// True if DataRow (`D`) for the client is due now, so that a run of them needs no further look.
+    #[inline]
+    pub fn rows_due(&self) -> bool {
+        match self.debts.front() {
+            Some(Entry {
+                debt: Debt::Execute | Debt::QueryRows,
+                terms:
+                    Terms {
+                        fate: Fate::Forward,
+                        ..
+                    },
+            }) => self.stream == Stream::None || self.both_rows_due(),
+            _ => false,
         }
     }
 
-    /// True if DataRow (`D`) is due now, so that a run of them needs no further look.
-    #[inline]
-    pub fn rows_due(&self) -> bool {
-        matches!(
-            (self.debts.front(), self.stream),
-            (Some(Debt::Execute | Debt::QueryRows), Stream::None)
-                | (Some(Debt::QueryRows), Stream::Both)
-        )
+    fn both_rows_due(&self) -> bool {
+        let head = self.debts.front().map(|it| it.debt);
+        (head, self.stream) == (Some(Debt::QueryRows), Stream::Both)
     }
 
     /// True if CopyData (`d`) from the server is due now.
@@ -205,31 +369,39 @@ impl Ledger {
         matches!(self.stream, Stream::Out | Stream::Both)
     }
 
-    /// Settles the oldest debt with a reply of type `tag`, or says why that can't be.
+    /// Settles the oldest debt with a reply of type `tag` and gives what is to become of the reply,
+    /// or says why it can't be.
     ///
-    /// DataRow and CopyData are judged by [`rows_due`](Self::rows_due) and
+    /// The client's DataRow and CopyData are judged by [`rows_due`](Self::rows_due) and
     /// [`copy_data_due`](Self::copy_data_due), asynchronous messages (N, A, S) not at all, a FATAL
     /// ErrorResponse ends the connection whatever is due, and ReadyForQuery comes as
     /// [`ready`](Self::ready).
-    pub fn reply(&mut self, tag: u8) -> Result<(), OutOfTurn> {
+    pub fn reply(&mut self, tag: u8) -> Result<Fate, OutOfTurn> {
         self.drop_copy_ends();
-        let Some(head) = self.debts.front_mut() else {
+        let Some(Entry { debt, terms }) = self.debts.front_mut() else {
             return Err(self.out_of_turn(tag));
         };
-        if *head == Debt::Asked {
-            *head = Debt::Query;
+        let fate = terms.fate;
+        if fate == Fate::Say {
+            return Err(self.out_of_turn(tag));
         }
-        match (self.stream, *head, tag) {
+        if *debt == Debt::Asked {
+            *debt = Debt::Query;
+        }
+        let ours = fate != Fate::Forward;
+        match (self.stream, *debt, tag) {
             (Stream::None, Debt::Parse, b'1')
             | (Stream::None, Debt::Bind, b'2')
             | (Stream::None, Debt::Close, b'3')
             | (Stream::None, Debt::DescribePortal, b'T' | b'n')
             | (Stream::None, Debt::Execute, b'C' | b'I' | b's') => self.pop(),
-            (Stream::None, Debt::DescribeStatement, b't') => *head = Debt::DescribePortal,
-            (Stream::None, Debt::Query | Debt::QueryRows, b'C') => *head = Debt::Query,
-            (Stream::None, Debt::Query, b'T') => *head = Debt::QueryRows,
+            (Stream::None, Debt::DescribeStatement, b't') => *debt = Debt::DescribePortal,
+            (Stream::None, Debt::Query | Debt::QueryRows, b'C') => *debt = Debt::Query,
+            (Stream::None, Debt::Query, b'T') => *debt = Debt::QueryRows,
+            (Stream::None, Debt::QueryRows, b'D') if ours => {}
             (Stream::None, Debt::Query, b'I') => {}
-            (Stream::None, Debt::FunctionCall, b'V') => *head = Debt::Ready,
+            (Stream::None, Debt::FunctionCall, b'V') => *debt = Debt::Ready,
+            (Stream::None, _, b'G' | b'H' | b'W') if ours => return Err(self.out_of_turn(tag)),
             (Stream::None, Debt::Execute | Debt::Query, b'G') => self.copy_in_opened(),
             (Stream::None, Debt::Execute | Debt::Query, b'H') => self.stream = Stream::Out,
             (Stream::None, Debt::Query, b'W') => self.stream = Stream::Both,
@@ -244,7 +416,7 @@ impl Ledger {
             // PostgreSQL 15) or the result set with the backup's end comes behind CopyDone.
             (Stream::OutEnded, Debt::Query, b'H') => self.stream = Stream::Out,
             (Stream::OutEnded, Debt::Query, b'T') => {
-                *head = Debt::QueryRows;
+                *debt = Debt::QueryRows;
                 self.stream = Stream::None;
             }
             (Stream::OutEnded, Debt::Execute, b'C') => {
@@ -253,70 +425,89 @@ impl Ledger {
             }
             // The next timeline of a replication stream comes as a result set before its tag.
             (Stream::Both, _, b'c') => {}
-            (Stream::Both, _, b'T') => *head = Debt::QueryRows,
+            (Stream::Both, _, b'T') => *debt = Debt::QueryRows,
             (Stream::Both, _, b'C') => {
-                *head = Debt::Query;
+                *debt = Debt::Query;
                 self.stream = Stream::None;
             }
             (_, _, b'E') => return self.error(),
             _ => return Err(self.out_of_turn(tag)),
         }
-        Ok(())
+        Ok(fate)
     }
 
-    /// Settles a ReadyForQuery.
-    pub fn ready(&mut self) -> Result<(), OutOfTurn> {
+    /// Settles a ReadyForQuery; gives what is to become of it.
+    pub fn ready(&mut self) -> Result<Fate, OutOfTurn> {
         self.drop_copy_ends();
         match (self.debts.front(), self.stream) {
-            (Some(Debt::Query | Debt::Ready | Debt::Sync), Stream::None) => {
+            (
+                Some(Entry {
+                    debt: Debt::Query | Debt::Ready | Debt::Sync,
+                    terms,
+                }),
+                Stream::None,
+            ) => {
+                let fate = terms.fate;
                 self.pop();
-                Ok(())
+                Ok(fate)
             }
             _ if self.unsure > 0 && self.stream != Stream::In => {
                 self.unsure -= 1;
                 self.stream = Stream::None;
-                Ok(())
+                Ok(Fate::Forward)
             }
             _ => Err(self.out_of_turn(b'Z')),
         }
     }
 
     /// An ErrorResponse of severity ERROR: settles the failed request and, in the extended
-    /// protocol, all that the server skips.
-    fn error(&mut self) -> Result<(), OutOfTurn> {
-        let Some(head) = self.debts.front_mut() else {
+    /// protocol, all that the server skips. There the client gets it even if the request was ours:
+    /// it takes the place of the answer to what ours was made for.
+    fn error(&mut self) -> Result<Fate, OutOfTurn> {
+        let Some(Entry { debt, terms }) = self.debts.front_mut() else {
             return Err(self.out_of_turn(b'E'));
         };
+        let fate = terms.fate;
         self.stream = Stream::None;
-        match head {
+        match debt {
             Debt::Asked | Debt::Query | Debt::QueryRows | Debt::FunctionCall => {
-                *head = Debt::Ready;
+                *debt = Debt::Ready;
+                self.outcome.failed += usize::from(terms.promise);
+                terms.promise = false;
+                Ok(fate)
             }
             // A commit that fails at its Sync, or a second error on the way out.
-            Debt::Ready | Debt::Sync => {}
+            Debt::Ready | Debt::Sync => Ok(fate),
             _ => {
-                while let Some(debt) = self.debts.front() {
-                    if *debt == Debt::Sync {
-                        return Ok(());
+                self.outcome.failed += usize::from(terms.promise);
+                self.debts.pop_front();
+                let fate = match fate {
+                    Fate::Refuse => Fate::Refuse,
+                    _ => Fate::Forward,
+                };
+                while let Some(entry) = self.debts.front() {
+                    if entry.debt == Debt::Sync {
+                        return Ok(fate);
                     }
+                    self.outcome.skipped += usize::from(entry.terms.promise);
                     self.debts.pop_front();
                 }
                 self.stream = Stream::Skip;
+                Ok(fate)
             }
         }
-        Ok(())
     }
 
     /// CopyInResponse: the Syncs behind the copying request, up to the end of the copy as far as
     /// the client has sent it, were swallowed by the server and owe nothing.
     fn copy_in_opened(&mut self) {
-        let end = self.debts.iter().position(|d| *d == Debt::CopyEnd);
+        let end = self.debts.iter().position(|it| it.debt == Debt::CopyEnd);
         let mut index = 0;
-        self.debts.retain(|debt| {
+        self.debts.retain(|it| {
             let at = index;
             index += 1;
             let inside = at > 0 && end.is_none_or(|end| at <= end);
-            !(inside && matches!(debt, Debt::Sync | Debt::CopyEnd))
+            !(inside && matches!(it.debt, Debt::Sync | Debt::CopyEnd))
         });
         self.stream = match end {
             Some(_) => Stream::InEnded,
@@ -329,8 +520,11 @@ impl Ledger {
         self.unsure = 0;
     }
 
+    #[inline]
     fn pop(&mut self) {
-        self.debts.pop_front();
+        if let Some(settled) = self.debts.pop_front() {
+            self.outcome.kept += usize::from(settled.terms.promise);
+        }
         // A session that once had a deep pipeline doesn't keep its queue.
         if self.debts.is_empty() && self.debts.capacity() > 64 {
             self.debts.shrink_to(16);
@@ -340,7 +534,7 @@ impl Ledger {
     /// The end of a copy that never began is ignored by the server.
     #[inline]
     fn drop_copy_ends(&mut self) {
-        while self.debts.front() == Some(&Debt::CopyEnd) {
+        while self.debts.front().map(|it| it.debt) == Some(Debt::CopyEnd) {
             self.debts.pop_front();
         }
     }
@@ -354,7 +548,7 @@ impl Ledger {
 
     /// What is due, in the words of PostgreSQL's manual.
     fn due(&self) -> &'static str {
-        match (self.stream, self.debts.front()) {
+        match (self.stream, self.debts.front().map(|it| it.debt)) {
             (Stream::Skip, _) | (_, None) => "nothing",
             (Stream::In | Stream::InEnded, _) => "the end of a copy-in",
             (Stream::Out | Stream::OutEnded, _) => "the rest of a copy-out",

@@ -11,6 +11,7 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Status};
+use crate::lending::Standing;
 use crate::server::Server;
 use buf::{Full, Plain};
 use wire::frame::{Frame, whole};
@@ -27,9 +28,12 @@ pub struct Reset {
 
 impl Server {
     /// True if the connection can be made as new: all that was asked for is answered, nothing is
-    /// half-sent, and the server has not said goodbye.
+    /// half-sent, the server has not said goodbye, and nobody wants it closed.
     pub fn may_be_reset(&self) -> bool {
-        self.ledger.is_closed() && self.between_frames() && !self.ending
+        self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
+            && !self.traffic.close_needed()
     }
 
     /// Takes in what came while nobody had the connection: news of parameters, notices. Anything
@@ -57,6 +61,8 @@ impl Reset {
         }
         // Alone in its message: it may not run inside a transaction block.
         ask(server, "DISCARD ALL", output)?;
+        server.statements.clear();
+        server.standing = Standing::default();
         Ok(Reset { messages: 0 })
     }
 
@@ -121,8 +127,12 @@ fn settle(server: &mut Server, frame: &Frame<'_>) -> Result<Taken, Fault> {
     match frame.tag {
         b'N' | b'A' => Ok(Taken::News),
         b'S' => server.report(frame.body).map(|()| Taken::News),
-        b'C' => server.reply(b'C').map(|()| Taken::Reply),
-        b'Z' => server.ready(frame.body).map(|()| Taken::Reply),
+        b'C' => {
+            server.reply(b'C')?;
+            server.done(frame.body);
+            Ok(Taken::Reply)
+        }
+        b'Z' => server.ready(frame.body).map(|_| Taken::Reply),
         tag => Err(unexpected(tag)),
     }
 }

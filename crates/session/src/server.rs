@@ -2,8 +2,13 @@
 //! parameters it reported, who it is. Made by a login, lent to a client.
 
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Ledger, OutOfTurn, Status};
+use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::lending::Standing;
+use crate::relay::tags::is_all_gone;
+use crate::statements::{Lease, There};
+use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
+use std::sync::Arc;
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
 
@@ -24,6 +29,16 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// ReadyForQuery outside a transaction so far, of clients' requests.
+    pub rounds: u64,
+    /// Prepared statements that it holds.
+    pub statements: There,
+    /// What was asked of it since it was lent.
+    pub lease: Lease,
+    /// What stands on it.
+    pub standing: Standing,
+    /// What others may know of it.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Server {
@@ -41,6 +56,11 @@ impl Server {
             key,
             version,
             ending: false,
+            rounds: 0,
+            statements: There::default(),
+            lease: Lease::default(),
+            standing: Standing::default(),
+            traffic: Arc::default(),
         }
     }
 
@@ -48,6 +68,16 @@ impl Server {
     /// may follow.
     pub fn between_frames(&self) -> bool {
         self.passing == 0
+    }
+
+    /// True if its client could go on with another server connection: nothing is owed or half-sent, no
+    /// transaction and no batch of the extended protocol is open.
+    #[inline]
+    pub fn may_part(&self) -> bool {
+        self.status == Status::Idle
+            && self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
     }
 
     /// True if nothing is under way: no debt, no transaction.
@@ -62,13 +92,20 @@ impl Server {
 
     /// Settles a reply.
     #[inline]
-    pub(crate) fn reply(&mut self, tag: u8) -> Result<(), Fault> {
+    pub(crate) fn reply(&mut self, tag: u8) -> Result<Fate, Fault> {
         self.ledger.reply(tag).map_err(turn)
+    }
+
+    /// Notes the tag of a CommandComplete that may tell of prepared statements.
+    pub(crate) fn done(&mut self, tag: &[u8]) {
+        if is_all_gone(tag) {
+            self.statements.clear();
+        }
     }
 
     /// Settles a ReadyForQuery and notes its status.
     #[inline]
-    pub(crate) fn ready(&mut self, body: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn ready(&mut self, body: &[u8]) -> Result<Fate, Fault> {
         self.status = match body {
             [byte] => Status::from_byte(*byte),
             _ => None,
@@ -82,7 +119,11 @@ impl Server {
                 },
             )
         })?;
-        self.ledger.ready().map_err(turn)
+        let fate = self.ledger.ready().map_err(turn)?;
+        if fate == Fate::Forward && self.status == Status::Idle {
+            self.rounds += 1;
+        }
+        Ok(fate)
     }
 }
 

@@ -97,7 +97,12 @@ impl Pair {
 
     fn server_sends(&mut self, bytes: &[u8], got: &mut Vec<u8>) -> Result<Relayed, Fault> {
         self.from_server.push(bytes).expect("room for a piece");
-        let relayed = to_client(&mut self.link, &mut self.from_server, &mut self.at_client);
+        let relayed = to_client(
+            &mut self.stream,
+            &mut self.link,
+            &mut self.from_server,
+            &mut self.at_client,
+        );
         got.extend_from_slice(self.at_client.bytes());
         self.at_client.clear();
         relayed

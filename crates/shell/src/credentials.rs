@@ -26,6 +26,7 @@ pub async fn stored(
         return Ok(Stored::Known(verifier.clone()));
     }
     match (&life.setup.auth.query, method) {
+        (None, Method::Password) if life.setup.is_console(database) => Ok(Stored::Unknown),
         (Some(query), _) => ask(life, query, user, database).await,
         (None, Method::Password) => Ok(Stored::AskServer),
         (None, _) => Ok(Stored::Unknown),
@@ -48,7 +49,12 @@ async fn ask(
     user: &str,
     database: &str,
 ) -> Result<Stored, Fault> {
-    let name = query.database.as_deref().unwrap_or(database);
+    let name = match &query.database {
+        Some(name) => name,
+        // The console has no tables: users that the file doesn't have need auth_dbname there.
+        None if life.setup.is_console(database) => return Ok(Stored::Unknown),
+        None => database,
+    };
     // A database that doesn't exist is no reason to tell a stranger so: the login fails later.
     let Some(entry) = life.setup.database(name) else {
         return Ok(Stored::Unknown);

@@ -8,11 +8,13 @@
 //! `port` (socket, TLS engine, buffers), then what they use.
 
 mod acceptor;
+mod alone;
 mod balancer;
 mod bell;
 mod brevity;
 mod cancel;
 mod chance;
+pub mod console;
 mod context;
 mod control;
 mod credentials;

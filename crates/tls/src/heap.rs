@@ -5,6 +5,8 @@
 //! [`guard_keys`] is for the first line of a program.
 #![allow(unsafe_code)]
 
+mod cache;
+
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -84,9 +86,11 @@ pub fn guard_keys() -> Result<KeyHeap, KeyHeapFault> {
 
 /// From now on this thread does not overwrite what libcrypto frees: for threads that move data and
 /// decode no private keys. libssl allocates and frees some small blocks for each record, with nothing
-/// of its content, and wipes by itself what it decrypted and what it derived.
+/// of its content, and wipes by itself what it decrypted and what it derived. A few of these are kept
+/// for the next record until the thread ends.
 pub fn spare_wiping() {
     WIPES.set(false);
+    cache::open();
 }
 
 /// Bytes of the secure heap in use; 0 without one. It grows with each private key that is loaded.
@@ -96,6 +100,10 @@ pub fn key_bytes() -> usize {
 }
 
 extern "C" fn allocate(size: usize, _: *const c_char, _: c_int) -> *mut c_void {
+    let kept = cache::take(size);
+    if !kept.is_null() {
+        return kept;
+    }
     // SAFETY: malloc takes any size.
     unsafe { malloc(size) }
 }
@@ -139,12 +147,18 @@ unsafe extern "C" fn wipe_and_free(block: *mut c_void, _: *const c_char, _: c_in
     if block.is_null() {
         return;
     }
+    // SAFETY: the block is live.
+    let usable = unsafe { malloc_usable_size(block) };
     if WIPES.get() {
-        // SAFETY: the block is live and has so many bytes, which are the owner's to write.
-        unsafe { ptr::write_bytes(block.cast::<u8>(), 0, malloc_usable_size(block)) };
+        // SAFETY: the block has so many bytes, which are the owner's to write.
+        unsafe { ptr::write_bytes(block.cast::<u8>(), 0, usable) };
         // The zeros count as seen, so that they are not dropped as dead stores before free.
         std::hint::black_box(block);
     }
-    // SAFETY: the block came from malloc and is not used again.
-    unsafe { free(block) };
+    // SAFETY: the block came from malloc, has so many bytes, and is not used again.
+    unsafe {
+        if !cache::keep(block, usable) {
+            free(block);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Owns the settings of where and how clients connect.
 
+use super::peer::PEER_ID;
 use super::policy::{GROUPS, section_with_policy};
 use super::{DAY, HOUR, SECOND, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
@@ -54,6 +55,13 @@ section! {
         }
         /// How long a query may run before its session is closed.
         query_timeout: Timeout { fallback: Value("0"), bounds: TIMEOUT, sample: "\"10min\"" }
+        /// How long a transaction may take, queries and pauses together, before its session is
+        /// closed.
+        transaction_timeout: Timeout {
+            fallback: Value("0"),
+            bounds: TIMEOUT,
+            sample: "\"30min\"",
+        }
         /// How long sessions may go on after the first SIGTERM; then they are cut.
         drain_timeout: Duration { fallback: Value("30"), bounds: Bounds::new(0, DAY) }
         /// How long data sent to a client may stay unacknowledged before the connection is dead.
@@ -72,6 +80,8 @@ section! {
             fallback: Value("[]"),
             sample: "[\"10.0.0.0/8\", \"2001:db8::7\"]",
         }
+        /// Number of this instance among its peers, which cancel keys then hold; 0 if it has none.
+        peer_id: u32 { fallback: Value("0"), bounds: Bounds::new(0, PEER_ID), sample: "1" }
         /// Must be true wherever a method is "trust", which lets anybody in without a proof.
         allow_trust: bool { fallback: Value("false") }
     }

@@ -3,11 +3,14 @@
 //!
 //! A setting with PgBouncer's meaning has PgBouncer's name and default; the modes of TLS are safer.
 
+mod admin;
 mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod peer;
 mod policy;
+mod pool;
 mod process;
 mod tls;
 
@@ -16,12 +19,15 @@ use crate::read::{Parent, ReadSection};
 use crate::setting::{Bounds, Section};
 use toml::de::DeTable;
 
+pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
 pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
 };
 pub(crate) use metrics::Metrics;
+pub(crate) use peer::{Peer, PeerTls};
+pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 pub(crate) use tls::Tls;
 
@@ -45,6 +51,9 @@ pub const SECTIONS: &[Section] = &[
     Database::SECTION,
     DatabaseTls::SECTION,
     DatabaseHostTls::SECTION,
+    Pool::SECTION,
+    Peer::SECTION,
+    PeerTls::SECTION,
     Auth::SECTION,
     AuthMap::SECTION,
     User::SECTION,
@@ -53,6 +62,7 @@ pub const SECTIONS: &[Section] = &[
     Tcp::SECTION,
     Log::SECTION,
     Metrics::SECTION,
+    Admin::SECTION,
     Files::SECTION,
     Process::SECTION,
 ];
@@ -85,6 +95,10 @@ pub(crate) const RENAMED: &[(&str, &str)] = &[
     ("sslnegotiation", "database.tls.negotiation"),
     ("connect_timeout", "database.server_connect_timeout"),
     ("hostaddr", "database.host"),
+    ("reserve_pool", "database.reserve_pool_size"),
+    ("server_reset_query", "pool.server_reset"),
+    ("server_reset_query_always", "pool.server_reset"),
+    ("verbose", "log.level"),
 ];
 
 /// The sections of one file, each setting read but not yet judged beside the others. A section
@@ -94,6 +108,8 @@ pub(crate) struct Sections {
     pub(crate) listen_tls: Option<ListenTls>,
     pub(crate) listen_identities: Vec<ListenTlsIdentity>,
     pub(crate) listeners: Vec<ListenerSections>,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) peers: Vec<(Peer, PeerTls)>,
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
@@ -105,6 +121,7 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
 }
@@ -144,6 +161,11 @@ impl Sections {
         };
         let databases = root.many().into_iter().filter_map(with_tls);
         let (databases, host_tls): (Vec<_>, Vec<_>) = databases.unzip();
+        let peer = |(peer, inside): (Option<Peer>, Parent<'_, '_>)| {
+            let (tls, _) = inside.once::<PeerTls>();
+            peer.zip(tls)
+        };
+        let peers = root.many().into_iter().filter_map(peer);
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
         Self {
@@ -151,6 +173,8 @@ impl Sections {
             listen_tls,
             listen_identities: identities.collect(),
             listeners: listeners.collect(),
+            pool: root.once().0,
+            peers: peers.collect(),
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),
@@ -161,6 +185,7 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             metrics: root.once().0,
+            admin: root.once().0,
             files: root.once().0,
             process: root.once().0,
         }

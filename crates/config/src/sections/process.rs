@@ -72,6 +72,8 @@ section! {
             fallback: Value("120"),
             bounds: Bounds::new(SECOND, DAY),
         }
+        /// How long a client waits before a notice tells it so; 0 sends none.
+        query_wait_notify: Timeout { fallback: Value("5"), bounds: Bounds::new(SECOND, DAY) }
     }
 }
 

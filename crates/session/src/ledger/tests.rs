@@ -23,10 +23,14 @@ fn play(script: &str) -> Result<Ledger, OutOfTurn> {
                 "d" | "H" => Request::Nothing,
                 other => panic!("unknown request {other}"),
             }),
-            ("<", "Z") => ledger.ready()?,
+            ("<", "Z") => {
+                ledger.ready()?;
+            }
             ("<", "D") if ledger.rows_due() => {}
             ("<", "d") if ledger.copy_data_due() => {}
-            ("<", tag) => ledger.reply(tag.as_bytes()[0])?,
+            ("<", tag) => {
+                ledger.reply(tag.as_bytes()[0])?;
+            }
             _ => panic!("unknown word {word}"),
         }
     }
@@ -133,5 +137,88 @@ fn unfinished_exchanges_are_not_settled() {
     ] {
         let ledger = play(script).unwrap();
         assert!(!ledger.is_settled(), "{script}");
+    }
+}
+
+const KEPT: Outcome = Outcome {
+    kept: 1,
+    failed: 0,
+    skipped: 0,
+};
+const SAY: Terms = Terms {
+    fate: Fate::Say,
+    promise: true,
+};
+const INJECTED: Terms = Terms {
+    fate: Fate::Swallow,
+    promise: true,
+};
+const PROMISED: Terms = Terms {
+    fate: Fate::Forward,
+    promise: true,
+};
+
+/// What the client sees of a batch into which requests of ours were put.
+#[test]
+fn replies_of_our_own_requests_are_not_the_clients() {
+    let mut ledger = Ledger::new();
+    assert!(ledger.owe(Request::Query, Terms::SWALLOW));
+    assert!(ledger.owe(Request::Parse, INJECTED));
+    assert!(ledger.owe(Request::Bind, Terms::FORWARD));
+    assert!(ledger.owe(Request::Close, SAY));
+    assert!(ledger.owe(Request::Sync, Terms::FORWARD));
+    assert!(ledger.is_ours());
+    for tag in *b"TDC" {
+        assert_eq!(ledger.reply(tag), Ok(Fate::Swallow));
+    }
+    assert_eq!(ledger.ready(), Ok(Fate::Swallow));
+    assert!(!ledger.is_ours() && !ledger.has_said());
+    assert_eq!(ledger.reply(b'1'), Ok(Fate::Swallow));
+    assert_eq!(ledger.take_outcome(), KEPT);
+    assert_eq!(ledger.take_said(), None);
+    assert_eq!(ledger.reply(b'2'), Ok(Fate::Forward));
+    // The server can't answer what was never sent.
+    assert!(ledger.reply(b'3').is_err());
+    assert_eq!(ledger.take_said(), Some(b'3'));
+    assert_eq!(ledger.take_outcome(), KEPT);
+    assert_eq!(ledger.ready(), Ok(Fate::Forward));
+    assert!(ledger.is_closed());
+}
+
+#[test]
+fn an_error_takes_what_was_to_be_said_behind_it_with_it() {
+    let mut ledger = Ledger::new();
+    ledger.owe(Request::Parse, PROMISED);
+    ledger.owe(Request::Parse, INJECTED);
+    ledger.owe(Request::Bind, Terms::FORWARD);
+    ledger.owe(Request::Parse, SAY);
+    assert_eq!(ledger.reply(b'1'), Ok(Fate::Forward));
+    assert_eq!(ledger.take_outcome(), KEPT);
+    // In the place of the answer to what ours was made for, so the client gets it.
+    assert_eq!(ledger.reply(b'E'), Ok(Fate::Forward));
+    assert_eq!(
+        ledger.take_outcome(),
+        Outcome {
+            kept: 0,
+            failed: 1,
+            skipped: 1
+        }
+    );
+    assert_eq!(ledger.take_said(), None);
+    // Skipped: nothing is owed, nothing said.
+    assert!(!ledger.owe(Request::Close, SAY));
+    assert!(ledger.owe(Request::Sync, Terms::FORWARD));
+    assert_eq!(ledger.ready(), Ok(Fate::Forward));
+    assert_eq!(ledger.take_outcome(), Outcome::default());
+    assert!(ledger.is_closed());
+}
+
+#[test]
+fn a_query_of_ours_copies_nothing() {
+    for tag in *b"GHWd12" {
+        let mut ledger = Ledger::new();
+        ledger.owe(Request::Query, Terms::SWALLOW);
+        assert!(ledger.reply(tag).is_err(), "{}", tag as char);
+        assert!(!ledger.rows_due() && !ledger.copy_data_due());
     }
 }

@@ -1,0 +1,237 @@
+//! Owns the passage of frames from a client that shares server connections: as without a pooler,
+//! but for the names of prepared statements, and with note of what is executed.
+//!
+//! Each step judges the frame at the front and does one thing: it lets the frame pass, perhaps under
+//! another name, answers it in the server's stead, or puts a request of ours in front, after which
+//! the frame is judged again.
+
+mod act;
+mod parse;
+mod query;
+mod uses;
+
+use super::Relayed;
+use super::belt::Belt;
+use super::to_server::judge;
+use crate::client::ClientStream;
+use crate::fault::Fault;
+use crate::ledger::{Request, Terms};
+use crate::server::Server;
+use crate::statements::{Course, Pooled, Promise};
+use buf::Plain;
+use sql::Effects;
+use wire::frame::Header;
+use wire::from_client::tag;
+use wire::run::bulk;
+
+/// Frames from the client to the server, until input, room, or what can be known now ends.
+pub(super) fn to_server(
+    client: &mut ClientStream,
+    server: &mut Server,
+    input: &mut Plain,
+    output: &mut Plain,
+) -> Result<Relayed, Fault> {
+    let ClientStream {
+        pipeline_max,
+        passing,
+        pooled,
+    } = client;
+    let Some(pooled) = pooled else {
+        return Ok(Relayed::Open);
+    };
+    let mut run = Run {
+        sides: Sides { pooled, server },
+        passing,
+        belt: Belt::new(input, output),
+    };
+    let result = run.frames(*pipeline_max);
+    run.belt.flush();
+    result
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Something: the next may follow.
+    Go,
+    /// Nothing: more input, more room or an answer has to come first.
+    Stop,
+}
+
+/// What is known of both.
+struct Sides<'a> {
+    pooled: &'a mut Pooled,
+    server: &'a mut Server,
+}
+
+struct Run<'a> {
+    sides: Sides<'a>,
+    /// Bytes of the present frame that pass without being looked at.
+    passing: &'a mut usize,
+    belt: Belt<'a>,
+}
+
+impl Run<'_> {
+    /// Room that every step has: for a frame of ours, or the front of one that is renamed.
+    const ROOM_MIN: usize = 256;
+
+    fn frames(&mut self, pipeline_max: usize) -> Result<Relayed, Fault> {
+        loop {
+            let step = if *self.passing > 0 {
+                *self.passing -= self.belt.pass(*self.passing);
+                self.more(*self.passing == 0)
+            } else if !self.sides.pooled.is_between() {
+                self.course()?
+            } else {
+                let Some(header) = Header::peek(self.belt.rest()) else {
+                    return Ok(Relayed::Open);
+                };
+                if self.sides.server.ledger.len() >= pipeline_max
+                    || self.belt.room() < Self::ROOM_MIN
+                {
+                    return Ok(Relayed::Open);
+                }
+                if header.tag == tag::TERMINATE {
+                    judge(header)?;
+                    return Ok(Relayed::Terminated);
+                }
+                self.frame(header)?
+            };
+            if step == Step::Stop {
+                return Ok(Relayed::Open);
+            }
+        }
+    }
+
+    fn more(&self, ended: bool) -> Step {
+        match ended {
+            true => Step::Go,
+            false => Step::Stop,
+        }
+    }
+
+    /// The frame at the front.
+    #[inline]
+    fn frame(&mut self, header: Header) -> Result<Step, Fault> {
+        if header.tag == tag::COPY_DATA {
+            let run = bulk(self.belt.rest(), tag::COPY_DATA);
+            if run.bytes > 0 {
+                let passed = self.belt.pass(run.bytes);
+                *self.passing = run.bytes - passed;
+                return Ok(Step::Go);
+            }
+        }
+        judge(header)?;
+        if self.sides.server.statements.is_full() {
+            return Ok(self.stall());
+        }
+        let skips = self.sides.server.ledger.skips();
+        match header.tag {
+            b'B' if !skips => self.bind(header),
+            b'E' => Ok(self.execute(header)),
+            b'S' => {
+                self.sides.pooled.bound_forgets_all = false;
+                self.pass(header, Request::Sync);
+                self.sides.server.statements.end_batch();
+                Ok(Step::Go)
+            }
+            b'P' if !skips => self.parse(header),
+            b'D' if !skips => self.describe(header),
+            b'C' if !skips => self.close(header),
+            b'Q' if !skips => self.query(header),
+            b'F' => {
+                // By its oid: who knows what it does.
+                self.sides.server.lease.effects |= Effects::CALLS;
+                self.pass(header, Request::FunctionCall);
+                self.sides.server.statements.end_batch();
+                Ok(Step::Go)
+            }
+            // What the server skips is owed nothing, whatever it is.
+            b'P' | b'B' | b'D' | b'C' => Ok(self.pass(header, Request::Close)),
+            b'Q' => Ok(self.pass(header, Request::Query)),
+            b'c' | b'f' => Ok(self.pass(header, Request::CopyEnd)),
+            _ => Ok(self.pass(header, Request::Nothing)),
+        }
+    }
+
+    /// Lets the frame at the front pass as it is.
+    #[inline]
+    fn pass(&mut self, header: Header, request: Request) -> Step {
+        self.owe(request, Terms::FORWARD, None);
+        *self.passing = header.total();
+        Step::Go
+    }
+
+    /// Notes a request that goes to the server, or is answered in its stead.
+    #[inline]
+    fn owe(&mut self, request: Request, terms: Terms, promise: Option<Promise>) {
+        self.sides.pooled.flushed = false;
+        let promises = promise.is_some();
+        let owed = self.sides.server.ledger.owe(
+            request,
+            Terms {
+                promise: promises,
+                ..terms
+            },
+        );
+        if let Some(promise) = promise.filter(|_| owed) {
+            self.sides.server.statements.promise(promise);
+        }
+    }
+
+    /// Nothing can be done before answers have come: the server is asked for those it has.
+    fn stall(&mut self) -> Step {
+        const FLUSH: &[u8] = b"H\0\0\0\x04";
+        if !self.sides.pooled.flushed {
+            self.sides.pooled.flushed = true;
+            self.belt.put(FLUSH);
+        }
+        Step::Stop
+    }
+
+    #[inline]
+    fn execute(&mut self, header: Header) -> Step {
+        let promise = self
+            .sides
+            .pooled
+            .bound_forgets_all
+            .then_some(Promise::Executed);
+        self.owe(Request::Execute, Terms::FORWARD, promise);
+        *self.passing = header.total();
+        Step::Go
+    }
+
+    /// What is under way beside frames that pass as they came.
+    fn course(&mut self) -> Result<Step, Fault> {
+        if let Some(mut sending) = self.sides.pooled.sending.take() {
+            let rest = &sending.statement.body()[sending.at..];
+            let count = rest.len().min(self.belt.room());
+            self.belt.put(&rest[..count]);
+            sending.at += count;
+            let ended = count == rest.len();
+            if !ended {
+                self.sides.pooled.sending = Some(sending);
+            }
+            return Ok(self.more(ended));
+        }
+        match std::mem::replace(&mut self.sides.pooled.course, Course::None) {
+            Course::None => Ok(Step::Go),
+            Course::Dropping(mut count) => {
+                count -= self.belt.drop(count);
+                if count > 0 {
+                    self.sides.pooled.course = Course::Dropping(count);
+                }
+                Ok(self.more(count == 0))
+            }
+            Course::Passing(mut frame) => {
+                self.belt.pour(&mut frame);
+                let ended = frame.is_empty();
+                if !ended {
+                    self.sides.pooled.course = Course::Passing(frame);
+                }
+                Ok(self.more(ended))
+            }
+            Course::Gathering(frame) => self.gathered(frame),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Owns Query: what its text leaves behind, and DEALLOCATE of a name that the protocol gave.
+
+use super::{Run, Step};
+use crate::fault::Fault;
+use crate::ledger::{Request, Terms};
+use crate::statements::{Found, Instead, Mode, Promise, Reading, Refusal, Unnamed};
+use sql::Effects;
+use wire::frame::{HEADER, Header};
+
+/// What takes the place of DEALLOCATE of a statement that servers know by another name, if they know
+/// it at all: it succeeds and fails as that would, and leaves nothing. The answer to its first half
+/// isn't passed on.
+const DEALLOCATE: &[u8] = b"PREPARE pc_deallocate AS SELECT; DEALLOCATE pc_deallocate\0";
+
+impl Run<'_> {
+    pub(super) fn query(&mut self, header: Header) -> Result<Step, Fault> {
+        if header.total() > self.belt.frame_max() {
+            self.sides.server.lease.unknown = true;
+            return Ok(self.pass_query(header, true));
+        }
+        let Some(body) = self.belt.rest().get(HEADER..header.total()) else {
+            return Ok(Step::Stop);
+        };
+        let text = match body.split_last() {
+            Some((0, text)) if !text.contains(&0) => text,
+            // The server refuses it unread.
+            _ => {
+                self.pass(header, Request::Query);
+                self.sides.server.statements.end_batch();
+                return Ok(Step::Go);
+            }
+        };
+        let dialect = self.sides.pooled.dialect;
+        let mut reading = Reading::of(text, dialect.lexing);
+        if self.sides.server.lease.reads_otherwise() && !reads_the_same(text) {
+            reading.effects = None;
+        }
+        let transaction = |it: Effects| it.has(Effects::TRANSACTION);
+        if self.sides.pooled.mode == Mode::Statement && reading.effects.is_some_and(transaction) {
+            self.refuse(Refusal::Transaction, Instead::Query);
+            return Ok(self.drop_frame(header));
+        }
+        if let Some(name) = reading.deallocates
+            && self.sides.server.statements.is_on()
+        {
+            let holdings = &self.sides.pooled.holdings;
+            match self.sides.server.statements.name(holdings, name.bytes()) {
+                Found::Unsure => return Ok(self.stall()),
+                Found::Here(_) => {
+                    self.put_front(b'Q', DEALLOCATE.len());
+                    self.belt.put(DEALLOCATE);
+                    let promise = Some(Promise::Deallocated(name));
+                    self.owe(Request::Query, Terms::FORWARD, promise);
+                    self.sides.server.statements.end_batch();
+                    return Ok(self.drop_frame(header));
+                }
+                Found::Nothing => {}
+            }
+        }
+        let lease = &mut self.sides.server.lease;
+        lease.note(reading.effects, text, dialect);
+        let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
+        Ok(self.pass_query(header, reading.effects.is_none_or(forgets)))
+    }
+
+    /// Lets a Query pass, behind which there is no unnamed statement, and perhaps no other either.
+    fn pass_query(&mut self, header: Header, all: bool) -> Step {
+        let statements = &self.sides.server.statements;
+        let unnamed = &self.sides.pooled.holdings.unnamed;
+        let changes = all || !statements.is_settled() || !matches!(unnamed, Unnamed::None);
+        let promise = changes.then_some(Promise::Queried { all });
+        self.owe(Request::Query, Terms::FORWARD, promise);
+        *self.passing = header.total();
+        self.sides.server.statements.end_batch();
+        Step::Go
+    }
+}
+
+/// True if a text means the same under all settings that decide where tokens end.
+pub(super) fn reads_the_same(text: &[u8]) -> bool {
+    text.is_ascii() && !text.contains(&b'\\')
+}

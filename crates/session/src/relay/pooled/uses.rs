@@ -1,0 +1,217 @@
+//! Owns Bind, Describe and Close: what they name is there before they come, or surely is not.
+
+use super::act::{First, Need, STRANGER, may_pass};
+use super::query::reads_the_same;
+use super::{Belt, Run, Sides, Step};
+use crate::fault::{Fault, FaultKind, Side};
+use crate::ledger::{Request, Terms};
+use crate::statements::{Found, Name, Promise, ServerName, Slot, Statement, Unnamed};
+use sql::Effects;
+use std::sync::Arc;
+use wire::Text;
+use wire::frame::{HEADER, Header};
+use wire::from_client::{BindFront, LARGE};
+
+/// Under which name a statement is used.
+enum Use {
+    /// As it came.
+    AsItCame,
+    /// Under its name on servers.
+    Named(ServerName),
+    /// Under one that no statement has.
+    Stranger,
+    /// A request of ours goes first.
+    First(First),
+    /// An answer has to come first.
+    Stall,
+}
+
+impl Run<'_> {
+    pub(super) fn bind(&mut self, header: Header) -> Result<Step, Fault> {
+        let bytes = self.belt.rest();
+        let body = &bytes[HEADER..bytes.len().min(header.total())];
+        let Some(front) = BindFront::decode(body) else {
+            return Ok(if body.len() == header.body() {
+                self.pass(header, Request::Bind)
+            } else if bytes.len() >= self.belt.frame_max() {
+                self.malformed(header, Request::Bind)
+            } else {
+                Step::Stop
+            });
+        };
+        let (keep, len) = (front.portal.len() + 1, front.len);
+        if self.belt.room() < keep + Self::ROOM_MIN {
+            return Ok(Step::Stop);
+        }
+        let stranger = front.statement.len().min(ServerName::LEN);
+        match self.sides.used(&front.statement, true) {
+            Use::AsItCame => return Ok(self.pass(header, Request::Bind)),
+            Use::Named(name) => {
+                if header.len as usize - len + keep + ServerName::LEN + 1 > LARGE as usize {
+                    let (tag, len) = (header.tag, header.len);
+                    return Err(Fault::new(Side::Client, FaultKind::BadLength { tag, len }));
+                }
+                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.rename(header, keep, len, name.bytes());
+            }
+            Use::Stranger => {
+                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.rename(header, keep, len, &[STRANGER; ServerName::LEN][..stranger]);
+            }
+            Use::First(first) => return Ok(self.first(first)),
+            Use::Stall => return Ok(self.stall()),
+        }
+        Ok(Step::Go)
+    }
+
+    pub(super) fn describe(&mut self, header: Header) -> Result<Step, Fault> {
+        let Some(target) = Self::target(&self.belt, header) else {
+            return Ok(Step::Stop);
+        };
+        let name = match target {
+            Target::Statement(name) => name,
+            Target::Portal => return Ok(self.pass(header, Request::DescribePortal)),
+            Target::Malformed(request) => return Ok(self.pass(header, request)),
+        };
+        let stranger = name.len().min(ServerName::LEN);
+        let front = name.len() + 2;
+        let request = Request::DescribeStatement;
+        match self.sides.used(name, false) {
+            Use::AsItCame => return Ok(self.pass(header, request)),
+            Use::Named(name) => {
+                self.owe(request, Terms::FORWARD, None);
+                self.rename(header, 1, front, name.bytes());
+            }
+            Use::Stranger => {
+                self.owe(request, Terms::FORWARD, None);
+                self.rename(header, 1, front, &[STRANGER; ServerName::LEN][..stranger]);
+            }
+            Use::First(first) => return Ok(self.first(first)),
+            Use::Stall => return Ok(self.stall()),
+        }
+        Ok(Step::Go)
+    }
+
+    pub(super) fn close(&mut self, header: Header) -> Result<Step, Fault> {
+        let Some(target) = Self::target(&self.belt, header) else {
+            return Ok(Step::Stop);
+        };
+        let name = match target {
+            Target::Statement(name) => name,
+            Target::Portal | Target::Malformed(_) => return Ok(self.pass(header, Request::Close)),
+        };
+        let statements = &self.sides.server.statements;
+        let promise = if name.is_empty() {
+            Some(Promise::UnlearnedUnnamed)
+        } else if !statements.is_on() {
+            return Ok(self.pass(header, Request::Close));
+        } else {
+            match statements.name(&self.sides.pooled.holdings, Name::cut(name)) {
+                Found::Unsure => return Ok(self.stall()),
+                Found::Here(_) => Some(Promise::Unlearned(Name::new(name))),
+                Found::Nothing if may_pass(name) => return Ok(self.pass(header, Request::Close)),
+                Found::Nothing => None,
+            }
+        };
+        self.say(Request::Close, promise);
+        Ok(self.drop_frame(header))
+    }
+
+    /// What a Describe or Close is about, once it is here.
+    fn target<'b>(belt: &'b Belt<'_>, header: Header) -> Option<Target<'b>> {
+        let body = belt.rest().get(HEADER..header.total())?;
+        Some(match body.split_first() {
+            Some((b'S', rest)) => {
+                let name = Text::cut(rest).bytes();
+                match rest.len() == name.len() + 1 {
+                    true => Target::Statement(name),
+                    false => Target::Malformed(Request::DescribeStatement),
+                }
+            }
+            Some((b'P', _)) => Target::Portal,
+            _ => Target::Malformed(Request::DescribePortal),
+        })
+    }
+}
+
+enum Target<'a> {
+    Statement(&'a [u8]),
+    Portal,
+    Malformed(Request),
+}
+
+impl Sides<'_> {
+    /// How a statement is used, and if it is bound, note of what executing it leaves behind.
+    #[inline]
+    fn used(&mut self, name: &[u8], binds: bool) -> Use {
+        let statement = if name.is_empty() {
+            match self.server.statements.unnamed(&self.pooled.holdings) {
+                None => return Use::Stall,
+                Some(Unnamed::Kept(statement)) => statement.clone(),
+                Some(Unnamed::None) => return self.slot_used(None),
+                Some(Unnamed::Unkept) => return self.unkept(),
+            }
+        } else if !self.server.statements.is_on() {
+            return Use::AsItCame;
+        } else {
+            let holdings = &self.pooled.holdings;
+            match self.server.statements.name(holdings, Name::cut(name)) {
+                Found::Here(statement) => statement,
+                Found::Unsure => return Use::Stall,
+                Found::Nothing if may_pass(name) => return Use::AsItCame,
+                Found::Nothing => return Use::Stranger,
+            }
+        };
+        let used = match statement.id() {
+            None => self.slot_used(Some(&statement)),
+            Some((id, name)) => match self.need(&statement, id) {
+                Need::Nothing => Use::Named(name),
+                Need::First(first) => Use::First(first),
+                Need::Answer => Use::Stall,
+            },
+        };
+        if binds && matches!(used, Use::AsItCame | Use::Named(_)) {
+            self.bound(&statement);
+        }
+        used
+    }
+
+    /// Use of the server's unnamed statement, which is to be the client's, or none.
+    fn slot_used(&mut self, statement: Option<&Arc<Statement>>) -> Use {
+        match self.need_slot(statement) {
+            Need::Nothing => Use::AsItCame,
+            Need::First(first) => Use::First(first),
+            Need::Answer => Use::Stall,
+        }
+    }
+
+    /// Use of an unnamed statement that only the server has which parsed it, if it still has it.
+    fn unkept(&mut self) -> Use {
+        match self.server.statements.slot() {
+            None => Use::Stall,
+            Some(Slot::Filled) => {
+                self.server.lease.unknown = true;
+                Use::AsItCame
+            }
+            Some(_) => self.slot_used(None),
+        }
+    }
+
+    /// Notes what a statement that is about to be executed leaves behind.
+    #[inline]
+    fn bound(&mut self, statement: &Statement) {
+        let dialect = statement.dialect();
+        let mut effects = statement.effects();
+        let lease = &mut self.server.lease;
+        if dialect.lexing != self.pooled.dialect.lexing
+            || (lease.reads_otherwise() && !reads_the_same(statement.text()))
+        {
+            effects = None;
+        }
+        if effects != Some(Effects::NONE) {
+            lease.note(effects, statement.text(), dialect);
+        }
+        let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
+        self.pooled.bound_forgets_all |= effects.is_none_or(forgets);
+    }
+}

@@ -1,0 +1,115 @@
+//! Owns what the relay knows of a client that shares server connections: its statements, its
+//! limits, and how far a frame of its is that can't pass as it came.
+
+use super::promise::Holdings;
+use super::{Dialect, Interner, Statement};
+use buf::Plain;
+use std::sync::Arc;
+
+/// How long a client keeps its server connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// For a transaction: `pool_mode = "transaction"`.
+    Transaction,
+    /// For a statement: `pool_mode = "statement"`. Transaction control is refused.
+    Statement,
+}
+
+/// Bounds of what a client may prepare. At least what is on its way (256 statements) may go beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatementLimits {
+    /// `max_prepared_statements`: statements that a server connection holds; 0 switches the sharing
+    /// off, and names pass as they are.
+    pub server_max: usize,
+    /// `client_prepared_statements`: names that a client has.
+    pub client_max: usize,
+    /// `client_prepared_bytes`: bytes of their texts.
+    pub client_bytes_max: usize,
+    /// `prepared_statement_bytes`: bytes of one text, with its types.
+    pub statement_bytes_max: usize,
+}
+
+impl Default for StatementLimits {
+    fn default() -> Self {
+        StatementLimits {
+            server_max: 200,
+            client_max: 10_000,
+            client_bytes_max: 8 << 20,
+            statement_bytes_max: 1 << 20,
+        }
+    }
+}
+
+/// A client that shares server connections.
+#[derive(Debug)]
+pub struct Pooled {
+    pub(crate) interner: Interner,
+    pub(crate) limits: StatementLimits,
+    pub(crate) mode: Mode,
+    pub(crate) dialect: Dialect,
+    pub(crate) holdings: Holdings,
+    pub(crate) course: Course,
+    pub(crate) sending: Option<Sending>,
+    /// A statement was bound in this batch behind whose execution all may be gone.
+    pub(crate) bound_forgets_all: bool,
+    /// The server was asked to deliver what it has answered, and nothing since.
+    pub(crate) flushed: bool,
+}
+
+/// A frame that doesn't pass as it came.
+#[derive(Debug)]
+pub(crate) enum Course {
+    /// None.
+    None,
+    /// So many bytes of it are still to be dropped.
+    Dropping(usize),
+    /// A Parse that is being gathered, into as much room as it needs.
+    Gathering(Plain),
+    /// The rest of one that was gathered, on its way to the server.
+    Passing(Plain),
+}
+
+/// A Parse of a kept statement on its way to the server: so many bytes of the body have gone.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub statement: Arc<Statement>,
+    pub at: usize,
+}
+
+impl Pooled {
+    /// A client without statements.
+    pub fn new(interner: Interner, limits: StatementLimits, mode: Mode) -> Pooled {
+        Pooled {
+            interner,
+            limits,
+            mode,
+            dialect: Dialect::default(),
+            holdings: Holdings::default(),
+            course: Course::None,
+            sending: None,
+            bound_forgets_all: false,
+            flushed: false,
+        }
+    }
+
+    /// How the client's session reads texts from now on: at the start, and whenever a setting that
+    /// counts has changed.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// How the client's session reads texts.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Named statements, and bytes of their texts: for the console.
+    pub fn held(&self) -> (usize, usize) {
+        (self.holdings.names.len(), self.holdings.names.bytes())
+    }
+
+    /// True if no frame is half gone.
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(self.course, Course::None) && self.sending.is_none()
+    }
+}

@@ -1,0 +1,82 @@
+//! Owns what Portcullis refuses a client whose session goes on: an ERROR in the place of the
+//! server's, which fails in the same breath, so that both agree about the transaction.
+
+use buf::{Full, Plain};
+use wire::{Report, Severity, Sqlstate};
+
+/// Text that the server is given instead of what is refused: no SQL, and clear in its log.
+pub(crate) const TEXT: &[u8] = b"refused by portcullis\0";
+
+/// Bytes of the longest error.
+pub(crate) const BYTES_MAX: usize = 512;
+
+/// Why something is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The client has as many named statements as it may.
+    Statements {
+        /// `client_prepared_statements`.
+        max: usize,
+    },
+    /// Their texts have as many bytes as they may.
+    Bytes {
+        /// `client_prepared_bytes`.
+        max: usize,
+    },
+    /// One text is longer than any may be.
+    Text {
+        /// `prepared_statement_bytes`.
+        max: usize,
+    },
+    /// A transaction where `pool_mode = "statement"`.
+    Transaction,
+}
+
+impl Refusal {
+    /// What the client reads: SQLSTATE and message.
+    pub fn words(self) -> (Sqlstate, String) {
+        match self {
+            Refusal::Statements { max } => (
+                Sqlstate::new("53400"),
+                format!("too many prepared statements (client_prepared_statements = {max})"),
+            ),
+            Refusal::Bytes { max } => (
+                Sqlstate::new("53400"),
+                format!("prepared statements take too many bytes (client_prepared_bytes = {max})"),
+            ),
+            Refusal::Text { max } => (
+                Sqlstate::new("54000"),
+                format!("prepared statement is too long (prepared_statement_bytes = {max})"),
+            ),
+            Refusal::Transaction => (
+                Sqlstate::FEATURE_NOT_SUPPORTED,
+                "transaction blocks are not possible with pool_mode = \"statement\"".to_owned(),
+            ),
+        }
+    }
+
+    /// Appends the ErrorResponse.
+    pub(crate) fn put(self, output: &mut Plain) -> Result<(), Full> {
+        let (sqlstate, message) = self.words();
+        Report::new(Severity::Error, sqlstate, &message).encode_error(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_fits_where_room_is_kept_for_it() {
+        let max = usize::MAX;
+        for refusal in [
+            Refusal::Statements { max },
+            Refusal::Bytes { max },
+            Refusal::Text { max },
+            Refusal::Transaction,
+        ] {
+            let mut output = Plain::with_capacity(BYTES_MAX);
+            assert_eq!(refusal.put(&mut output), Ok(()));
+        }
+    }
+}

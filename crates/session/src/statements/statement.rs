@@ -1,0 +1,305 @@
+//! Owns one prepared statement: its text and parameter types, its name on servers, and what
+//! executing it leaves behind.
+
+use super::Name;
+use buf::Secret;
+use openssl::sha::Sha256;
+use sql::{Effects, Encoding, Lexer, Lexing, Verb};
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+use wire::Text;
+
+/// How a client's session understands SQL. Statements are shared only where it is the same: the
+/// server reads literals when it parses, not when it executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// What decides where tokens end.
+    pub lexing: Lexing,
+    /// A hash of the other settings that a text's meaning hangs on: `client_encoding`, `DateStyle`,
+    /// `IntervalStyle`, `TimeZone`, `search_path` and whatever else the client has set; the same
+    /// number for the same values on every worker.
+    pub settings: u64,
+}
+
+impl Default for Dialect {
+    fn default() -> Dialect {
+        Dialect {
+            lexing: Lexing::default(),
+            settings: 0,
+        }
+    }
+}
+
+impl Dialect {
+    /// The dialect in bytes, as part of what identifies a statement.
+    fn bytes(self) -> [u8; 10] {
+        let [a, b, c, d, e, f, g, h] = self.settings.to_be_bytes();
+        let encoding = match self.lexing.encoding {
+            Encoding::Utf8 => 0,
+            Encoding::AsciiSafe => 1,
+            Encoding::Sjis => 2,
+            Encoding::TwoBytes => 3,
+            Encoding::Gb18030 => 4,
+            Encoding::Johab => 5,
+        };
+        let conforming = u8::from(self.lexing.standard_conforming_strings);
+        [a, b, c, d, e, f, g, h, encoding, conforming]
+    }
+}
+
+/// What identifies a statement on servers: 128 bits of a keyed SHA-256 over dialect, text and types.
+/// Clients don't know the key, so none can make two texts that have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Id(pub [u8; 16]);
+
+impl Id {
+    /// A statement that is there to exist: a Parse under its name fails as one that defines a name
+    /// twice. Nobody executes it.
+    pub const FIXTURE: Id = Id([0; 16]);
+
+    fn of(key: &[u8; 32], dialect: Dialect, body: &[u8]) -> Id {
+        let mut hasher = Sha256::new();
+        hasher.update(key);
+        hasher.update(&dialect.bytes());
+        hasher.update(body);
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finish()[..16]);
+        Id(id)
+    }
+
+    /// Its name on servers.
+    pub fn name(self) -> ServerName {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut name = [0; ServerName::LEN];
+        name[..3].copy_from_slice(ServerName::PREFIX);
+        for (pair, byte) in name[3..].chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        ServerName(name)
+    }
+}
+
+/// A statement's name on servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerName([u8; ServerName::LEN]);
+
+impl ServerName {
+    /// What all begin with. No client's name that does reaches a server as it is.
+    pub const PREFIX: &[u8; 3] = b"pc_";
+    /// Bytes of a name.
+    pub const LEN: usize = 35;
+
+    /// Its bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A fast keyed hash, to find a text among those that are known.
+pub(super) fn fast(key: &[u8; 32], dialect: Dialect, body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(key);
+    hasher.write(&dialect.bytes());
+    hasher.write(body);
+    hasher.finish()
+}
+
+/// A prepared statement.
+pub struct Statement {
+    /// What stands behind the name in Parse: the text with its NUL, the count of types, the types.
+    body: Secret,
+    /// `None` for one that is on servers only as the unnamed statement.
+    id: Option<(Id, ServerName)>,
+    dialect: Dialect,
+    effects: Option<Effects>,
+}
+
+impl Statement {
+    /// One that may be shared. `body` is what stands behind the name in a well-formed Parse.
+    pub(super) fn shared(key: &[u8; 32], dialect: Dialect, body: &[u8]) -> Statement {
+        let id = Id::of(key, dialect, body);
+        Statement {
+            id: Some((id, id.name())),
+            ..Statement::unshared(dialect, body)
+        }
+    }
+
+    /// One that only its client has.
+    pub(crate) fn unshared(dialect: Dialect, body: &[u8]) -> Statement {
+        Statement {
+            body: Secret::new(body),
+            id: None,
+            dialect,
+            effects: sql::effects(Text::cut(body).bytes(), dialect.lexing).ok(),
+        }
+    }
+
+    /// The one that is there to exist: an empty text, which the server takes even in a failed
+    /// transaction.
+    pub(super) fn fixture() -> Statement {
+        Statement {
+            body: Secret::new(&[0; 3]),
+            id: Some((Id::FIXTURE, Id::FIXTURE.name())),
+            dialect: Dialect::default(),
+            effects: Some(Effects::NONE),
+        }
+    }
+
+    /// True if it is this text with these types, understood so.
+    pub(crate) fn is(&self, dialect: Dialect, body: &[u8]) -> bool {
+        self.dialect == dialect && self.body.expose() == body
+    }
+
+    pub(crate) fn id(&self) -> Option<(Id, ServerName)> {
+        self.id
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        self.body.expose()
+    }
+
+    /// The text without its NUL.
+    pub(crate) fn text(&self) -> &[u8] {
+        Text::cut(self.body.expose()).bytes()
+    }
+
+    /// How it was read.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// What executing it may leave behind, if that is known.
+    pub fn effects(&self) -> Option<Effects> {
+        self.effects
+    }
+
+    /// Bytes of text and types.
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Never: the shortest has a NUL and a count.
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+}
+
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.len();
+        write!(f, "Statement({len} bytes, {:?})", self.effects)
+    }
+}
+
+/// What reading a whole text gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// What it may leave behind; `None` if it could not be read to its end.
+    pub effects: Option<Effects>,
+    /// The text is DEALLOCATE of this name and nothing else.
+    pub deallocates: Option<Name>,
+}
+
+impl Reading {
+    /// Reads a text.
+    pub fn of(text: &[u8], lexing: Lexing) -> Reading {
+        let mut reading = Reading {
+            effects: Some(Effects::NONE),
+            deallocates: None,
+        };
+        for (index, statement) in sql::statements(text, lexing).enumerate() {
+            let Ok(statement) = statement else {
+                return Reading {
+                    effects: None,
+                    deallocates: None,
+                };
+            };
+            reading.effects = reading.effects.map(|all| all | statement.effects);
+            reading.deallocates = match (index, statement.verb, statement.name) {
+                (0, Verb::Deallocate, Some(name)) => identifier(name.of(text), lexing),
+                _ => None,
+            };
+        }
+        reading
+    }
+}
+
+/// The name that the server makes of an identifier, where that can be told.
+fn identifier(written: &[u8], lexing: Lexing) -> Option<Name> {
+    let mut lexer = Lexer::new(written, lexing).ok()?;
+    let token = lexer.token().ok()??;
+    if token.span.end != written.len() {
+        return None;
+    }
+    let mut room = [0; Name::MAX];
+    sql::fold(written, token, &mut room).map(Name::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_on_servers_tell_texts_types_and_dialects_apart() {
+        let key = [7; 32];
+        let plain = Dialect::default();
+        let conforming = Dialect {
+            lexing: Lexing {
+                standard_conforming_strings: false,
+                ..Lexing::default()
+            },
+            ..plain
+        };
+        let settings = Dialect {
+            settings: 1,
+            ..plain
+        };
+        let name = |key, dialect, body| {
+            let statement = Statement::shared(key, dialect, body);
+            statement.id().unwrap().1.bytes().to_vec()
+        };
+        let first = name(&key, plain, b"select 1\0\0\0");
+        assert_eq!(first.len(), 35);
+        assert!(first.starts_with(b"pc_"));
+        assert!(first[3..].iter().all(u8::is_ascii_hexdigit));
+        assert_eq!(first, name(&key, plain, b"select 1\0\0\0"));
+        for other in [
+            name(&key, plain, b"select 2\0\0\0"),
+            name(&key, plain, b"select 1\0\0\x01\0\0\0\x17"),
+            name(&key, conforming, b"select 1\0\0\0"),
+            name(&key, settings, b"select 1\0\0\0"),
+            name(&[8; 32], plain, b"select 1\0\0\0"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn a_deallocate_alone_is_seen() {
+        let table: &[(&str, Option<&str>)] = &[
+            ("DEALLOCATE a", Some("a")),
+            (" deallocate prepare \"_pg3_0\" ; ", Some("_pg3_0")),
+            ("DEALLOCATE A -- x", Some("a")),
+            ("DEALLOCATE \"A\"\"b\"", Some("A\"b")),
+            ("DEALLOCATE ALL", None),
+            ("DEALLOCATE a; DEALLOCATE b", None),
+            ("SELECT 1; DEALLOCATE a", None),
+            ("SELECT 1", None),
+            ("", None),
+            ("DEALLOCATE 'a'", None),
+        ];
+        for (text, name) in table {
+            let reading = Reading::of(text.as_bytes(), Lexing::default());
+            let expected = name.map(|name| Name::new(name.as_bytes()));
+            assert_eq!(reading.deallocates, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_text() {
+        let statement = Statement::unshared(Dialect::default(), b"select 'hunter2'\0\0\0");
+        assert!(!format!("{statement:?}").contains("hunter2"));
+    }
+}

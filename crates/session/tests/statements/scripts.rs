@@ -1,0 +1,1 @@
+//! Exchanges as tables: what the server sees and what the client reads.
