@@ -6,6 +6,7 @@ mod passphrase;
 mod rules;
 mod secrets;
 
+pub(crate) use contexts::listener_profile;
 pub(crate) use passphrase::CommandFault;
 
 use crate::fault::Fault;
