@@ -6,6 +6,7 @@ mod program;
 pub mod scripted;
 mod stage;
 pub mod storm;
+pub mod twins;
 
 pub use program::Program;
 pub use stage::{Stage, StagePlan};

@@ -557,3 +557,32 @@ fn tokio_postgres_reads_the_console() {
     assert!(read.contains(&(wanted.to_vec(), vec![1, 1, 0])), "{read:?}");
     drop(client);
 }
+
+/// The same queries as in [`the_exporters_queries_are_answered`], read by lib/pq itself.
+#[test]
+#[ignore = "needs Go and lib/pq: apt-get install golang-go golang-github-lib-pq-dev"]
+fn lib_pq_reads_what_the_exporter_reads() {
+    let role = direct("console_libpq");
+    let stage = plan(&role).start();
+    let client = Session::through(&stage, &stage.endpoint(&role));
+    let watcher = endpoint(&stage, WATCHER, "pgbouncer");
+    let dsn = format!(
+        "host=localhost port={} user={} password='{}' dbname=pgbouncer sslmode=verify-full sslrootcert={}",
+        watcher.port,
+        watcher.user,
+        watcher.password.replace('\'', "\\'"),
+        watcher.ca_file.display(),
+    );
+    let cache = stage.proxy.directory().join("go");
+    let mut go = std::process::Command::new("go");
+    go.arg("run")
+        .arg(e2e::drivers::file("exporter.go"))
+        .env("GOPATH", "/usr/share/gocode")
+        .env("GO111MODULE", "off")
+        .env("GOCACHE", cache)
+        .env("DSN", dsn);
+    let said = e2e::drivers::succeed(&mut go);
+    assert!(said.contains("SHOW pools; 17 columns"), "{said}");
+    assert!(said.contains("prepared Portcullis "), "{said}");
+    drop(client);
+}

@@ -45,6 +45,23 @@ pub fn play(right: Right, bytes: &[u8], piece: usize) -> (Vec<u8>, Result<Step, 
     }
 }
 
+/// The first byte chooses the right and the pieces in which the rest comes; what the client reads does
+/// not depend on the pieces.
+///
+/// # Panics
+/// If it does.
+pub fn console(data: &[u8]) {
+    let Some((&choice, bytes)) = data.split_first() else {
+        return;
+    };
+    let right = match choice & 1 {
+        0 => Right::Stats,
+        _ => Right::Admin,
+    };
+    let whole = play(right, bytes, usize::MAX);
+    assert_eq!(play(right, bytes, usize::from(choice >> 1) + 1), whole);
+}
+
 /// Two outcomes, so that both are seen.
 fn outcome(command: &Command) -> Outcome {
     match command {

@@ -242,6 +242,7 @@ proptest! {
         }
         is_protocol(&play(Right::Admin, &bytes, piece).0);
         is_protocol(&play(Right::Stats, &bytes, piece).0);
+        admin::fuzzing::console(&bytes);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::error::{ConfigError, Place};
 use crate::pool::{Pool, PoolOfDatabase, PoolOfUser};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -627,6 +627,10 @@ pub struct Admin {
 pub struct Process {
     /// Whether a crash may write memory, secrets and rows included, to disk.
     pub core_dumps: bool,
+    /// What the running proxy gives up.
+    pub sandbox: Sandbox,
+    /// Whether secrets and buffers are kept out of swap.
+    pub lock_memory: bool,
 }
 
 /// A file or environment variable that a setting names, for the caller to read.

@@ -41,6 +41,6 @@ pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    Pinning, PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, ServerReset, Tls12Limit,
-    UnixSocketMethod, UnknownName,
+    Pinning, PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, Sandbox, ServerReset,
+    Tls12Limit, UnixSocketMethod, UnknownName,
 };

@@ -56,4 +56,7 @@ pub enum Weakness {
     /// Core dumps.
     #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
     CoreDumps,
+    /// No sandbox.
+    #[error("whoever breaks into the proxy may do all that its account may do; \"on\" confines it")]
+    NoSandbox,
 }

@@ -268,6 +268,18 @@ choice! {
 }
 
 choice! {
+    /// Whether the running proxy gives up what it does not need.
+    pub enum Sandbox {
+        /// yes, and the kernel refuses the rest
+        On = "on",
+        /// no: the kernel notes such system calls in its log, and the proxy tells of such files
+        Log = "log",
+        /// no
+        Off = "off",
+    }
+}
+
+choice! {
     /// Who reads the log.
     pub enum LogFormat {
         /// people: one readable line per event

@@ -180,6 +180,9 @@ impl Translation<'_> {
         if let Some((database, at)) = database {
             let known = |name: &str| self.ini.databases.iter().any(|it| it.key == name);
             match known(&database) || known("*") {
+                true if !is_plain(&database, 128) => {
+                    self.bad(("auth_dbname", &at), Problem::Text);
+                }
                 true => auth.set("auth_dbname", Value::Text(database), Some(&at)),
                 false => {
                     let text = "no database has this name; users are looked up in the one that the \

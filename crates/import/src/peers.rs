@@ -2,7 +2,7 @@
 
 use crate::Translation;
 use crate::databases::is_host;
-use crate::document::{Block, Value};
+use crate::document::{Block, Value, setting};
 use crate::fault::Problem;
 use crate::ini::Entry;
 use crate::note::Kind;
@@ -15,8 +15,14 @@ impl Translation<'_> {
         let Some(first) = self.ini.peers.first() else {
             return Vec::new();
         };
+        if setting("peer", "id").is_none() {
+            let text = "there are no peers here; a cancel request reaches the instance that it \
+                        arrives at alone";
+            self.note(Kind::Differs, ("peers", Some(&first.at)), text);
+            return Vec::new();
+        }
         let own = self.general("peer_id").and_then(|(_, value)| number(value));
-        if own.is_none_or(|own| own == 0) {
+        if own.is_none_or(|own| own <= 0) {
             let text = "without peer_id there are no peers; they are left out";
             self.note(Kind::Differs, ("peers", Some(&first.at)), text);
             return Vec::new();

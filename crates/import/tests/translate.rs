@@ -801,6 +801,8 @@ fn peers_need_a_number() {
         Kind::Differs,
         "p.ini:2: peers: peers have to be Portcullis",
     );
+    let negative = one(&format!("{peers}[pgbouncer]\npeer_id = -1\n"));
+    assert!(!negative.configuration.contains("[[peer]]"));
     let alone = one(&format!("{peers}[pgbouncer]\n"));
     assert!(!alone.configuration.contains("[[peer]]"));
     noted(&alone, Kind::Differs, "p.ini:2: peers: without peer_id");
@@ -916,6 +918,25 @@ fn options_of_rules_are_not_printed() {
         "r:1: rule: the option \"ldapbindpasswd\" is not known",
     );
     assert!(!format!("{import:?}").contains("hunter2"));
+}
+
+#[test]
+fn texts_with_control_characters_are_faults() {
+    for setting in [
+        "auth_user = u\nauth_dbname = \u{1}",
+        "auth_user = \u{1}",
+        "auth_user = u\nauth_query = $1\u{1}",
+        "unix_socket_dir = \u{1}",
+        "stats_users = \u{1}",
+        "ignore_startup_parameters = \u{1}",
+        "server_tls_sslmode = verify-full\nserver_tls_ca_file = \u{1}",
+        "server_tls13_ciphers = \u{1}",
+    ] {
+        let text = format!("[databases]\n* = host=h\n[pgbouncer]\n{setting}\n");
+        let faults = files(&[("p.ini", &text)]).expect_err(setting);
+        let problem = ": this text is empty, too long, or has control characters";
+        assert!(faults[0].ends_with(problem), "{faults:?}");
+    }
 }
 
 #[test]

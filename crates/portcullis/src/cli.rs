@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// session ends with its transaction, at most drain_timeout later; a second one, or SIGQUIT,
     /// ends all sessions at once.
     Run(RunOptions),
+    /// Run passphrase commands for a process that has given up the right to do so.
+    #[command(hide = true)]
+    Attend,
+    /// Go into the sandbox of `run`, and say what it came to.
+    #[command(hide = true)]
+    Confine(RunOptions),
     /// Find every mistake in a configuration, then prove both legs.
     ///
     /// Reads the configuration and every file it names: certificates, keys, authorities, users,

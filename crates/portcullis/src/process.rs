@@ -1,9 +1,14 @@
 //! Owns what the process asks of the kernel before it serves anybody: no core dumps, as many open
-//! files as allowed.
+//! files as allowed, memory that stays out of swap.
 
-use config::{Config, MaxClientConn};
+use crate::fault::Fault;
+use config::{Config, MaxClientConn, Workers};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use tls::KeyHeap;
+
+/// Room for passwords and verifiers, in bytes.
+const SECRETS: usize = 1 << 20;
 
 /// Descriptors that are not clients': listeners, log, runtimes, files being read.
 const OTHER_FILES: u64 = 128;
@@ -22,6 +27,37 @@ pub(crate) fn forbid_core_dumps(config: &Config) {
     }
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         tracing::warn!(%error, "cannot switch core dumps off (RLIMIT_CORE)");
+    }
+}
+
+/// Keeps secrets and buffers out of swap from now on, if the configuration says so. `keys` is how
+/// private keys are kept.
+pub(crate) fn lock_memory(config: &Config, keys: KeyHeap) -> Result<(), Fault> {
+    if !config.process.lock_memory {
+        return Ok(());
+    }
+    // Before OpenSSL's heap was made nobody could raise it: that takes what the limit was then.
+    let raised = getrlimit(Resource::RLIMIT_MEMLOCK).map(|(_, hard)| {
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, hard, hard);
+        hard
+    });
+    let workers = workers(config);
+    let needed = SECRETS + workers * shell::KEPT_BYTES;
+    match (guard::lock(needed), keys) {
+        (Ok(()), KeyHeap::Locked) => Ok(()),
+        _ => Err(Fault::NotLockable {
+            needed_mib: (needed as u64).div_ceil(1 << 20) + 1,
+            workers,
+            limit: raised.ok().filter(|limit| *limit != RLIM_INFINITY),
+        }),
+    }
+}
+
+/// Worker threads of this configuration.
+fn workers(config: &Config) -> usize {
+    match config.listen.workers {
+        Workers::PerCore => std::thread::available_parallelism().map_or(1, usize::from),
+        Workers::Exactly(count) => count as usize,
     }
 }
 

@@ -46,9 +46,19 @@ impl ClientStream {
     /// client's passes, and before requests of our own are put in front.
     pub fn link(&mut self, server: &mut Server) {
         server.lease = Lease::default();
+        server.again.drop();
         if let Some(pooled) = &mut self.pooled {
+            pooled.end_batch();
             server.statements.begin(pooled.limits.server_max);
         }
+    }
+
+    /// True if something is to go to the server without more input: the rest of a frame that was
+    /// gathered, or a batch that has to be sent again.
+    #[inline]
+    pub fn has_more(&self, server: &Server) -> bool {
+        let pooled = self.pooled.as_deref();
+        pooled.is_some_and(|it| !it.is_between() || server.again.is_due())
     }
 
     /// True if the stream stands between two frames: nothing half-sent lies at the server.

@@ -315,6 +315,41 @@ impl Ledger {
         self.unsure == 0 && self.debts.len() <= LOOK_BACK_MAX && !self.debts.iter().any(ends)
     }
 
+    /// Takes back a batch whose first request has just failed, and whose error the client isn't to see:
+    /// what it owed is void, and so is its ReadyForQuery. False, and nothing done, unless the request
+    /// used a statement and the batch is the only one under way, with its Sync.
+    pub fn take_back(&mut self) -> bool {
+        const BATCH_MAX: usize = 64;
+        let used = |it: &Entry| {
+            it.terms.fate == Fate::Forward
+                && matches!(it.debt, Debt::Bind | Debt::DescribeStatement)
+        };
+        let ends = self.debts.iter().position(|it| {
+            let ours = it.terms.fate == Fate::Swallow;
+            !match it.debt {
+                Debt::Bind | Debt::DescribeStatement | Debt::DescribePortal | Debt::Execute => true,
+                Debt::Parse | Debt::Close => ours,
+                _ => false,
+            }
+        });
+        let len = self.debts.len();
+        if len > BATCH_MAX
+            || self.stream != Stream::None
+            || !self.debts.front().is_some_and(used)
+            || ends != Some(len - 1)
+            || self.debts.back().map(|it| it.debt) != Some(Debt::Sync)
+        {
+            return false;
+        }
+        for entry in self.debts.drain(..len - 1) {
+            self.outcome.skipped += usize::from(entry.terms.promise);
+        }
+        if let Some(sync) = self.debts.front_mut() {
+            sync.terms.fate = Fate::Swallow;
+        }
+        true
+    }
+
     /// True if the error that is due next is to be replaced by ours.
     #[inline]
     pub fn refuses(&self) -> bool {

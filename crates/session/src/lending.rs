@@ -143,6 +143,18 @@ fn put(
     Ok(waits && queries > 0)
 }
 
+/// Appends what brings a connection back to the wishes of the client that has it, after a RESET that led to
+/// the server's own values. False if there is nothing to do.
+pub fn restore(server: &mut Server, wanted: &Wanted, output: &mut Plain) -> Result<bool, Full> {
+    if Wishes::same(&server.standing.have, &wanted.want) {
+        return Ok(false);
+    }
+    let cleanup = server.standing.cleanup;
+    put(server, wanted, Cleanup::NONE, output)?;
+    server.standing.cleanup = cleanup;
+    Ok(true)
+}
+
 /// Appends what brings a connection to the wishes of a client that nobody has tried yet: the server may
 /// refuse them. False if there is nothing to do.
 pub fn try_on(server: &mut Server, wanted: &Wanted, output: &mut Plain) -> Result<bool, Full> {

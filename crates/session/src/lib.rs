@@ -9,6 +9,8 @@ pub mod cancel;
 mod client;
 pub mod farewell;
 pub mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod greeting;
 pub mod ledger;
 pub mod lending;

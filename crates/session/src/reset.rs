@@ -56,6 +56,7 @@ impl Server {
 impl Reset {
     /// Appends what has to be asked, and begins to await the answers.
     pub fn begin(server: &mut Server, output: &mut Plain) -> Result<Reset, Full> {
+        server.again.drop();
         if server.status != Status::Idle {
             ask(server, "ROLLBACK", output)?;
         }

@@ -5,7 +5,7 @@ use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
 use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
-use crate::statements::{Lease, There};
+use crate::statements::{Again, Lease, There};
 use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Server {
     pub rounds: u64,
     /// Prepared statements that it holds.
     pub statements: There,
+    /// A batch that may have to be sent again.
+    pub again: Again,
     /// What was asked of it since it was lent.
     pub lease: Lease,
     /// What stands on it.
@@ -58,6 +60,7 @@ impl Server {
             ending: false,
             rounds: 0,
             statements: There::default(),
+            again: Again::default(),
             lease: Lease::default(),
             standing: Standing::default(),
             traffic: Arc::default(),
@@ -78,11 +81,15 @@ impl Server {
             && self.ledger.is_closed()
             && self.between_frames()
             && !self.ending
+            && !self.again.is_due()
     }
 
     /// True if nothing is under way: no debt, no transaction.
     pub fn is_idle(&self) -> bool {
-        self.status == Status::Idle && self.ledger.is_settled() && self.between_frames()
+        self.status == Status::Idle
+            && self.ledger.is_settled()
+            && self.between_frames()
+            && !self.again.is_due()
     }
 
     /// Notes a ParameterStatus.

@@ -22,7 +22,7 @@ const FIRST_MISS: Duration = Duration::from_millis(2);
 
 /// A server connection, where a cancel of what it does is to be sent.
 pub struct Target {
-    host: Host,
+    host: Arc<Host>,
     tcp: TcpOptions,
     key: BackendKeyData,
     /// Cancels on their way to it.
@@ -32,7 +32,7 @@ pub struct Target {
 
 impl Target {
     /// A server with its own key.
-    pub fn new(host: Host, tcp: TcpOptions, key: BackendKeyData) -> Target {
+    pub fn new(host: Arc<Host>, tcp: TcpOptions, key: BackendKeyData) -> Target {
         Target {
             host,
             tcp,

@@ -112,6 +112,13 @@ impl Control {
         }
     }
 
+    /// The same for tests.
+    #[cfg(test)]
+    pub fn of_test() -> Control {
+        let cache = session::statements::CacheLimits::default();
+        Control::new(Home(0), Interner::new([0; 32], cache))
+    }
+
     /// The present instruction.
     #[inline]
     pub fn phase(&self) -> Phase {

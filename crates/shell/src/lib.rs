@@ -45,5 +45,6 @@ mod watch;
 mod worker;
 
 pub use derive::Deriver;
+pub use lend::KEPT_BYTES;
 pub use observed::Observed;
 pub use proxy::{Proxy, StartFault};

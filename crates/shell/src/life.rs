@@ -33,7 +33,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use wire::startup::CancelRequest;
 
-/// Serves one client from accept to close.
+/// Serves one client from accept to close. What only one part of its life needs is in a box of that
+/// part: a session that sleeps keeps the room of none.
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
@@ -43,11 +44,11 @@ pub async fn serve(
     let setup = Arc::clone(&incoming.setup);
     let listener = &setup.listeners[incoming.listener];
     let end = tokio::time::Instant::now() + setup.timeouts.client_login;
-    if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
+    let told = Box::pin(behind_balancer(&context, listener, &mut incoming, end));
+    if let Err(fault) = told.await {
         return context.strangers.refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
-    let admission = incoming.admission;
     let life = Life {
         context: &context,
         setup: &setup,
@@ -58,43 +59,28 @@ pub async fn serve(
         control: &control,
         number: u64::from(control.home.0) << 48 | (number + 1),
     };
-    let source = Source::of(incoming.address);
-    let mut progress = Progress::new((Arc::clone(&control), number));
-    let seat = match context.door.arrive(incoming.listener, source) {
-        Ok(seat) => seat,
-        Err(fault) => return life.refuse(progress, fault).await,
-    };
-    // The login's state is large and short-lived: a session keeps none of it.
-    let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
-    let login = tokio::time::timeout_at(end, login);
-    let is_in = match login.await {
-        Ok(Ok(is_in)) => is_in,
-        Ok(Err(fault)) => {
-            if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
-                context.door.failed(source, user);
-            }
-            return life.refuse(progress, fault).await;
-        }
-        Err(_) => {
-            let kind = FaultKind::Timeout {
-                setting: "client_login_timeout",
-                phase: "logging in",
-            };
-            return life.refuse(progress, Fault::new(Side::Client, kind)).await;
-        }
-    };
-    let Some(mut client) = progress.port else {
+    let Some(entrant) = Box::pin(life.enter(incoming, end, number)).await else {
         return;
     };
-    // Goes at the end: until then others see this client.
-    let registered = progress.registered;
-    client.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+    // `registered` goes at the end: until then others see this client.
+    let Entrant {
+        port,
+        is_in,
+        registered,
+    } = *entrant;
     match (is_in, &registered) {
-        (Some(In::Linked(linked)), _) => life.relay(client, linked, number).await,
-        (Some(In::Member(member)), _) => life.share(client, member, number).await,
-        (Some(In::Guest(guest)), Some(it)) => life.talk(client, guest, &it.client).await,
-        (None | Some(In::Guest(_)), _) => life.part(client).await,
+        (In::Linked(linked), _) => Box::pin(life.relay(port, linked, number)).await,
+        (In::Member(member), _) => Box::pin(life.share(port, member, number)).await,
+        (In::Guest(guest), Some(it)) => Box::pin(life.talk(port, guest, &it.client)).await,
+        (In::Guest(_), None) => Box::pin(life.part(port)).await,
     }
+}
+
+/// A client that is in.
+struct Entrant<'a> {
+    port: Port,
+    is_in: In<'a>,
+    registered: Option<Registered<'a>>,
 }
 
 /// Learns who is behind a load balancer, where the listener stands behind one.
@@ -178,6 +164,59 @@ impl Progress<'_> {
 }
 
 impl<'a> Life<'a> {
+    /// Lets the client in, or tells it why not; `None` if it is gone then.
+    async fn enter(
+        &self,
+        incoming: Incoming,
+        end: tokio::time::Instant,
+        number: u64,
+    ) -> Option<Box<Entrant<'a>>> {
+        let source = Source::of(self.address);
+        let mut progress = Progress::new((Arc::clone(self.control), number));
+        let seat = match self.context.door.arrive(incoming.listener, source) {
+            Ok(seat) => seat,
+            Err(fault) => {
+                self.refuse(progress, fault).await;
+                return None;
+            }
+        };
+        let login = self.login(incoming.socket, incoming.admission, seat, &mut progress);
+        let login = tokio::time::timeout_at(end, login).await;
+        let fault = match login {
+            Ok(Ok(Some(is_in))) => {
+                let mut port = progress.port?;
+                let registered = progress.registered;
+                port.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+                return Some(Box::new(Entrant {
+                    port,
+                    is_in,
+                    registered,
+                }));
+            }
+            Ok(Ok(None)) => {
+                if let Some(client) = progress.port {
+                    self.part(client).await;
+                }
+                return None;
+            }
+            Ok(Err(fault)) => {
+                if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
+                    self.context.door.failed(source, user);
+                }
+                fault
+            }
+            Err(_) => {
+                let kind = FaultKind::Timeout {
+                    setting: "client_login_timeout",
+                    phase: "logging in",
+                };
+                Fault::new(Side::Client, kind)
+            }
+        };
+        self.refuse(progress, fault).await;
+        None
+    }
+
     /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
     /// left in `progress` as soon as there is one.
     async fn login(

@@ -190,8 +190,9 @@ impl Pump<'_> {
                 Poll::Pending => self.client.bells.client.wait(),
             }
         }
-        if !self.client.port.plain_in.is_empty() && !stuck && self.client.upstream == Upstream::Open
-        {
+        let has_more = !self.client.port.plain_in.is_empty()
+            || self.client.stream.has_more(&self.server.server);
+        if has_more && !stuck && self.client.upstream == Upstream::Open {
             let before = self.client.port.plain_in.len();
             let relayed = to_server(
                 &mut self.client.stream,
@@ -199,7 +200,7 @@ impl Pump<'_> {
                 &mut self.client.port.plain_in,
                 self.server.port.room(),
             );
-            if self.client.port.plain_in.len() != before {
+            if self.client.port.plain_in.len() != before || !self.server.port.plain_out.is_empty() {
                 turn = Turn::Moved;
                 self.client.watch.moved();
             }

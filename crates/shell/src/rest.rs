@@ -76,7 +76,7 @@ pub struct ServerSide {
     /// The leg's facts.
     pub leg: LegFacts,
     /// Where it is.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// When it was made.
     pub born: Instant,
     /// Where a cancel of what it does is to be sent; some servers have no key.
@@ -226,6 +226,17 @@ impl ServerSide {
             Asked::Known => Ok(asking.finish(&mut self.server, wanted)),
             Asked::Unknown => Ok(Asked::Unknown),
         }
+    }
+
+    /// Applies the wishes of the client that has it again, where a RESET led elsewhere; the caller holds
+    /// the deadline. True if there was something to do.
+    pub async fn restore(&mut self, wanted: &Wanted) -> Result<bool, Fault> {
+        let put = lending::restore(&mut self.server, wanted, self.port.room());
+        let put = full_of(put)?;
+        if put {
+            self.settle().await?;
+        }
+        Ok(put)
     }
 
     /// What a client is to be told that gets this connection after somebody else.

@@ -19,6 +19,7 @@ use crate::read::Given;
 use crate::sections::{self, Sections};
 use crate::values::EnvName;
 use crate::warning::{Warning, Weakness};
+use crate::words::Sandbox;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -125,8 +126,13 @@ impl Judge<'_, '_> {
         if process.core_dumps.value {
             self.warn(&process.core_dumps, Weakness::CoreDumps);
         }
+        if process.sandbox.value != Sandbox::On {
+            self.warn(&process.sandbox, Weakness::NoSandbox);
+        }
         Process {
             core_dumps: process.core_dumps.value,
+            sandbox: process.sandbox.value,
+            lock_memory: process.lock_memory.value,
         }
     }
 

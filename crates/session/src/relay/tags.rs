@@ -1,7 +1,7 @@
 //! Owns what replies tell of prepared statements: command tags, and errors that speak of a statement
 //! which is no longer what it was.
 
-use crate::statements::ServerName;
+use crate::statements::{ServerName, Stale};
 use wire::frame::{HEADER, Header};
 
 /// The tag of PREPARE, with its NUL.
@@ -24,7 +24,7 @@ pub(crate) fn is_all_gone(body: &[u8]) -> bool {
 /// True if an ErrorResponse, as far as it is here, says that a statement on the server is not what
 /// it is taken for: it is gone (26000, of a name of ours), or gives other columns than when it was
 /// prepared (0A000 from `RevalidateCachedQuery` in plancache.c).
-pub(super) fn tells_of_stale(header: Header, bytes: &[u8]) -> bool {
+pub(super) fn tells_of_stale(header: Header, bytes: &[u8]) -> Option<Stale> {
     let body = &bytes[HEADER..bytes.len().min(header.total())];
     let field = |wanted: u8| {
         let mut fields = body.split(|byte| *byte == 0);
@@ -32,12 +32,16 @@ pub(super) fn tells_of_stale(header: Header, bytes: &[u8]) -> bool {
         Some(&found[1..])
     };
     match field(b'C') {
-        Some(b"0A000") => field(b'R').is_none_or(|routine| routine == b"RevalidateCachedQuery"),
-        Some(b"26000") => field(b'M').is_none_or(|message| {
+        Some(b"0A000") => {
+            let is_it = |routine| routine == b"RevalidateCachedQuery";
+            field(b'R').is_none_or(is_it).then_some(Stale::Changed)
+        }
+        Some(b"26000") => {
             let prefix = ServerName::PREFIX;
-            message.windows(prefix.len()).any(|part| part == prefix)
-        }),
-        _ => false,
+            let is_ours = |text: &[u8]| text.windows(prefix.len()).any(|part| part == prefix);
+            field(b'M').is_none_or(is_ours).then_some(Stale::Lost)
+        }
+        _ => None,
     }
 }
 
@@ -47,14 +51,23 @@ mod tests {
 
     #[test]
     fn errors_that_speak_of_stale_statements() {
-        let table: &[(&[u8], bool)] = &[
-            (b"SERROR\0VERROR\0C0A000\0Mcached plan must not change result type\0RRevalidateCachedQuery\0\0", true),
-            (b"SFEHLER\0VERROR\0C0A000\0Mx\0\0", true),
-            (b"SERROR\0VERROR\0C0A000\0Mcan't\0RExecSomething\0\0", false),
-            (b"SERROR\0VERROR\0C26000\0Mprepared statement \"pc_00\" does not exist\0\0", true),
-            (b"SERROR\0VERROR\0C26000\0Mprepared statement \"a\" does not exist\0\0", false),
-            (b"SERROR\0VERROR\0C22012\0Mdivision by zero\0\0", false),
-            (b"", false),
+        let table: &[(&[u8], Option<Stale>)] = &[
+            (
+                b"SERROR\0VERROR\0C0A000\0Mcached plan\0RRevalidateCachedQuery\0\0",
+                Some(Stale::Changed),
+            ),
+            (b"SFEHLER\0VERROR\0C0A000\0Mx\0\0", Some(Stale::Changed)),
+            (b"SERROR\0VERROR\0C0A000\0Mcan't\0RExecSomething\0\0", None),
+            (
+                b"SERROR\0VERROR\0C26000\0Mstatement \"pc_00\" does not exist\0\0",
+                Some(Stale::Lost),
+            ),
+            (
+                b"SERROR\0VERROR\0C26000\0Mstatement \"a\" does not exist\0\0",
+                None,
+            ),
+            (b"SERROR\0VERROR\0C22012\0Mdivision by zero\0\0", None),
+            (b"", None),
         ];
         for (body, stale) in table {
             let header = Header {

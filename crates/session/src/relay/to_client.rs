@@ -77,10 +77,10 @@ fn relay<const POOLED: bool>(
             Ok(Step::Pass(count)) => done += count,
             Ok(Step::Stream) => server.passing = header.total(),
             Ok(Step::Wait) => break Ok(()),
-            Ok(Step::Drop) => {
+            Ok(Step::Drop(count)) => {
                 input.pour(done, output);
                 done = 0;
-                input.consume(header.total());
+                input.consume(count);
                 if let Some(refusal) = refusal {
                     let put = refusal.put(output);
                     debug_assert!(put.is_ok());
@@ -130,8 +130,8 @@ enum Step {
     Stream,
     /// More of the frame has to be here first.
     Wait,
-    /// The frame, which is here as a whole, is not the client's.
-    Drop,
+    /// So many bytes of whole frames are not the client's.
+    Drop(usize),
     /// A FATAL ErrorResponse passes as it comes and is the last frame.
     Fatal,
 }
@@ -170,11 +170,13 @@ fn reply<const POOLED: bool>(
             None => Ok(Step::Wait),
         },
         b'Z' => match whole(header, bytes) {
-            Some(body) => {
-                server.ready(body)?;
-                server.traffic.answered(server.status == Status::Idle);
-                Ok(Step::Pass(header.total()))
-            }
+            Some(body) => Ok(match server.ready(body)? {
+                Fate::Swallow if POOLED => Step::Drop(header.total()),
+                _ => {
+                    server.traffic.answered(server.status == Status::Idle);
+                    Step::Pass(header.total())
+                }
+            }),
             None => Ok(Step::Wait),
         },
         b'C' if POOLED && may_tell(header) => match whole(header, bytes) {
@@ -182,7 +184,7 @@ fn reply<const POOLED: bool>(
                 let replaced = server.ledger.promises() && server.statements.deallocates_next();
                 server.reply(b'C')?;
                 if replaced && body == PREPARED {
-                    return Ok(Step::Drop);
+                    return Ok(Step::Drop(header.total()));
                 }
                 server.done(body);
                 if let Some(pooled) = pooled.filter(|_| is_all_gone(body)) {
@@ -192,10 +194,17 @@ fn reply<const POOLED: bool>(
             }
             None => Ok(Step::Wait),
         },
+        b't' if POOLED && server.again.is_kept() => described(server, header, bytes),
+        b'2' if POOLED => {
+            // The batch is under way: it can't be sent again.
+            server.again.drop();
+            server.reply(b'2')?;
+            Ok(Step::Stream)
+        }
         tag => Ok(match server.reply(tag)? {
             Fate::Forward => Step::Stream,
             // ParseComplete and CloseComplete: a header alone.
-            _ if bytes.len() >= header.total() => Step::Drop,
+            _ if bytes.len() >= header.total() => Step::Drop(header.total()),
             _ => {
                 return bad(FaultKind::BadLength {
                     tag,
@@ -232,7 +241,7 @@ fn ours(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault
             server.reply(tag)?;
         }
     }
-    Ok(Step::Drop)
+    Ok(Step::Drop(header.total()))
 }
 
 fn error<const POOLED: bool>(
@@ -255,16 +264,57 @@ fn error<const POOLED: bool>(
                 return Ok(Step::Wait);
             }
             server.reply(b'E')?;
-            Ok(Step::Drop)
+            Ok(Step::Drop(header.total()))
         }
         Severity::Error => {
-            if POOLED && tells_of_stale(header, bytes) {
-                server.statements.doubt_all();
+            if POOLED {
+                if takes_back(server, header, bytes) {
+                    return Ok(Step::Drop(header.total()));
+                }
+                server.again.drop();
             }
             server.reply(b'E')?;
             Ok(Step::Stream)
         }
     }
+}
+
+/// The parameters of a statement. The columns follow, or, if they are not what they were, an error:
+/// then the client sees neither.
+fn described(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault> {
+    const LOOK_AHEAD_MAX: usize = 16 * 1024;
+    let total = header.total();
+    if total <= LOOK_AHEAD_MAX {
+        let rest = bytes.get(total..).unwrap_or_default();
+        let Some(next) = Header::peek(rest) else {
+            return Ok(Step::Wait);
+        };
+        if next.tag == b'E' && next.total() <= LOOK_AHEAD_MAX {
+            if rest.len() < next.total() {
+                return Ok(Step::Wait);
+            }
+            if takes_back(server, next, rest) {
+                return Ok(Step::Drop(total + next.total()));
+            }
+        }
+    }
+    server.again.drop();
+    server.reply(b't')?;
+    Ok(Step::Stream)
+}
+
+/// Takes back the batch under way, to be sent again, if an ErrorResponse says that its statement was
+/// stale, and nothing was executed yet.
+fn takes_back(server: &mut Server, header: Header, bytes: &[u8]) -> bool {
+    let Some(stale) = tells_of_stale(header, bytes) else {
+        return false;
+    };
+    server.statements.doubt_all();
+    let may = bytes.len() >= header.total() && server.again.may(stale) && server.ledger.take_back();
+    if may {
+        server.again.demand();
+    }
+    may
 }
 
 /// The longest run of whole frames, or else the start of one that passes in pieces.

@@ -14,6 +14,7 @@
 //! again, so that an error PostgreSQL would raise at Parse (a table that is gone) is raised at Bind;
 //! EXECUTE of SQL doesn't know names given by the protocol; names in error texts are ours.
 
+mod again;
 mod interner;
 mod lease;
 mod names;
@@ -23,6 +24,7 @@ mod refusal;
 mod statement;
 mod there;
 
+pub use again::Again;
 pub use interner::{CacheLimits, Interner};
 pub use lease::{Lease, Touch};
 pub use names::Name;
@@ -31,6 +33,7 @@ pub use refusal::Refusal;
 pub use statement::{Dialect, Statement};
 pub use there::There;
 
+pub(crate) use again::Stale;
 pub(crate) use names::Found;
 pub(crate) use pooled::{Course, Sending};
 pub(crate) use promise::{Instead, Promise, Unnamed, Way};

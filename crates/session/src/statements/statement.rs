@@ -11,7 +11,7 @@ use wire::Text;
 
 /// How a client's session understands SQL. Statements are shared only where it is the same: the
 /// server reads literals when it parses, not when it executes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dialect {
     /// What decides where tokens end.
     pub lexing: Lexing,
@@ -19,15 +19,6 @@ pub struct Dialect {
     /// `IntervalStyle`, `TimeZone`, `search_path` and whatever else the client has set; the same
     /// number for the same values on every worker.
     pub settings: u64,
-}
-
-impl Default for Dialect {
-    fn default() -> Dialect {
-        Dialect {
-            lexing: Lexing::default(),
-            settings: 0,
-        }
-    }
 }
 
 impl Dialect {

@@ -127,6 +127,34 @@ fn script() -> impl Strategy<Value = Vec<Batch>> {
     })
 }
 
+/// A batch that prepares a statement, or uses one: what is lost behind everybody's back is repaired in
+/// such, since its first use is the first thing that is executed.
+fn plain_batch() -> impl Strategy<Value = Batch> {
+    let name = || prop::sample::select(NAMES);
+    let text =
+        prop::sample::select(&["SELECT 1", "SELECT 2", "SELECT $1", "SET work_mem = '1MB'"][..]);
+    let prepare = (name(), text).prop_map(|(name, text)| {
+        [
+            target(b'C', b'S', name),
+            parse(name, text, false),
+            frame(b'S', b""),
+        ]
+        .concat()
+    });
+    let used = |name: &str, what| match what {
+        0 => target(b'D', b'S', name),
+        1 => [bind("", name, false), target(b'D', b'P', ""), execute("")].concat(),
+        2 => [bind("", name, true), execute("")].concat(),
+        _ => [bind("", name, false), execute("")].concat(),
+    };
+    let uses = (name(), prop::collection::vec(0..4, 1..4)).prop_map(move |(name, whats)| {
+        let uses: Vec<_> = whats.into_iter().map(|what| used(name, what)).collect();
+        [uses.concat(), frame(b'S', b"")].concat()
+    });
+    let bytes = prop_oneof![2 => prepare, 4 => uses, 1 => Just(query("SELECT 1"))];
+    bytes.prop_map(|bytes| Batch { bytes, waits: true })
+}
+
 /// What a client reads with a session of its own.
 fn directly(script: &[Batch]) -> Vec<u8> {
     let mut model = Model::default();
@@ -171,6 +199,23 @@ proptest! {
         }
         let limits = StatementLimits { server_max, ..StatementLimits::default() };
         let mut rig = Rig::new(&scripts, servers, limits, Mode::Transaction);
+        rig.run(&mut Schedule::new(&choices));
+        for (index, script) in scripts.iter().enumerate() {
+            let expected = readable(&directly(script));
+            prop_assert_eq!(readable(rig.read(index)), expected, "client {}", index);
+        }
+    }
+
+    #[test]
+    fn what_servers_lose_is_prepared_anew(
+        scripts in prop::collection::vec(prop::collection::vec(plain_batch(), 1..12), 1..4),
+        servers in 1usize..3,
+        server_max in 1usize..5,
+        choices in prop::collection::vec(any::<u16>(), 1..200),
+    ) {
+        let limits = StatementLimits { server_max, ..StatementLimits::default() };
+        let mut rig = Rig::new(&scripts, servers, limits, Mode::Transaction);
+        rig.forgetful = true;
         rig.run(&mut Schedule::new(&choices));
         for (index, script) in scripts.iter().enumerate() {
             let expected = readable(&directly(script));

@@ -2,6 +2,8 @@
 //! would see with a server connection of its own.
 
 mod batches;
+mod hostile;
 mod model;
 mod scripts;
 mod shared;
+mod sizes;

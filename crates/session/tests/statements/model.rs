@@ -5,6 +5,7 @@
 //! `exec_execute_message`, `exec_simple_query` in postgres.c; prepare.c.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A frame: tag, length, body.
 pub fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
@@ -17,7 +18,8 @@ pub fn frames(bytes: &mut Vec<u8>) -> Vec<(u8, Vec<u8>)> {
     let mut frames = vec![];
     let mut at = 0;
     while bytes.len() >= at + 5 {
-        let len = u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+        let len =
+            u32::from_be_bytes(bytes[at + 1..at + 5].try_into().expect("four bytes")) as usize;
         if bytes.len() < at + 1 + len {
             break;
         }
@@ -223,6 +225,9 @@ impl Model {
     }
 
     fn parse(&mut self, body: &[u8]) -> Done {
+        if body.iter().filter(|byte| **byte == 0).count() < 2 {
+            return fail("08P01");
+        }
         let (name, rest) = cut(body);
         let (text, types) = cut(rest);
         if types.len() < 2 || types.len() != 2 + 4 * usize::from(types[1]) {
@@ -231,7 +236,7 @@ impl Model {
         if name.is_empty() {
             self.unnamed = None;
         }
-        let text = String::from_utf8(text.to_vec()).unwrap();
+        let text = String::from_utf8(text.to_vec()).expect("UTF-8");
         Self::check_syntax(&text)?;
         self.check_status(&text)?;
         let statement = Statement {
@@ -241,13 +246,21 @@ impl Model {
         };
         if name.is_empty() {
             self.unnamed = Some(statement);
-        } else if self.statements.contains_key(&key(name)) {
-            return fail("42P05");
         } else {
-            self.statements.insert(key(name), statement);
+            self.store(name, statement)?;
         }
         self.put(b'1', b"");
         Ok(())
+    }
+
+    fn store(&mut self, name: &[u8], statement: Statement) -> Done {
+        match self.statements.entry(key(name)) {
+            Entry::Occupied(_) => fail("42P05"),
+            Entry::Vacant(place) => {
+                place.insert(statement);
+                Ok(())
+            }
+        }
     }
 
     fn find(&self, name: &[u8]) -> Result<Statement, Failure> {
@@ -269,6 +282,9 @@ impl Model {
     }
 
     fn bind(&mut self, body: &[u8]) -> Done {
+        if body.iter().filter(|byte| **byte == 0).count() < 2 {
+            return fail("08P01");
+        }
         let (portal, rest) = cut(body);
         let (name, values) = cut(rest);
         let statement = self.find(name)?;
@@ -307,8 +323,8 @@ impl Model {
         if body[0] == b'S' {
             let statement = self.find(name)?;
             self.check_status(&statement.text)?;
-            self.check_columns(&statement)?;
             self.put(b't', &statement.types);
+            self.check_columns(&statement)?;
             self.put_columns(&statement);
         } else {
             let Some(portal) = self.portals.get(&key(name)) else {
@@ -395,10 +411,7 @@ impl Model {
                     types: vec![0, 0],
                     columns: self.columns,
                 };
-                if self.statements.contains_key(&key(name.as_bytes())) {
-                    return fail("42P05");
-                }
-                self.statements.insert(key(name.as_bytes()), prepared);
+                self.store(name.as_bytes(), prepared)?;
                 "PREPARE"
             }
             other => panic!("no such statement here: {other:?}"),
@@ -427,7 +440,7 @@ impl Model {
 
     fn query(&mut self, body: &[u8]) -> Done {
         let (text, _) = cut(body);
-        let text = String::from_utf8(text.to_vec()).unwrap();
+        let text = String::from_utf8(text.to_vec()).expect("UTF-8");
         self.unnamed = None;
         self.portals.remove(&b""[..]);
         let parts: Vec<_> = text.split(';').map(|part| part.trim().to_owned()).collect();

@@ -1,1 +1,436 @@
-//! Exchanges as tables: what the server sees and what the client reads.
+//! Exchanges as tables: what a client sends, what servers get of it, what the client reads.
+//!
+//! A script's words are messages: `P(name,text)`, `B(name)`, `B(name,v)` with a value, `E`, `D(name)`,
+//! `C(name)`, `Q(text)`, `S`, `H`; `_` stands for a blank in a text. `@0` lends the first server,
+//! `*` says that tables have other columns now, `-` that the server has lost its statements. What stands
+//! before `S`, `H` or `Q` comes at once with it, and is answered. Of the servers' words `#1` is the first name that one got, `#0` the
+//! statement that is there to exist.
+
+use crate::model::{Model, frame, frames};
+use crate::shared::pooled;
+use buf::Plain;
+use session::relay::{Relayed, to_client, to_server};
+use session::statements::{CacheLimits, Interner, Mode, StatementLimits};
+use session::{ClientStream, Reported, Server};
+use wire::ProtocolVersion;
+
+fn message(word: &str) -> Vec<u8> {
+    let (tag, rest) = word.split_at(1);
+    let inner = rest.trim_start_matches('(').trim_end_matches(')');
+    let (first, second) = inner.split_once(',').unwrap_or((inner, ""));
+    let text = |it: &str| it.replace('_', " ");
+    let body = match tag {
+        "P" => format!("{first}\0{}\0\0\0", text(second)),
+        "B" if second == "v" => format!("\0{first}\0\0\0\0\x01\0\0\0\x01v\0\0"),
+        "B" => format!("\0{first}\0\0\0\0\0\0\0"),
+        "E" => "\0\0\0\0\0".to_owned(),
+        "D" | "C" => format!("S{first}\0"),
+        "Q" => format!("{}\0", text(first)),
+        _ => String::new(),
+    };
+    frame(tag.as_bytes()[0], body.as_bytes())
+}
+
+/// Frames to servers in the words of a script.
+fn seen(taken: &[(u8, Vec<u8>)], names: &mut Vec<String>) -> String {
+    let mut words = vec![];
+    for (tag, body) in taken {
+        let parts: Vec<_> = body.split(|byte| *byte == 0).collect();
+        let part = |at: usize| String::from_utf8_lossy(parts[at]).into_owned();
+        let text = |at: usize| part(at).replace(' ', "_");
+        let mut name = |name: String| -> String {
+            if !name.starts_with("pc_") {
+                return name;
+            }
+            if name.ends_with(&"0".repeat(32)) {
+                return "#0".to_owned();
+            }
+            let known = names.iter().position(|it| *it == name);
+            let at = known.unwrap_or(names.len());
+            if known.is_none() {
+                names.push(name);
+            }
+            format!("#{}", at + 1)
+        };
+        words.push(match tag {
+            b'P' => format!("P({},{})", name(part(0)), text(1)),
+            b'B' => match body.contains(&b'v') {
+                true => format!("B({},v)", name(part(1))),
+                false => format!("B({})", name(part(1))),
+            },
+            b'D' | b'C' => format!("{}({})", *tag as char, name(part(0)[1..].to_owned())),
+            b'Q' => format!("Q({})", text(0)),
+            tag => (*tag as char).to_string(),
+        });
+    }
+    words.join(" ")
+}
+
+/// Frames to the client in short: the tag, and of errors the SQLSTATE, of ReadyForQuery the status.
+fn read(mut bytes: Vec<u8>) -> String {
+    let words = frames(&mut bytes).into_iter().map(|(tag, body)| {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        match tag {
+            b'E' => {
+                let code = text.split('\0').find_map(|it| it.strip_prefix('C'));
+                format!("E{}", code.unwrap_or("?"))
+            }
+            b'Z' if text == "I" => "Z".to_owned(),
+            b'Z' => format!("Z{text}"),
+            tag => (tag as char).to_string(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+struct Play {
+    stream: ClientStream,
+    links: Vec<(Server, Model)>,
+    at: usize,
+    names: Vec<String>,
+    seen: Vec<String>,
+    read: Vec<u8>,
+}
+
+impl Play {
+    fn new(limits: StatementLimits, mode: Mode) -> Play {
+        let interner = Interner::new([3; 32], CacheLimits::default());
+        let server = || Server::new(ProtocolVersion::V3_0, None, Reported::default());
+        Play {
+            stream: pooled(&interner, limits, mode),
+            links: (0..2).map(|_| (server(), Model::default())).collect(),
+            at: 0,
+            names: vec![],
+            seen: vec![],
+            read: vec![],
+        }
+    }
+
+    fn play(&mut self, script: &str) {
+        self.link(0);
+        let mut batch = vec![];
+        for word in script.split_whitespace() {
+            match word {
+                "@0" => self.link(0),
+                "@1" => self.link(1),
+                "*" => self
+                    .links
+                    .iter_mut()
+                    .for_each(|(_, model)| model.columns += 1),
+                "-" => self.links[self.at].1.lose_all(),
+                word => {
+                    batch.extend(message(word));
+                    if matches!(word.as_bytes()[0], b'S' | b'Q' | b'H') {
+                        self.send(&std::mem::take(&mut batch));
+                    }
+                }
+            }
+        }
+    }
+
+    fn link(&mut self, at: usize) {
+        assert!(self.links[self.at].0.is_idle());
+        self.at = at;
+        self.stream.link(&mut self.links[at].0);
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        let mut plain: [Plain; 4] = std::array::from_fn(|_| Plain::with_capacity(16 * 1024));
+        let [from_client, at_server, from_server, at_client] = &mut plain;
+        let (link, model) = &mut self.links[self.at];
+        from_client.push(bytes).expect("room");
+        loop {
+            let relayed = to_server(&mut self.stream, link, from_client, at_server);
+            assert_eq!(relayed, Ok(Relayed::Open));
+            let before = model.taken.len();
+            model.take(at_server.bytes());
+            let sent = !at_server.is_empty();
+            at_server.clear();
+            let seen = seen(&model.taken[before..], &mut self.names);
+            self.seen.extend((!seen.is_empty()).then_some(seen));
+            from_server
+                .push(&std::mem::take(&mut model.output))
+                .expect("room");
+            let relayed = to_client(&mut self.stream, link, from_server, at_client);
+            assert_eq!(relayed, Ok(Relayed::Open));
+            self.read.extend_from_slice(at_client.bytes());
+            at_client.clear();
+            if !sent {
+                break;
+            }
+        }
+        assert!(from_client.is_empty() && from_server.is_empty());
+    }
+}
+
+/// Script, what servers get, what the client reads.
+type Row = (&'static str, &'static str, &'static str);
+
+fn check(limits: StatementLimits, mode: Mode, table: &[Row]) {
+    for (script, sent, got) in table {
+        let mut play = Play::new(limits, mode);
+        play.play(script);
+        assert_eq!(play.seen.join(" "), *sent, "{script}");
+        assert_eq!(read(play.read), *got, "{script}");
+    }
+}
+
+fn max(server_max: usize) -> StatementLimits {
+    StatementLimits {
+        server_max,
+        ..StatementLimits::default()
+    }
+}
+
+#[test]
+fn named_statements_follow_their_client() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            (
+                "P(a,SELECT_1) B(a) E S @1 B(a) E S @0 B(a) E S",
+                "P(#1,SELECT_1) B(#1) E S P(#1,SELECT_1) B(#1) E S B(#1) E S",
+                "1 2 D C Z 2 D C Z 2 D C Z",
+            ),
+            // The same text is there already: nothing is sent.
+            (
+                "P(a,SELECT_1) S P(b,SELECT_1) D(b) S C(a) B(b) E S",
+                "P(#1,SELECT_1) S D(#1) S B(#1) E S",
+                "1 Z 1 t T Z 3 2 D C Z",
+            ),
+            (
+                "P(a,SELEC) S B(a) S",
+                "P(#1,SELEC) S B(a) S",
+                "E42601 Z E26000 Z",
+            ),
+            // A name that the client has: the server refuses it, in PostgreSQL's order.
+            (
+                "P(a,SELECT_1) S P(a,SELECT_2) S P(a,SELEC) S B(a) E S",
+                "P(#1,SELECT_1) S P(#0,) P(#0,SELECT_2) S P(#0,SELEC) S B(#1) E S",
+                "1 Z E42P05 Z E42601 Z 2 D C Z",
+            ),
+            // Closed and made anew.
+            (
+                "P(a,SELECT_1) S C(a) S B(a) S P(a,SELECT_2) B(a) E S",
+                "P(#1,SELECT_1) S S B(a) S P(#2,SELECT_2) B(#2) E S",
+                "1 Z 3 Z E26000 Z 1 2 D C Z",
+            ),
+            // Names that nobody has; ours are out of reach.
+            ("C(x) D(x) S", "C(x) D(x) S", "3 E26000 Z"),
+            (
+                "B(pc_1) S C(pc_1) S D(pc_1) S",
+                "B(----) S S D(----) S",
+                "E26000 Z 3 Z E26000 Z",
+            ),
+            // A failed transaction refuses a text that is there.
+            (
+                "P(a,SELECT_1) P(b,SELECT_1/0) S Q(BEGIN) B(b) E S P(c,SELECT_1) S Q(ROLLBACK) B(a) E S",
+                "P(#1,SELECT_1) P(#2,SELECT_1/0) S Q(BEGIN) B(#2) E S C(#1) P(#1,SELECT_1) S \
+                 Q(ROLLBACK) P(#1,SELECT_1) B(#1) E S",
+                "1 1 Z C ZT 2 E22012 ZE E25P02 ZE C Z 2 D C Z",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn unnamed_statements_follow_their_client() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            // The first time as it is; used again elsewhere.
+            (
+                "P(,SELECT_1) D() S @1 B() E S B() E S @0 B() E S",
+                "P(,SELECT_1) D() S P(,SELECT_1) B() E S B() E S P(,SELECT_1) B() E S",
+                "1 t T Z 2 D C Z 2 D C Z 2 D C Z",
+            ),
+            // From the second time on with a plan that is kept.
+            (
+                "P(,SELECT_1) B() E S P(,SELECT_1) B() E S P(,SELECT_1) B() E S @1 B() E S",
+                "P(,SELECT_1) B() E S P(#1,SELECT_1) B(#1) E S B(#1) E S P(#1,SELECT_1) B(#1) E S",
+                "1 2 D C Z 1 2 D C Z 1 2 D C Z 2 D C Z",
+            ),
+            // A Query takes it away, wherever it is.
+            (
+                "P(,SELECT_1) S Q() B() S",
+                "P(,SELECT_1) S Q() B() S",
+                "1 Z I Z E26000 Z",
+            ),
+            // Another client's is never met.
+            ("B() S", "C() B() S", "E26000 Z"),
+            (
+                "P(,SELECT_1) S C() S B() S",
+                "P(,SELECT_1) S S C() B() S",
+                "1 Z 3 Z E26000 Z",
+            ),
+            // A failing Parse takes the former one away.
+            (
+                "P(,SELECT_1) S P(,SELEC) S B() S",
+                "P(,SELECT_1) S P(,SELEC) S B() S",
+                "1 Z E42601 Z E26000 Z",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_server_holds_so_many_statements() {
+    check(
+        max(2),
+        Mode::Transaction,
+        &[(
+            "P(a,SELECT_1) P(b,SELECT_2) S B(a) E S P(c,SELECT_3) S B(b) E S B(c) E S",
+            "P(#1,SELECT_1) P(#2,SELECT_2) S B(#1) E S C(#2) P(#3,SELECT_3) S \
+             C(#1) P(#2,SELECT_2) B(#2) E S B(#3) E S",
+            "1 1 Z 2 D C Z 1 Z 2 D C Z 2 D C Z",
+        )],
+    );
+    check(
+        max(0),
+        Mode::Transaction,
+        &[(
+            "P(a,SELECT_1) B(a) E S P(a,SELECT_1) S C(a) S P(,SELECT_1) S @1 B() E S",
+            "P(a,SELECT_1) B(a) E S P(a,SELECT_1) S C(a) S P(,SELECT_1) S P(,SELECT_1) B() E S",
+            "1 2 D C Z E42P05 Z 3 Z 1 Z 2 D C Z",
+        )],
+    );
+}
+
+#[test]
+fn statements_are_forgotten_by_sql() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            (
+                "P(a,SELECT_1) S Q(DEALLOCATE_a) B(a) S",
+                "P(#1,SELECT_1) S Q(PREPARE_pc_deallocate_AS_SELECT;_DEALLOCATE_pc_deallocate) B(a) S",
+                "1 Z C Z E26000 Z",
+            ),
+            ("Q(DEALLOCATE_a)", "Q(DEALLOCATE_a)", "E26000 Z"),
+            (
+                "P(a,SELECT_1) S Q(BEGIN) Q(SELEC) Q(DEALLOCATE_a) Q(ROLLBACK) B(a) E S",
+                "P(#1,SELECT_1) S Q(BEGIN) Q(SELEC) \
+                 Q(PREPARE_pc_deallocate_AS_SELECT;_DEALLOCATE_pc_deallocate) Q(ROLLBACK) B(#1) E S",
+                "1 Z C ZT E42601 ZE E25P02 ZE C Z 2 D C Z",
+            ),
+            (
+                "P(a,SELECT_1) S Q(DISCARD_ALL) B(a) S P(a,SELECT_1) B(a) E S",
+                "P(#1,SELECT_1) S Q(DISCARD_ALL) B(a) S P(#1,SELECT_1) B(#1) E S",
+                "1 Z C Z E26000 Z 1 2 D C Z",
+            ),
+            // Of one server connection, but of the client everywhere.
+            (
+                "P(a,SELECT_1) S @1 B(a) E S P(,DEALLOCATE_ALL) B() E S @0 B(a) S",
+                "P(#1,SELECT_1) S P(#1,SELECT_1) B(#1) E S P(,DEALLOCATE_ALL) B() E S B(a) S",
+                "1 Z 2 D C Z 1 2 C Z E26000 Z",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn stale_statements_are_prepared_anew() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            // Lost behind our back: the batch is sent again, and all others are prepared anew.
+            (
+                "P(a,SELECT_1) P(b,SELECT_2) S - B(a) E S B(b) E S",
+                "P(#1,SELECT_1) P(#2,SELECT_2) S B(#1) E S C(#1) P(#1,SELECT_1) B(#1) E S \
+                 C(#2) P(#2,SELECT_2) B(#2) E S",
+                "1 1 Z 2 D C Z 2 D C Z",
+            ),
+            // Other columns, and the client learns of them.
+            (
+                "P(a,SELECT_1) S * B(a) D(a) E S",
+                "P(#1,SELECT_1) S B(#1) D(#1) E S C(#1) P(#1,SELECT_1) B(#1) D(#1) E S",
+                "1 Z 2 t T D C Z",
+            ),
+            (
+                "P(a,SELECT_1) S * D(a) S",
+                "P(#1,SELECT_1) S D(#1) S C(#1) P(#1,SELECT_1) D(#1) S",
+                "1 Z t T Z",
+            ),
+            // A further client prepares the text.
+            (
+                "P(a,SELECT_1) S * P(b,SELECT_1) D(b) S B(b) E S",
+                "P(#1,SELECT_1) S D(#1) S C(#1) P(#1,SELECT_1) D(#1) S B(#1) E S",
+                "1 Z 1 t T Z 2 D C Z",
+            ),
+            // It doesn't: the error is what PostgreSQL says, once.
+            (
+                "P(a,SELECT_1) P(b,SELECT_2) S * B(a) E S B(a) E S B(b) E S",
+                "P(#1,SELECT_1) P(#2,SELECT_2) S B(#1) E S C(#1) P(#1,SELECT_1) B(#1) E S \
+                 C(#2) P(#2,SELECT_2) B(#2) E S",
+                "1 1 Z E0A000 Z 2 D C Z 2 D C Z",
+            ),
+            // An unnamed text never sees it: for the client it is parsed each time.
+            (
+                "P(,SELECT_1) S P(,SELECT_1) S * P(,SELECT_1) B() E S",
+                "P(,SELECT_1) S P(#1,SELECT_1) S B(#1) E S C(#1) P(#1,SELECT_1) B(#1) E S",
+                "1 Z 1 Z 1 2 D C Z",
+            ),
+            // A further statement of the batch is prepared again as well.
+            (
+                "P(a,SELECT_1) P(b,SELECT_2) S @1 P(c,SELECT_1) S - B(a) E B(b) E S",
+                "P(#1,SELECT_1) P(#2,SELECT_2) S P(#1,SELECT_1) S B(#1) E P(#2,SELECT_2) B(#2) E S \
+                 C(#1) P(#1,SELECT_1) B(#1) E P(#2,SELECT_2) B(#2) E S",
+                "1 1 Z 1 Z 2 D C 2 D C Z",
+            ),
+            // In a transaction, and behind something executed, it can't be undone.
+            (
+                "P(a,SELECT_1) S Q(BEGIN) - B(a) E S Q(ROLLBACK) B(a) E S",
+                "P(#1,SELECT_1) S Q(BEGIN) B(#1) E S Q(ROLLBACK) C(#1) P(#1,SELECT_1) B(#1) E S",
+                "1 Z C ZT E26000 ZE C Z 2 D C Z",
+            ),
+            (
+                "P(a,SELECT_1) P(b,SELECT_2) S B(a) E H - B(b) E S B(b) E S",
+                "P(#1,SELECT_1) P(#2,SELECT_2) S B(#1) E H B(#2) E S C(#2) P(#2,SELECT_2) B(#2) E S",
+                "1 1 Z 2 D C E26000 Z 2 D C Z",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_refused_fails_at_the_server_too() {
+    let limits = StatementLimits {
+        client_max: 1,
+        ..max(10)
+    };
+    check(
+        limits,
+        Mode::Transaction,
+        &[(
+            "P(a,SELECT_1) S Q(BEGIN) P(b,SELECT_2) B(b) E S Q(ROLLBACK) C(a) S P(b,SELECT_2) S",
+            "P(#1,SELECT_1) S Q(BEGIN) P(#0,refused_by_portcullis) B(b) E S Q(ROLLBACK) S P(#2,SELECT_2) S",
+            "1 Z C ZT E53400 ZE C Z 3 Z 1 Z",
+        )],
+    );
+    check(
+        max(10),
+        Mode::Statement,
+        &[
+            (
+                "Q(BEGIN) Q(SELECT_1)",
+                "Q(refused_by_portcullis) Q(SELECT_1)",
+                "E0A000 Z T D C Z",
+            ),
+            (
+                "P(,BEGIN) B() E S P(a,COMMIT) B(a) E S P(a,SELECT_1) B(a) E S",
+                "P(#0,refused_by_portcullis) H B() E S P(#0,refused_by_portcullis) B(a) E S \
+                 P(#1,SELECT_1) B(#1) E S",
+                "E0A000 Z E0A000 Z 1 2 D C Z",
+            ),
+            (
+                "P(,SELECT_1) S Q(BEGIN) B() S",
+                "P(,SELECT_1) S Q(refused_by_portcullis) B() S",
+                "1 Z E0A000 Z E26000 Z",
+            ),
+        ],
+    );
+}

@@ -77,6 +77,8 @@ pub struct Rig {
     output: Plain,
     /// Statements that a server may have when nothing is under way.
     statements_max: usize,
+    /// Servers lose their statements now and then, when nobody has them.
+    pub forgetful: bool,
 }
 
 pub fn pooled(interner: &Interner, limits: StatementLimits, mode: Mode) -> ClientStream {
@@ -113,6 +115,7 @@ impl Rig {
             backends: backends.collect(),
             output: Plain::with_capacity(CAPACITY),
             statements_max,
+            forgetful: false,
         }
     }
 
@@ -179,6 +182,9 @@ impl Rig {
             return false;
         }
         let at = free[schedule.choose(free.len())];
+        if self.forgetful && schedule.choose(3) == 0 {
+            self.backends[at].model.lose_all();
+        }
         let it = &mut self.clients[client];
         it.server = Some(at);
         it.stream.link(&mut self.backends[at].link);
@@ -190,11 +196,13 @@ impl Rig {
         let it = &mut self.clients[client];
         let Some(at) = it.server else { return false };
         let backend = &mut self.backends[at];
-        let count = schedule
-            .choose(300)
-            .min(it.unsent.len())
-            .min(it.input.room());
-        it.input.push(&it.unsent[..count]).unwrap();
+        // Only a batch that comes at once is kept to be sent again.
+        let some = match self.forgetful {
+            true => usize::MAX,
+            false => schedule.choose(300),
+        };
+        let count = some.min(it.unsent.len()).min(it.input.room());
+        it.input.push(&it.unsent[..count]).expect("room");
         it.unsent.drain(..count);
         let before = it.input.len();
         let relayed = to_server(
@@ -230,7 +238,8 @@ impl Rig {
         let count = (1 + schedule.choose(300))
             .min(backend.model.output.len())
             .min(backend.input.room());
-        backend.input.push(&backend.model.output[..count]).unwrap();
+        let output = &backend.model.output[..count];
+        backend.input.push(output).expect("room");
         backend.model.output.drain(..count);
         let before = backend.input.len();
         let relayed = to_client(
@@ -256,7 +265,9 @@ impl Rig {
             return false;
         }
         it.server = None;
-        backend.check(self.statements_max);
+        if !self.forgetful {
+            backend.check(self.statements_max);
+        }
         true
     }
 }

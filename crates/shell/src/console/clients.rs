@@ -271,10 +271,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pool::Home;
 
     fn register(desk: &Desk) -> Registered<'_> {
-        desk.register(ClientFacts::default(), (Arc::new(Control::new(Home(0))), 0))
+        desk.register(ClientFacts::default(), (Arc::new(Control::of_test()), 0))
     }
 
     #[test]

@@ -239,6 +239,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             database: entry.dbname.clone().unwrap_or_else(|| name.to_owned()),
             force_user: forced(&entry.login),
             pool_size: count(entry.pools.general.size.unwrap_or(0)),
+            reserve_pool_size: count(entry.pools.general.reserve),
             server_lifetime: count(entry.rest.lifetime.as_secs() as usize),
             max_connections: count(entry.connections_max.unwrap_or(0)),
             current_connections: count(servers.iter().filter(|it| is_of(&it.database)).count()),

@@ -108,7 +108,7 @@ impl<'a> Life<'a> {
             welcome = server.welcome()?;
         }
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let mut issued = match shares {
+        let issued = match shares {
             true => self.issue_for_any(newcomer.version)?,
             false => self.issue(&server, newcomer.version)?,
         };
@@ -142,14 +142,17 @@ impl<'a> Life<'a> {
             lease,
             next,
         };
-        let (true, Some(key), Some(issued)) = (shares, key, issued.take()) else {
-            let shown = Arc::clone(shown);
-            return Ok(In::Linked(Linked {
-                held,
-                issued,
-                shown,
-                log,
-            }));
+        let (key, issued) = match (shares, key, issued) {
+            (true, Some(key), Some(issued)) => (key, issued),
+            (_, _, issued) => {
+                let shown = Arc::clone(shown);
+                return Ok(In::Linked(Linked {
+                    held,
+                    issued,
+                    shown,
+                    log,
+                }));
+            }
         };
         let key_secret = &self.context.key_secret;
         let dialect = lending::dialect(&wishes, &held.server.server, key_secret);

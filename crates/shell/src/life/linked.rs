@@ -88,7 +88,7 @@ impl<'a> Life<'a> {
             log,
             issued,
         };
-        self.finish(*client, Some(held), end).await;
+        Box::pin(self.finish(*client, Some(held), end)).await;
     }
 
     /// Says goodbye to both sides, where the server may be none.

@@ -98,7 +98,7 @@ impl<'a> Life<'a> {
             log: member.log,
             issued: Some(member.issued),
         };
-        self.finish(*client, held, end).await;
+        Box::pin(self.finish(*client, held, end)).await;
     }
 
     fn stream(&self, member: &Member<'_>) -> ClientStream {
@@ -109,6 +109,7 @@ impl<'a> Life<'a> {
         let interner = self.control.statements.clone();
         let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
         pooled.set_dialect(member.dialect);
+        pooled.set_pin_rule(self.setup.sharing.pinning);
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
     }
 
@@ -132,7 +133,7 @@ impl<'a> Life<'a> {
             Ok(false) => {}
             Ok(true) => {
                 let limit = self.setup.timeouts.close;
-                match tokio::time::timeout(limit, server.settle()).await {
+                match Box::pin(tokio::time::timeout(limit, server.settle())).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) | Err(_) => return not_restored(),
                 }
@@ -152,7 +153,7 @@ impl<'a> Life<'a> {
         }
         let effects = match lending::part(&mut server.server, sharing.pinning) {
             Keep::No => return Ending::Parted,
-            Keep::AskFirst => match self.ask(member, client, server).await {
+            Keep::AskFirst => match Box::pin(self.ask(member, client, server)).await {
                 Asked::Known => return Ending::Parted,
                 Asked::Unknown => Effects::SET,
             },
@@ -180,7 +181,19 @@ impl<'a> Life<'a> {
         let limit = self.setup.timeouts.close;
         // The client has its answer already; it is not to wait for this one.
         let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
-        let asked = tokio::time::timeout(limit, server.ask(&mut member.wishes)).await;
+        let mut restored = false;
+        let asked = tokio::time::timeout(limit, async {
+            let asked = server.ask(&mut member.wishes).await?;
+            if let Asked::Known = asked {
+                restored = server.restore(&member.wishes).await?;
+            }
+            Ok::<_, Fault>(asked)
+        });
+        let asked = asked.await;
+        // The server told the client of its own values when it reset them.
+        if restored {
+            let _ = server.server.reported.put(client.port.room());
+        }
         let key = &self.context.key_secret;
         member.dialect = lending::dialect(&member.wishes, &server.server, key);
         if let Some(pooled) = client.stream.statements() {
@@ -267,9 +280,9 @@ impl<'a> Life<'a> {
                 if server.is_ready(self.home, check_after) {
                     return Ok((lease, server));
                 }
-                self.wake_or_dial(member, lease, server, check_after).await
+                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await
             }
-            Lent::Fresh(lease) => self.dial_for(member, lease).await,
+            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await,
         }
     }
 

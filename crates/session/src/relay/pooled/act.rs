@@ -140,7 +140,7 @@ impl Run<'_> {
                 self.put_front(b'Q', REFUSED_TEXT.len());
                 self.belt.put(REFUSED_TEXT);
                 self.owe(Request::Query, REFUSE, promise);
-                self.sides.server.statements.end_batch();
+                self.end_batch();
             }
             Instead::UnnamedParse | Instead::NamedParse => {
                 let name = Id::FIXTURE.name();

@@ -15,9 +15,9 @@ use super::belt::Belt;
 use super::to_server::judge;
 use crate::client::ClientStream;
 use crate::fault::Fault;
-use crate::ledger::{Request, Terms};
+use crate::ledger::{Request, Status, Terms};
 use crate::server::Server;
-use crate::statements::{Course, Pooled, Promise};
+use crate::statements::{Course, Name, Pooled, Promise};
 use buf::Plain;
 use sql::Effects;
 use wire::frame::Header;
@@ -39,6 +39,21 @@ pub(super) fn to_server(
     let Some(pooled) = pooled else {
         return Ok(Relayed::Open);
     };
+    if server.again.is_due() && pooled.is_between() && *passing == 0 {
+        let mut bytes = server.again.take();
+        let mut run = Run {
+            sides: Sides { pooled, server },
+            passing,
+            belt: Belt::new(&mut bytes, output),
+        };
+        let result = run.frames(*pipeline_max);
+        run.belt.flush();
+        let is_done = bytes.is_empty();
+        server.again.give_back(bytes);
+        if result.is_err() || !is_done {
+            return result;
+        }
+    }
     let mut run = Run {
         sides: Sides { pooled, server },
         passing,
@@ -62,6 +77,24 @@ enum Step {
 struct Sides<'a> {
     pooled: &'a mut Pooled,
     server: &'a mut Server,
+}
+
+impl Sides<'_> {
+    /// Keeps the batch that begins at the front of `bytes`, to be sent again if its first request
+    /// meets a stale statement: only outside a transaction, and before anything was executed.
+    #[inline]
+    fn begin(&mut self, name: &[u8], bytes: &[u8]) {
+        let Sides { pooled, server } = self;
+        if std::mem::replace(&mut pooled.begun, true) {
+            return;
+        }
+        if server.status == Status::Idle && server.ledger.is_one_batch() && !server.again.is_due() {
+            let parsed = pooled
+                .parsed
+                .is_some_and(|it| it.bytes() == Name::cut(name));
+            server.again.keep(bytes, parsed);
+        }
+    }
 }
 
 struct Run<'a> {
@@ -130,9 +163,8 @@ impl Run<'_> {
             b'B' if !skips => self.bind(header),
             b'E' => Ok(self.execute(header)),
             b'S' => {
-                self.sides.pooled.bound_forgets_all = false;
                 self.pass(header, Request::Sync);
-                self.sides.server.statements.end_batch();
+                self.end_batch();
                 Ok(Step::Go)
             }
             b'P' if !skips => self.parse(header),
@@ -143,7 +175,7 @@ impl Run<'_> {
                 // By its oid: who knows what it does.
                 self.sides.server.lease.effects |= Effects::CALLS;
                 self.pass(header, Request::FunctionCall);
-                self.sides.server.statements.end_batch();
+                self.end_batch();
                 Ok(Step::Go)
             }
             // What the server skips is owed nothing, whatever it is.
@@ -152,6 +184,12 @@ impl Run<'_> {
             b'c' | b'f' => Ok(self.pass(header, Request::CopyEnd)),
             _ => Ok(self.pass(header, Request::Nothing)),
         }
+    }
+
+    #[inline]
+    fn end_batch(&mut self) {
+        self.sides.pooled.end_batch();
+        self.sides.server.statements.end_batch();
     }
 
     /// Lets the frame at the front pass as it is.
@@ -191,6 +229,7 @@ impl Run<'_> {
 
     #[inline]
     fn execute(&mut self, header: Header) -> Step {
+        self.sides.pooled.begun = true;
         let promise = self
             .sides
             .pooled

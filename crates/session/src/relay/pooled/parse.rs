@@ -6,11 +6,10 @@ use super::{Run, Sides, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Status, Terms};
 use crate::statements::{
-    Course, Found, Id, Instead, Mode, Name, Presence, Promise, Reading, Refusal, ServerName,
-    Statement, Unnamed, Way,
+    Course, Found, Id, Instead, Name, Presence, Promise, Reading, Refusal, ServerName, Statement,
+    Unnamed, Way,
 };
 use buf::Plain;
-use sql::Effects;
 use std::sync::Arc;
 use wire::frame::{HEADER, Header};
 use wire::from_client::{Parse, ParseFront};
@@ -115,6 +114,9 @@ impl Run<'_> {
             Some(name) => self.sides.named_parse(name, &body[front..]),
             None => self.sides.unnamed_parse(&body[front..]),
         };
+        if matches!(verdict, Verdict::Send(..) | Verdict::Say(_)) {
+            self.sides.pooled.parsed = Some(name.unwrap_or(Name::new(b"")));
+        }
         match verdict {
             Verdict::Send(to, promise) => {
                 self.owe(Request::Parse, Terms::FORWARD, promise);
@@ -211,8 +213,8 @@ impl Sides<'_> {
             return Verdict::Refuse(refusal, Instead::NamedParse);
         }
         let statement = self.pooled.interner.intern(self.pooled.dialect, body);
-        if self.is_transaction(&statement) {
-            return Verdict::Refuse(Refusal::Transaction, Instead::NamedParse);
+        if let Some(refusal) = self.pooled.refusal(statement.effects()) {
+            return Verdict::Refuse(refusal, Instead::NamedParse);
         }
         let promise = |sent| Promise::Named {
             name,
@@ -246,8 +248,8 @@ impl Sides<'_> {
         if let Some(statement) = shared
             && let Some((id, name)) = statement.id()
         {
-            if self.is_transaction(&statement) {
-                return Verdict::Refuse(Refusal::Transaction, Instead::UnnamedParse);
+            if let Some(refusal) = self.pooled.refusal(statement.effects()) {
+                return Verdict::Refuse(refusal, Instead::UnnamedParse);
             }
             match self.server.statements.presence(id) {
                 Presence::There => return Verdict::Say(kept(statement, Way::Said)),
@@ -262,9 +264,9 @@ impl Sides<'_> {
             }
         }
         let statement = Arc::new(Statement::unshared(dialect, body));
-        match self.is_transaction(&statement) {
-            true => Verdict::Refuse(Refusal::Transaction, Instead::UnnamedParse),
-            false => Verdict::Send(None, Some(kept(statement, Way::Plain))),
+        match self.pooled.refusal(statement.effects()) {
+            Some(refusal) => Verdict::Refuse(refusal, Instead::UnnamedParse),
+            None => Verdict::Send(None, Some(kept(statement, Way::Plain))),
         }
     }
 
@@ -285,11 +287,6 @@ impl Sides<'_> {
         self.server.status != Status::Failed
             && self.server.ledger.is_one_batch()
             && !self.server.lease.reads_otherwise()
-    }
-
-    fn is_transaction(&self, statement: &Statement) -> bool {
-        let ends = |it: Effects| it.has(Effects::TRANSACTION);
-        self.pooled.mode == Mode::Statement && statement.effects().is_some_and(ends)
     }
 
     /// Why the client may not have a further statement of so many bytes.

@@ -3,7 +3,7 @@
 use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
-use crate::statements::{Found, Instead, Mode, Promise, Reading, Refusal, Unnamed};
+use crate::statements::{Found, Instead, Promise, Reading, Unnamed};
 use sql::Effects;
 use wire::frame::{HEADER, Header};
 
@@ -26,7 +26,7 @@ impl Run<'_> {
             // The server refuses it unread.
             _ => {
                 self.pass(header, Request::Query);
-                self.sides.server.statements.end_batch();
+                self.end_batch();
                 return Ok(Step::Go);
             }
         };
@@ -35,9 +35,8 @@ impl Run<'_> {
         if self.sides.server.lease.reads_otherwise() && !reads_the_same(text) {
             reading.effects = None;
         }
-        let transaction = |it: Effects| it.has(Effects::TRANSACTION);
-        if self.sides.pooled.mode == Mode::Statement && reading.effects.is_some_and(transaction) {
-            self.refuse(Refusal::Transaction, Instead::Query);
+        if let Some(refusal) = self.sides.pooled.refusal(reading.effects) {
+            self.refuse(refusal, Instead::Query);
             return Ok(self.drop_frame(header));
         }
         if let Some(name) = reading.deallocates
@@ -51,7 +50,7 @@ impl Run<'_> {
                     self.belt.put(DEALLOCATE);
                     let promise = Some(Promise::Deallocated(name));
                     self.owe(Request::Query, Terms::FORWARD, promise);
-                    self.sides.server.statements.end_batch();
+                    self.end_batch();
                     return Ok(self.drop_frame(header));
                 }
                 Found::Nothing => {}
@@ -71,7 +70,7 @@ impl Run<'_> {
         let promise = changes.then_some(Promise::Queried { all });
         self.owe(Request::Query, Terms::FORWARD, promise);
         *self.passing = header.total();
-        self.sides.server.statements.end_batch();
+        self.end_batch();
         Step::Go
     }
 }

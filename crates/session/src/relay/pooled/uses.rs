@@ -44,7 +44,13 @@ impl Run<'_> {
             return Ok(Step::Stop);
         }
         let stranger = front.statement.len().min(ServerName::LEN);
-        match self.sides.used(&front.statement, true) {
+        let used = self.sides.used(&front.statement, true);
+        match used {
+            Use::Named(_) => self.sides.begin(&front.statement, bytes),
+            Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
+            Use::First(_) | Use::Stall => {}
+        }
+        match used {
             Use::AsItCame => return Ok(self.pass(header, Request::Bind)),
             Use::Named(name) => {
                 if header.len as usize - len + keep + ServerName::LEN + 1 > LARGE as usize {
@@ -76,7 +82,13 @@ impl Run<'_> {
         let stranger = name.len().min(ServerName::LEN);
         let front = name.len() + 2;
         let request = Request::DescribeStatement;
-        match self.sides.used(name, false) {
+        let used = self.sides.used(name, false);
+        match used {
+            Use::Named(_) => self.sides.begin(name, self.belt.rest()),
+            Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
+            Use::First(_) | Use::Stall => {}
+        }
+        match used {
             Use::AsItCame => return Ok(self.pass(header, request)),
             Use::Named(name) => {
                 self.owe(request, Terms::FORWARD, None);
