@@ -28,9 +28,9 @@ bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, -
 test: build-tests ## run every test
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) cargo test --workspace --no-fail-fast
 
-check-tls: build-tests ## scan a listener's TLS as public scanners do, in every combination
+check-tls: build-tests ## scan a listener's TLS as public scanners do, in every combination (PORTCULLIS_OPENSSL=DIR: also with that OpenSSL 3 and its FIPS provider)
 	PORTCULLIS_CHECK_TLS=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
-		cargo test --package e2e --test tls_scan
+		cargo test --package e2e --test tls_scan --test openssl_versions
 
 deb: ## build a Debian package (needs cargo-deb)
 	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb"; exit 1; }

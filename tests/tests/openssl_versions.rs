@@ -181,4 +181,18 @@ fn what_a_fips_provider_forbids_is_named_and_the_rest_works() {
     endpoint.login().with("PGCHANNELBINDING", "require").says();
     let (state, _) = e2e::drivers::refusal(&endpoint.with_password("wrong"));
     assert_eq!(state, "28P01");
+    // `check` plays a client, which may not offer more than the rest.
+    let output = Command::new(testkit::proxy::binary())
+        .arg("check")
+        .arg("--config")
+        .arg(stage.proxy.directory().join("portcullis.toml"))
+        .current_dir(stage.proxy.directory())
+        .env("LD_LIBRARY_PATH", libraries(&prefix))
+        .env("OPENSSL_MODULES", prefix.join("lib/ossl-modules"))
+        .env("OPENSSL_CONF", &configuration)
+        .output()
+        .expect("check");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{said}");
 }

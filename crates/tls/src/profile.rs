@@ -157,7 +157,7 @@ pub(crate) fn apply(
     builder.set_security_level(profile.security_level);
     // OpenSSL skips unknown names in these two.
     let suites = &profile.ciphersuites;
-    known("ciphersuites", suites, |it, list| it.set_ciphersuites(list))?;
+    known("ciphersuites", suites, offers)?;
     list("ciphersuites", suites, builder, |it, list| {
         it.set_ciphersuites(list)
     })?;
@@ -190,6 +190,19 @@ pub(crate) fn apply(
 }
 
 type Set = fn(&mut SslContextBuilder, &str) -> Result<(), ErrorStack>;
+
+/// Sets one suite of TLS 1.3; an error unless connections would then have it. OpenSSL takes the name
+/// of a suite that it may not use (FIPS), and leaves the suite out.
+fn offers(builder: &mut SslContextBuilder, suite: &str) -> Result<(), ErrorStack> {
+    let mut probe = SslContextBuilder::new(SslMethod::tls())?;
+    probe.set_ciphersuites(suite)?;
+    let has = ciphers(&probe.build()).iter().any(|it| it == suite);
+    match has {
+        true => builder.set_ciphersuites(suite),
+        // The queue is empty: nothing has failed but this.
+        false => Err(ErrorStack::get()),
+    }
+}
 
 /// Sets a list; if OpenSSL refuses it, names the element at fault.
 fn list(

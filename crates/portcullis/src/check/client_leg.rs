@@ -5,17 +5,19 @@ use super::CheckFault;
 use crate::cli::CheckOptions;
 use crate::fault::Fault;
 use crate::leg;
-use crate::material::now_unix_s;
+use crate::material::{listener_profile, now_unix_s};
 use crate::output::{complain, say};
 use auth::AnswerRules;
-use config::{Clients, Config, ListenTls};
+use config::{Clients, Config, ListenTls, ListenTlsOn};
 use session::fault::FaultKind;
 use shell::Proxy;
 use shell::probe::{Leg, Probe, Unencrypted, unencrypted};
 use shell::setup::{Address, Host, HostAddress, Negotiation, ProxyProtocol, ServerTls, Setup};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tls::{Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source};
+use tls::{
+    ContextFault, Profile, Roots, ServerContext, ServerMode, ServerName, ServerSettings, Source,
+};
 
 /// Both ends are on this machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,7 +111,7 @@ fn with_tls(
         say(&leg::line("TLS", "none: listen.tls.mode = \"disable\""));
         return Ok(());
     };
-    let any = context(ServerMode::Require)?;
+    let any = context(ServerMode::Require, listen)?;
     let met = meet(address, &any, &ServerName::Ip(address.ip()));
     let met = met.map_err(|fault| CheckFault::Handshake {
         cause: leg::cause(&fault),
@@ -120,7 +122,7 @@ fn with_tls(
     for line in met.certificate().map(leg::certificate).unwrap_or_default() {
         say(&line);
     }
-    verify(entrance, address, options, &met)?;
+    verify((entrance, listen), address, options, &met)?;
     if !matches!(
         listen.client_certificates,
         config::ClientCertificates::NotAsked
@@ -136,7 +138,7 @@ fn with_tls(
 /// What a client with `sslmode=verify-full` would find. Only a warning: its authority and the name
 /// it uses are the client's.
 fn verify(
-    entrance: &Entrance<'_>,
+    (entrance, listen): (&Entrance<'_>, &ListenTlsOn),
     address: SocketAddr,
     options: &CheckOptions,
     met: &Leg,
@@ -148,7 +150,7 @@ fn verify(
         ),
         None => (Roots::System, "this system's authorities".to_owned()),
     };
-    let chain = context(ServerMode::VerifyCa(roots.clone()));
+    let chain = context(ServerMode::VerifyCa(roots.clone()), listen);
     let chain = match (chain, &options.ca) {
         (Err(fault), Some(_)) => return Err(fault),
         (Err(fault), None) => {
@@ -168,7 +170,7 @@ fn verify(
         ));
         return Ok(());
     }
-    let full = context(ServerMode::VerifyFull(roots))?;
+    let full = context(ServerMode::VerifyFull(roots), listen)?;
     let names = names(entrance, options)?;
     let fits = |name: &&ServerName| meet(address, &full, name).is_ok();
     match names.iter().find(fits) {
@@ -231,14 +233,24 @@ fn without_tls(tls: &ListenTls, address: SocketAddr) -> Result<(), CheckFault> {
     Ok(())
 }
 
-fn context(mode: ServerMode) -> Result<ServerContext, CheckFault> {
-    let settings = ServerSettings {
+/// A client as it comes; where OpenSSL is not allowed what such a client offers (FIPS), one that
+/// offers what the listener speaks.
+fn context(mode: ServerMode, listen: &ListenTlsOn) -> Result<ServerContext, CheckFault> {
+    let settings = |mode, profile| ServerSettings {
         mode,
         crl: None,
         identity: None,
-        profile: Profile::default(),
+        profile,
     };
-    ServerContext::build(&settings, now_unix_s()).map_err(CheckFault::Authority)
+    let usual = settings(mode.clone(), Profile::default());
+    let built = match ServerContext::build(&usual, now_unix_s()) {
+        Err(ContextFault::UnknownName { .. }) => {
+            let own = settings(mode, listener_profile(&listen.options));
+            ServerContext::build(&own, now_unix_s())
+        }
+        built => built,
+    };
+    built.map_err(CheckFault::Authority)
 }
 
 /// One handshake with the proxy.

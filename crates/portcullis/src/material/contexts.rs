@@ -174,6 +174,11 @@ enum Leg {
     Servers,
 }
 
+/// What a listener speaks.
+pub(crate) fn listener_profile(options: &TlsOptions) -> Profile {
+    profile(options, Leg::Clients)
+}
+
 fn profile(options: &TlsOptions, leg: Leg) -> Profile {
     let custom = match (options, leg) {
         (TlsOptions::Modern, Leg::Clients) => return Profile::modern(),

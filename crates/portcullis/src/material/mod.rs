@@ -10,6 +10,7 @@ mod secrets;
 
 pub(crate) use attendant::{Attendant, serve as attend};
 pub(crate) use command::{CommandFault, Commands};
+pub(crate) use contexts::listener_profile;
 
 use crate::fault::Fault;
 use crate::metrics;

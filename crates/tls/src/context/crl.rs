@@ -56,7 +56,8 @@ pub(super) fn check_with(
         let days = (until - now_unix_s).div_euclid(86_400);
         let of = of.clone();
         if until < now_unix_s {
-            notes.warnings.push(Warning::CrlExpired { of, days: -days });
+            let days = (now_unix_s - until).div_euclid(86_400);
+            notes.warnings.push(Warning::CrlExpired { of, days });
         } else if days < SOON_DAYS {
             notes.warnings.push(Warning::CrlExpiresSoon { of, days });
         }

@@ -161,9 +161,10 @@ fn validity(certificate: &X509Ref, of: String, now_unix_s: i64) -> Option<Warnin
         return Some(Warning::NotYetValid { of, not_before });
     }
     let left_s = unix_s(certificate.not_after())? - now_unix_s;
-    let days = left_s.div_euclid(86_400);
     if left_s < 0 {
-        return Some(Warning::Expired { of, days: -days });
+        let days = (-left_s).div_euclid(86_400);
+        return Some(Warning::Expired { of, days });
     }
+    let days = left_s.div_euclid(86_400);
     (days < SOON_DAYS).then_some(Warning::ExpiresSoon { of, days })
 }

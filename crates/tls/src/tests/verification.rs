@@ -322,11 +322,17 @@ fn certificates_near_or_past_their_end_are_told() {
     for (from, until, expected) in [
         (-1, 60, None),
         (-1, 10, Some("expires in 10 days")),
-        (-9, -2, Some("expired")),
+        (-9, -2, Some("expired 2 days ago")),
         (2, 9, Some("not valid before")),
     ] {
-        let (_, minted) = plain("db", &[], days(from, until));
-        let context = build(identity(&minted)).unwrap();
+        let now_unix_s = now_unix_s();
+        let validity = Validity {
+            not_before_unix_s: now_unix_s + from * DAY_S,
+            not_after_unix_s: now_unix_s + until * DAY_S,
+        };
+        let (_, minted) = plain("db", &[], validity);
+        let settings = ListenerSettings::new(identity(&minted), clock());
+        let context = ListenerContext::build(&settings, now_unix_s).unwrap();
         let told: Vec<String> = context.warnings().iter().map(Warning::to_string).collect();
         assert_eq!(told.len(), usize::from(expected.is_some()), "{told:?}");
         assert!(
