@@ -44,7 +44,12 @@ fn main() {
     let bind = frame(b'B', b"\0s1\0\0\0\0\x01\0\0\0\x0512345\0\0");
     let used = [bind, frame(b'E', b"\0\0\0\0\0"), sync].concat();
     let query = b"SELECT abalance FROM pgbench_accounts WHERE aid = 12345\0";
-    let rows = [frame(b'D', b"\0\x01\0\0\0\x01\x30"), frame(b'C', b"SELECT 1\0"), ready].concat();
+    let rows = [
+        frame(b'D', b"\0\x01\0\0\0\x01\x30"),
+        frame(b'C', b"SELECT 1\0"),
+        ready,
+    ]
+    .concat();
     let (requests, answers) = match mode.as_str() {
         "simple" => (frame(b'Q', query), [frame(b'T', b"\0\0"), rows].concat()),
         _ => (used, [frame(b'2', b""), rows].concat()),

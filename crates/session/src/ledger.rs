@@ -287,6 +287,12 @@ impl Ledger {
         self.stream == Stream::None && head.is_some_and(|it| it.terms.fate == Fate::Say)
     }
 
+    /// True if something became of a promise since that was last taken.
+    #[inline]
+    pub fn has_outcome(&self) -> bool {
+        self.outcome.kept | self.outcome.failed | self.outcome.skipped != 0
+    }
+
     /// What became of promises since this was last asked. To be asked behind every reply.
     #[inline]
     pub fn take_outcome(&mut self) -> Outcome {

@@ -195,9 +195,16 @@ impl Run<'_> {
     /// Lets the frame at the front pass as it is.
     #[inline]
     fn pass(&mut self, header: Header, request: Request) -> Step {
-        self.owe(request, Terms::FORWARD, None);
+        self.request(request);
         *self.passing = header.total();
         Step::Go
+    }
+
+    /// Notes a request of the client's that goes to the server.
+    #[inline]
+    fn request(&mut self, request: Request) {
+        self.sides.pooled.flushed = false;
+        self.sides.server.ledger.request(request);
     }
 
     /// Notes a request that goes to the server, or is answered in its stead.
@@ -230,12 +237,10 @@ impl Run<'_> {
     #[inline]
     fn execute(&mut self, header: Header) -> Step {
         self.sides.pooled.begun = true;
-        let promise = self
-            .sides
-            .pooled
-            .bound_forgets_all
-            .then_some(Promise::Executed);
-        self.owe(Request::Execute, Terms::FORWARD, promise);
+        match self.sides.pooled.bound_forgets_all {
+            false => self.request(Request::Execute),
+            true => self.owe(Request::Execute, Terms::FORWARD, Some(Promise::Executed)),
+        }
         *self.passing = header.total();
         Step::Go
     }

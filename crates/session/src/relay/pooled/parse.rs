@@ -92,7 +92,7 @@ impl Run<'_> {
         }
         // An error may have come meanwhile.
         if self.sides.server.ledger.skips() {
-            self.owe(Request::Parse, Terms::FORWARD, None);
+            self.request(Request::Parse);
             self.sides.pooled.course = Course::Passing(frame);
             return Ok(Step::Go);
         }
@@ -106,7 +106,7 @@ impl Run<'_> {
         };
         // The server refuses a malformed one before it looks at the name.
         let Ok(parse) = Parse::decode(body) else {
-            self.owe(Request::Parse, Terms::FORWARD, None);
+            self.request(Request::Parse);
             return self.send(header, place, None, 0);
         };
         let front = parse.statement.len() + 1;

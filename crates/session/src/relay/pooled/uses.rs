@@ -4,7 +4,7 @@ use super::act::{First, Need, STRANGER, may_pass};
 use super::query::reads_the_same;
 use super::{Belt, Run, Sides, Step};
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Request, Terms};
+use crate::ledger::Request;
 use crate::statements::{Found, Name, Promise, ServerName, Slot, Statement, Unnamed};
 use sql::Effects;
 use std::sync::Arc;
@@ -57,11 +57,11 @@ impl Run<'_> {
                     let (tag, len) = (header.tag, header.len);
                     return Err(Fault::new(Side::Client, FaultKind::BadLength { tag, len }));
                 }
-                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.request(Request::Bind);
                 self.rename(header, keep, len, name.bytes());
             }
             Use::Stranger => {
-                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.request(Request::Bind);
                 self.rename(header, keep, len, &[STRANGER; ServerName::LEN][..stranger]);
             }
             Use::First(first) => return Ok(self.first(first)),
@@ -91,11 +91,11 @@ impl Run<'_> {
         match used {
             Use::AsItCame => return Ok(self.pass(header, request)),
             Use::Named(name) => {
-                self.owe(request, Terms::FORWARD, None);
+                self.request(request);
                 self.rename(header, 1, front, name.bytes());
             }
             Use::Stranger => {
-                self.owe(request, Terms::FORWARD, None);
+                self.request(request);
                 self.rename(header, 1, front, &[STRANGER; ServerName::LEN][..stranger]);
             }
             Use::First(first) => return Ok(self.first(first)),
