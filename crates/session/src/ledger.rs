@@ -305,20 +305,22 @@ impl Ledger {
         self.stream == Stream::Skip
     }
 
-    /// True if nothing is owed to an earlier batch, so that the last status is the present one unless
-    /// this batch changes it. False also where that would take long to find out.
+    /// True if nothing is owed to an earlier batch of the client's, so that the last status is the present
+    /// one unless this batch changes it. False also where that would take long to find out.
     pub fn is_one_batch(&self) -> bool {
         const LOOK_BACK_MAX: usize = 64;
         let ends = |it: &Entry| {
-            matches!(
-                it.debt,
-                Debt::Asked
-                    | Debt::Query
-                    | Debt::QueryRows
-                    | Debt::Ready
-                    | Debt::Sync
-                    | Debt::FunctionCall
-            )
+            let is_ours = matches!(it.terms.fate, Fate::Swallow | Fate::Observe);
+            !is_ours
+                && matches!(
+                    it.debt,
+                    Debt::Asked
+                        | Debt::Query
+                        | Debt::QueryRows
+                        | Debt::Ready
+                        | Debt::Sync
+                        | Debt::FunctionCall
+                )
         };
         self.unsure == 0 && self.debts.len() <= LOOK_BACK_MAX && !self.debts.iter().any(ends)
     }
