@@ -50,14 +50,25 @@ pub struct Pooled {
     pub(crate) holdings: Holdings,
     pub(crate) course: Course,
     pub(crate) sending: Option<Sending>,
-    /// A statement was bound in this batch behind whose execution all may be gone.
-    pub(crate) bound_forgets_all: bool,
+    /// What executing a portal of this batch does to statements.
+    pub(crate) bound: Bound,
     /// Something was used or executed in this batch.
     pub(crate) begun: bool,
     /// The name of the statement that was parsed last in this batch.
     pub(crate) parsed: Option<Name>,
     /// The server was asked to deliver what it has answered, and nothing since.
     pub(crate) flushed: bool,
+}
+
+/// What executing a portal does to statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Nothing.
+    Nothing,
+    /// All may be gone behind any execution in this batch.
+    ForgetsAll,
+    /// The unnamed portal deallocates the client's statement of this name.
+    Deallocates(Name),
 }
 
 /// A frame that doesn't pass as it came.
@@ -91,7 +102,7 @@ impl Pooled {
             holdings: Holdings::default(),
             course: Course::None,
             sending: None,
-            bound_forgets_all: false,
+            bound: Bound::Nothing,
             begun: false,
             parsed: None,
             flushed: false,
@@ -117,7 +128,7 @@ impl Pooled {
     /// A batch ends.
     #[inline]
     pub(crate) fn end_batch(&mut self) {
-        self.bound_forgets_all = false;
+        self.bound = Bound::Nothing;
         self.begun = false;
         self.parsed = None;
     }

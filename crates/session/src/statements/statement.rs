@@ -105,6 +105,7 @@ pub struct Statement {
     id: Option<(Id, ServerName)>,
     dialect: Dialect,
     effects: Option<Effects>,
+    deallocates: Option<Name>,
 }
 
 impl Statement {
@@ -124,7 +125,28 @@ impl Statement {
             id: None,
             dialect,
             effects: sql::effects(Text::cut(body).bytes(), dialect.lexing).ok(),
+            deallocates: None,
         }
+    }
+
+    /// What takes the place of an unnamed `DEALLOCATE name` where the client's names are not the
+    /// server's: it deallocates the statement that is there to exist. `body` is the client's.
+    pub(crate) fn deallocating(dialect: Dialect, body: &[u8], name: Name) -> Statement {
+        let types = body.get(Text::cut(body).len()..).unwrap_or_default();
+        let text = [b"DEALLOCATE ", Id::FIXTURE.name().bytes(), types].concat();
+        Statement {
+            body: Secret::from_vec(text),
+            id: None,
+            dialect,
+            effects: Some(Effects::NONE),
+            deallocates: Some(name),
+        }
+    }
+
+    /// The client's name that executing it forgets.
+    #[inline]
+    pub(crate) fn deallocates(&self) -> Option<Name> {
+        self.deallocates
     }
 
     /// The one that is there to exist: an empty text, which the server takes even in a failed
@@ -135,6 +157,7 @@ impl Statement {
             id: Some((Id::FIXTURE, Id::FIXTURE.name())),
             dialect: Dialect::default(),
             effects: Some(Effects::NONE),
+            deallocates: None,
         }
     }
 

@@ -298,8 +298,8 @@ impl There {
         if result != Result::Kept {
             return;
         }
-        if let Promise::Closed(id) = promise {
-            self.set.remove(id);
+        if let Some(id) = promise.closed() {
+            self.set.remove(&id);
         } else if let Some(id) = promise.prepared() {
             self.insert(id, private);
         }
@@ -359,7 +359,9 @@ impl Holdings {
                 },
                 Result::Kept,
             ) => self.names.insert(name, statement),
-            (Promise::Unlearned(name), Result::Kept) => self.names.remove(&name),
+            (Promise::Unlearned(name) | Promise::Dropped(name), Result::Kept) => {
+                self.names.remove(&name);
+            }
             (Promise::Unnamed { unnamed, .. }, Result::Kept) => self.unnamed = unnamed,
             (Promise::UnlearnedUnnamed | Promise::Unnamed { .. }, _) => {
                 self.unnamed = Unnamed::None;

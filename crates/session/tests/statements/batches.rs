@@ -20,6 +20,7 @@ const TEXTS: &[&str] = &[
     "ROLLBACK",
     "SET work_mem = '1MB'",
     "DEALLOCATE ALL",
+    "DEALLOCATE a",
 ];
 
 /// What clients ask by the simple protocol.
@@ -43,6 +44,8 @@ const QUERIES: &[&str] = &[
 const NAMES: &[&str] = &["", "", "a", "b", "c"];
 
 fn parse(name: &str, text: &str, typed: bool) -> Vec<u8> {
+    // A named statement that deallocates another is not carried.
+    let name = if text == "DEALLOCATE a" { "" } else { name };
     let types: &[u8] = match typed {
         true => &[0, 1, 0, 0, 0, 23],
         false => &[0, 0],

@@ -37,7 +37,8 @@ fn seen(taken: &[(u8, Vec<u8>)], names: &mut Vec<String>) -> String {
     for (tag, body) in taken {
         let parts: Vec<_> = body.split(|byte| *byte == 0).collect();
         let part = |at: usize| String::from_utf8_lossy(parts[at]).into_owned();
-        let text = |at: usize| part(at).replace(' ', "_");
+        let fixture = format!("pc_{}", "0".repeat(32));
+        let text = |at: usize| part(at).replace(' ', "_").replace(&fixture, "#0");
         let mut name = |name: String| -> String {
             if !name.starts_with("pc_") {
                 return name;
@@ -320,6 +321,12 @@ fn statements_are_forgotten_by_sql() {
                 "P(a,SELECT_1) S Q(DISCARD_ALL) B(a) S P(a,SELECT_1) B(a) E S",
                 "P(#1,SELECT_1) S Q(DISCARD_ALL) B(a) S P(#1,SELECT_1) B(#1) E S",
                 "1 Z C Z E26000 Z 1 2 D C Z",
+            ),
+            // By the extended protocol, as in a pipeline.
+            (
+                "P(a,SELECT_1) S P(,DEALLOCATE_a) B() D() E S B(a) S B() E S",
+                "P(#1,SELECT_1) S P(,DEALLOCATE_#0) B() D() P(#0,) E S B(a) S B() E S",
+                "1 Z 1 2 t n C Z E26000 Z 2 E26000 Z",
             ),
             // Of one server connection, but of the client everywhere.
             (

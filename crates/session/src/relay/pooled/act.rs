@@ -103,7 +103,7 @@ impl Run<'_> {
     }
 
     /// The front of a Parse; the rest goes as room allows.
-    fn put_parse(&mut self, name: &[u8], statement: Arc<Statement>) {
+    pub(super) fn put_parse(&mut self, name: &[u8], statement: Arc<Statement>) {
         self.put_front(b'P', name.len() + 1 + statement.len());
         self.put_name(name);
         self.sides.pooled.sending = Some(Sending { statement, at: 0 });

@@ -161,7 +161,7 @@ impl Run<'_> {
         let skips = self.sides.server.ledger.skips();
         match header.tag {
             b'B' if !skips => self.bind(header),
-            b'E' => Ok(self.execute(header)),
+            b'E' if !skips => Ok(self.execute(header)),
             b'S' => {
                 self.pass(header, Request::Sync);
                 self.end_batch();
@@ -179,7 +179,7 @@ impl Run<'_> {
                 Ok(Step::Go)
             }
             // What the server skips is owed nothing, whatever it is.
-            b'P' | b'B' | b'D' | b'C' => Ok(self.pass(header, Request::Close)),
+            b'P' | b'B' | b'D' | b'E' | b'C' => Ok(self.pass(header, Request::Close)),
             b'Q' => Ok(self.pass(header, Request::Query)),
             b'c' | b'f' => Ok(self.pass(header, Request::CopyEnd)),
             _ => Ok(self.pass(header, Request::Nothing)),
@@ -232,17 +232,6 @@ impl Run<'_> {
             self.belt.put(FLUSH);
         }
         Step::Stop
-    }
-
-    #[inline]
-    fn execute(&mut self, header: Header) -> Step {
-        self.sides.pooled.begun = true;
-        match self.sides.pooled.bound_forgets_all {
-            false => self.request(Request::Execute),
-            true => self.owe(Request::Execute, Terms::FORWARD, Some(Promise::Executed)),
-        }
-        *self.passing = header.total();
-        Step::Go
     }
 
     /// What is under way beside frames that pass as they came.

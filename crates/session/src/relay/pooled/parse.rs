@@ -2,6 +2,7 @@
 //! on servers.
 
 use super::act::{First, Need};
+use super::query::reads_the_same;
 use super::{Run, Sides, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Status, Terms};
@@ -20,6 +21,8 @@ use wire::{Message, Text};
 enum Verdict {
     /// It goes on, under this name if one is given.
     Send(Option<ServerName>, Option<Promise>),
+    /// This goes on in its place, as the unnamed statement.
+    Replace(Arc<Statement>),
     /// The server has it: the answer is made here.
     Say(Promise),
     /// It is refused.
@@ -122,6 +125,15 @@ impl Run<'_> {
             Verdict::Send(to, promise) => {
                 self.owe(Request::Parse, Terms::FORWARD, promise);
                 self.send(header, place, to, front)
+            }
+            Verdict::Replace(statement) => {
+                let promise = Promise::Unnamed {
+                    unnamed: Unnamed::Kept(statement.clone()),
+                    way: Way::Plain,
+                };
+                self.owe(Request::Parse, Terms::FORWARD, Some(promise));
+                self.put_parse(b"", statement);
+                self.done(header, place)
             }
             Verdict::Say(promise) => {
                 self.say(Request::Parse, Some(promise));
@@ -246,7 +258,11 @@ impl Sides<'_> {
             true => self.known(body),
             false => None,
         };
-        if let Some(statement) = shared
+        let deallocates = |it: &Statement| {
+            let one = |effects: Effects| effects.has(Effects::DEALLOCATE);
+            it.effects().is_some_and(one)
+        };
+        if let Some(statement) = shared.filter(|it| !deallocates(it))
             && let Some((id, name)) = statement.id()
         {
             if self.is_transaction(&statement) {
@@ -265,10 +281,37 @@ impl Sides<'_> {
             }
         }
         let statement = Arc::new(Statement::unshared(dialect, body));
+        if deallocates(&statement)
+            && let Some(verdict) = self.deallocating(&statement)
+        {
+            return verdict;
+        }
         match self.is_transaction(&statement) {
             true => Verdict::Refuse(Refusal::Transaction, Instead::UnnamedParse),
             false => Verdict::Send(None, Some(kept(statement, Way::Plain))),
         }
+    }
+
+    /// An unnamed DEALLOCATE of one name: servers don't know the client's names. They do know those that
+    /// its own SQL prepared since it has this server.
+    fn deallocating(&self, statement: &Statement) -> Option<Verdict> {
+        let dialect = self.pooled.dialect;
+        let lease = &self.server.lease;
+        if lease.reads_otherwise() && !reads_the_same(statement.text()) {
+            return None;
+        }
+        let name = Reading::of(statement.text(), dialect.lexing).deallocates?;
+        if !self.server.statements.is_on() {
+            return None;
+        }
+        let holdings = &self.pooled.holdings;
+        match self.server.statements.name(holdings, name.bytes()) {
+            Found::Unsure => return Some(Verdict::Stall),
+            Found::Nothing if lease.effects.has(Effects::PREPARE) || lease.unknown => return None,
+            Found::Nothing | Found::Here(_) => {}
+        }
+        let replaced = Statement::deallocating(dialect, statement.body(), name);
+        Some(Verdict::Replace(Arc::new(replaced)))
     }
 
     /// The shared statement of an unnamed text that came before.
