@@ -2,7 +2,7 @@
 //! whether it passes, or was owed to a request of ours.
 
 use super::Relayed;
-use super::tags::{PREPARED, is_all_gone, may_tell, tells_of_stale};
+use super::tags::{PREPARED, changes_reading, is_all_gone, may_tell, tells_of_stale};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::Fate;
@@ -118,9 +118,8 @@ fn settle(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> {
 #[inline(never)]
 fn settled(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> {
     let outcome = server.ledger.take_outcome();
-    let private = server.lease.reads_otherwise();
     let holdings = pooled.map(|it| &mut it.holdings);
-    server.statements.settle(outcome, holdings, private)
+    server.statements.settle(outcome, holdings)
 }
 
 enum Step {
@@ -164,6 +163,9 @@ fn reply<const POOLED: bool>(
         b'N' | b'A' => Ok(Step::Stream),
         b'S' => match whole(header, bytes) {
             Some(body) => {
+                if POOLED && changes_reading(body) {
+                    server.lease.meddled = true;
+                }
                 server.report(body)?;
                 Ok(Step::Pass(header.total()))
             }

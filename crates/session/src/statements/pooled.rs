@@ -50,25 +50,16 @@ pub struct Pooled {
     pub(crate) holdings: Holdings,
     pub(crate) course: Course,
     pub(crate) sending: Option<Sending>,
-    /// What executing a portal of this batch does to statements.
-    pub(crate) bound: Bound,
+    /// A statement was bound in this batch behind whose execution all may be gone.
+    pub(crate) forgets_all: bool,
+    /// The client's statement that executing the unnamed portal deallocates.
+    pub(crate) forgets: Option<Name>,
     /// Something was used or executed in this batch.
     pub(crate) begun: bool,
     /// The name of the statement that was parsed last in this batch.
     pub(crate) parsed: Option<Name>,
     /// The server was asked to deliver what it has answered, and nothing since.
     pub(crate) flushed: bool,
-}
-
-/// What executing a portal does to statements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bound {
-    /// Nothing.
-    Nothing,
-    /// All may be gone behind any execution in this batch.
-    ForgetsAll,
-    /// The unnamed portal deallocates the client's statement of this name.
-    Deallocates(Name),
 }
 
 /// A frame that doesn't pass as it came.
@@ -102,7 +93,8 @@ impl Pooled {
             holdings: Holdings::default(),
             course: Course::None,
             sending: None,
-            bound: Bound::Nothing,
+            forgets_all: false,
+            forgets: None,
             begun: false,
             parsed: None,
             flushed: false,
@@ -128,7 +120,8 @@ impl Pooled {
     /// A batch ends.
     #[inline]
     pub(crate) fn end_batch(&mut self) {
-        self.bound = Bound::Nothing;
+        self.forgets_all = false;
+        self.forgets = None;
         self.begun = false;
         self.parsed = None;
     }

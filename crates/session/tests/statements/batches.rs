@@ -19,6 +19,7 @@ const TEXTS: &[&str] = &[
     "COMMIT",
     "ROLLBACK",
     "SET work_mem = '1MB'",
+    "SET DateStyle = 'DMY'",
     "DEALLOCATE ALL",
     "DEALLOCATE a",
 ];
@@ -34,6 +35,7 @@ const QUERIES: &[&str] = &[
     "COMMIT",
     "ROLLBACK",
     "SET work_mem = '1MB'",
+    "SET DateStyle = 'DMY'",
     "DEALLOCATE ALL",
     "DISCARD ALL",
     "DEALLOCATE a",

@@ -16,7 +16,10 @@ use wire::ProtocolVersion;
 
 fn message(word: &str) -> Vec<u8> {
     let (tag, rest) = word.split_at(1);
-    let inner = rest.trim_start_matches('(').trim_end_matches(')');
+    let inner = rest
+        .strip_prefix('(')
+        .and_then(|it| it.strip_suffix(')'))
+        .unwrap_or("");
     let (first, second) = inner.split_once(',').unwrap_or((inner, ""));
     let text = |it: &str| it.replace('_', " ");
     let body = match tag {
@@ -271,6 +274,35 @@ fn unnamed_statements_follow_their_client() {
                 "P(,SELECT_1) S P(,SELEC) S B() S",
                 "P(,SELECT_1) S P(,SELEC) S B() S",
                 "1 Z E42601 Z E26000 Z",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_was_read_under_other_settings_is_not_shared() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            // Sent again although it is there, and anew in the next lease.
+            (
+                "P(a,SELECT_1) S Q(SET_DateStyle_=_'DMY') P(b,SELECT_1) S B(b) E S @0 B(a) E S B(a) E S",
+                "P(#1,SELECT_1) S Q(SET_DateStyle_=_'DMY') C(#1) P(#1,SELECT_1) S B(#1) E S \
+                 C(#1) P(#1,SELECT_1) B(#1) E S B(#1) E S",
+                "1 Z C Z 1 Z 2 D C Z 2 D C Z 2 D C Z",
+            ),
+            (
+                "P(a,SELECT_1) S Q(SET_LOCAL_app.x_=_1) P(b,SELECT_1) S @0 B(a) E S",
+                "P(#1,SELECT_1) S Q(SET_LOCAL_app.x_=_1) S B(#1) E S",
+                "1 Z C Z 1 Z 2 D C Z",
+            ),
+            // A function may have set something: in its batch, and until the batch's end tells.
+            (
+                "P(a,SELECT_1) S P(,SELECT_f()) B() E P(b,SELECT_1) S P(c,SELECT_1) S @0 B(a) E S",
+                "P(#1,SELECT_1) S P(,SELECT_f()) B() E C(#1) P(#1,SELECT_1) S S \
+                 C(#1) P(#1,SELECT_1) B(#1) E S",
+                "1 Z 1 2 D C 1 Z 1 Z 2 D C Z",
             ),
         ],
     );

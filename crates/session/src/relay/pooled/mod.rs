@@ -19,7 +19,6 @@ use crate::ledger::{Request, Status, Terms};
 use crate::server::Server;
 use crate::statements::{Course, Name, Pooled, Promise};
 use buf::Plain;
-use sql::Effects;
 use wire::frame::Header;
 use wire::from_client::tag;
 use wire::run::bulk;
@@ -80,6 +79,16 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// True if the server may read a text otherwise now than the client's dialect says.
+    #[inline]
+    fn reads_otherwise(&self) -> bool {
+        let server = &self.server;
+        let batch = server.statements.batch();
+        server
+            .lease
+            .reads_otherwise(batch, || server.ledger.is_one_batch())
+    }
+
     /// Keeps the batch that begins at the front of `bytes`, to be sent again if its first request
     /// meets a stale statement: only outside a transaction, and before anything was executed.
     #[inline]
@@ -173,7 +182,8 @@ impl Run<'_> {
             b'Q' if !skips => self.query(header),
             b'F' => {
                 // By its oid: who knows what it does.
-                self.sides.server.lease.effects |= Effects::CALLS;
+                let batch = self.sides.server.statements.batch();
+                self.sides.server.lease.note_call(batch);
                 self.pass(header, Request::FunctionCall);
                 self.end_batch();
                 Ok(Step::Go)
@@ -220,7 +230,8 @@ impl Run<'_> {
             },
         );
         if let Some(promise) = promise.filter(|_| owed) {
-            self.sides.server.statements.promise(promise);
+            let private = self.sides.reads_otherwise();
+            self.sides.server.statements.promise(promise, private);
         }
     }
 

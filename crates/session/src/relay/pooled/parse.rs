@@ -11,7 +11,7 @@ use crate::statements::{
     Statement, Unnamed, Way,
 };
 use buf::Plain;
-use sql::Effects;
+use sql::{Effects, Lexing};
 use std::sync::Arc;
 use wire::frame::{HEADER, Header};
 use wire::from_client::{Parse, ParseFront};
@@ -200,9 +200,9 @@ impl Sides<'_> {
             // It is there under the client's name, so the client must stay.
             let dialect = self.pooled.dialect;
             let text = Text::cut(body).bytes();
-            let effects = Reading::of(text, dialect.lexing).effects;
+            let reading = Reading::of(text, dialect.lexing);
             self.server.lease.named = true;
-            self.server.lease.note(effects, text, dialect);
+            self.note(reading, text, dialect.lexing);
             return Verdict::Send(None, None);
         }
         let known = self
@@ -258,11 +258,7 @@ impl Sides<'_> {
             true => self.known(body),
             false => None,
         };
-        let deallocates = |it: &Statement| {
-            let one = |effects: Effects| effects.has(Effects::DEALLOCATE);
-            it.effects().is_some_and(one)
-        };
-        if let Some(statement) = shared.filter(|it| !deallocates(it))
+        if let Some(statement) = shared.filter(|it| it.reading().deallocates.is_none())
             && let Some((id, name)) = statement.id()
         {
             if self.is_transaction(&statement) {
@@ -281,9 +277,7 @@ impl Sides<'_> {
             }
         }
         let statement = Arc::new(Statement::unshared(dialect, body));
-        if deallocates(&statement)
-            && let Some(verdict) = self.deallocating(&statement)
-        {
+        if let Some(verdict) = self.deallocating(&statement) {
             return verdict;
         }
         match self.is_transaction(&statement) {
@@ -295,21 +289,19 @@ impl Sides<'_> {
     /// An unnamed DEALLOCATE of one name: servers don't know the client's names. They do know those that
     /// its own SQL prepared since it has this server.
     fn deallocating(&self, statement: &Statement) -> Option<Verdict> {
-        let dialect = self.pooled.dialect;
+        let name = statement.reading().deallocates?;
+        let is_on = self.server.statements.is_on();
+        if !is_on || (self.reads_otherwise() && !reads_the_same(statement.text())) {
+            return None;
+        }
         let lease = &self.server.lease;
-        if lease.reads_otherwise() && !reads_the_same(statement.text()) {
-            return None;
-        }
-        let name = Reading::of(statement.text(), dialect.lexing).deallocates?;
-        if !self.server.statements.is_on() {
-            return None;
-        }
         let holdings = &self.pooled.holdings;
         match self.server.statements.name(holdings, name.bytes()) {
             Found::Unsure => return Some(Verdict::Stall),
-            Found::Nothing if lease.effects.has(Effects::PREPARE) || lease.unknown => return None,
+            Found::Nothing if lease.effects.has(Effects::PREPARE) => return None,
             Found::Nothing | Found::Here(_) => {}
         }
+        let dialect = self.pooled.dialect;
         let replaced = Statement::deallocating(dialect, statement.body(), name);
         Some(Verdict::Replace(Arc::new(replaced)))
     }
@@ -325,12 +317,19 @@ impl Sides<'_> {
         }
     }
 
+    /// Notes what is executed.
+    #[inline]
+    pub(super) fn note(&mut self, reading: Reading, text: &[u8], lexing: Lexing) {
+        let batch = self.server.statements.batch();
+        self.server.lease.note(reading, text, lexing, batch);
+    }
+
     /// True if a statement that is there is what the server would make of its text now: it would
     /// parse it at all, and as it did.
     fn is_as_parsed_now(&self) -> bool {
         self.server.status != Status::Failed
             && self.server.ledger.is_one_batch()
-            && !self.server.lease.reads_otherwise()
+            && !self.reads_otherwise()
     }
 
     fn is_transaction(&self, statement: &Statement) -> bool {

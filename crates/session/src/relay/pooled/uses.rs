@@ -6,7 +6,7 @@ use super::{Belt, Run, Sides, Step};
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Terms};
 use crate::statements::{
-    Bound, Found, Id, Name, Presence, Promise, ServerName, Slot, Statement, Unnamed,
+    Found, Id, Name, Presence, Promise, Reading, ServerName, Slot, Statement, Unnamed,
 };
 use sql::Effects;
 use std::sync::Arc;
@@ -74,23 +74,22 @@ impl Run<'_> {
     }
 
     pub(super) fn execute(&mut self, header: Header) -> Step {
-        match self.sides.pooled.bound {
-            Bound::Nothing => {}
-            Bound::ForgetsAll => {
-                self.sides.pooled.begun = true;
-                self.owe(Request::Execute, Terms::FORWARD, Some(Promise::Executed));
-                *self.passing = header.total();
-                return Step::Go;
-            }
-            Bound::Deallocates(name) => match self.belt.rest().get(HEADER) {
-                _ if header.body() == 0 => {}
+        if let Some(name) = self.sides.pooled.forgets
+            && header.body() > 0
+        {
+            match self.belt.rest().get(HEADER) {
                 None => return Step::Stop,
                 Some(0) => return self.deallocate(header, name),
                 Some(_) => {}
-            },
+            }
         }
         self.sides.pooled.begun = true;
-        self.pass(header, Request::Execute)
+        match self.sides.pooled.forgets_all {
+            false => self.request(Request::Execute),
+            true => self.owe(Request::Execute, Terms::FORWARD, Some(Promise::Executed)),
+        }
+        *self.passing = header.total();
+        Step::Go
     }
 
     /// Execute of what takes the place of DEALLOCATE: it succeeds if the client has such a statement.
@@ -114,7 +113,7 @@ impl Run<'_> {
                 }
             },
         };
-        self.sides.pooled.bound = Bound::Nothing;
+        self.sides.pooled.forgets = None;
         self.sides.pooled.begun = true;
         self.owe(Request::Execute, Terms::FORWARD, promise);
         *self.passing = header.total();
@@ -269,26 +268,18 @@ impl Sides<'_> {
     /// Notes what a statement that is about to be executed leaves behind.
     #[inline]
     fn bound(&mut self, statement: &Statement, is_unnamed: IsUnnamed) {
-        let dialect = statement.dialect();
-        let mut effects = statement.effects();
-        let lease = &mut self.server.lease;
-        if dialect.lexing != self.pooled.dialect.lexing
-            || (lease.reads_otherwise() && !reads_the_same(statement.text()))
+        let lexing = statement.dialect().lexing;
+        let mut reading = statement.reading();
+        if lexing != self.pooled.dialect.lexing
+            || (self.reads_otherwise() && !reads_the_same(statement.text()))
         {
-            effects = None;
+            reading = Reading::UNKNOWN;
         }
-        if effects != Some(Effects::NONE) {
-            lease.note(effects, statement.text(), dialect);
-        }
+        self.note(reading, statement.text(), lexing);
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
-        let bound = &mut self.pooled.bound;
-        if effects.is_none_or(forgets) {
-            *bound = Bound::ForgetsAll;
-        } else if is_unnamed && *bound != Bound::ForgetsAll {
-            *bound = match statement.deallocates() {
-                Some(name) => Bound::Deallocates(name),
-                None => Bound::Nothing,
-            };
+        self.pooled.forgets_all |= reading.effects.is_none_or(forgets);
+        if is_unnamed {
+            self.pooled.forgets = statement.forgets();
         }
     }
 }
