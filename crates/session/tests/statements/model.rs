@@ -170,6 +170,11 @@ impl Model {
                 Ok(())
             }
             b'Q' => self.query(body),
+            b'F' => {
+                self.put(b'V', &[255; 4]);
+                self.ready();
+                Ok(())
+            }
             b'S' => {
                 self.skip = false;
                 self.ready();
