@@ -535,12 +535,7 @@ fn what_was_executed_is_noted() {
             true,
             false,
         ),
-        (
-            "Q(SET_work_mem_=_1) Q(SELECT_'\\')",
-            Effects::SET,
-            false,
-            false,
-        ),
+        ("Q(SET_jit_=_on) Q(SELECT_'\\')", Effects::SET, false, false),
         (
             "P(a,SELECT_'\\') S Q(SET_DateStyle_=_'DMY') B(a) S",
             Effects::SET,
