@@ -12,7 +12,7 @@ const TEXTS: &[&str] = &[
     "SELECT 2",
     "SELECT $1",
     "SELECT f()",
-    "SELECT 1/0",
+    "SELECT 1/(0*random())::int",
     "SELEC",
     "",
     "BEGIN",
@@ -28,7 +28,7 @@ const TEXTS: &[&str] = &[
 const QUERIES: &[&str] = &[
     "SELECT 1",
     "SELECT 1; SELECT 2",
-    "SELECT 1/0",
+    "SELECT 1/(0*random())::int",
     "SELEC",
     "",
     "BEGIN",
