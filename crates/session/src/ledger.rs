@@ -292,6 +292,12 @@ impl Ledger {
         self.stream == Stream::None && head.is_some_and(|it| it.terms.fate == Fate::Say)
     }
 
+    /// True if something became of a promise since that was last taken.
+    #[inline]
+    pub fn has_outcome(&self) -> bool {
+        self.outcome.kept | self.outcome.failed | self.outcome.skipped != 0
+    }
+
     /// What became of promises since this was last asked. To be asked behind every reply.
     #[inline]
     pub fn take_outcome(&mut self) -> Outcome {
@@ -304,20 +310,22 @@ impl Ledger {
         self.stream == Stream::Skip
     }
 
-    /// True if nothing is owed to an earlier batch, so that the last status is the present one unless
-    /// this batch changes it. False also where that would take long to find out.
+    /// True if nothing is owed to an earlier batch of the client's, so that the last status is the present
+    /// one unless this batch changes it. False also where that would take long to find out.
     pub fn is_one_batch(&self) -> bool {
         const LOOK_BACK_MAX: usize = 64;
         let ends = |it: &Entry| {
-            matches!(
-                it.debt,
-                Debt::Asked
-                    | Debt::Query
-                    | Debt::QueryRows
-                    | Debt::Ready
-                    | Debt::Sync
-                    | Debt::FunctionCall
-            )
+            let is_ours = it.terms.fate == Fate::Swallow;
+            !is_ours
+                && matches!(
+                    it.debt,
+                    Debt::Asked
+                        | Debt::Query
+                        | Debt::QueryRows
+                        | Debt::Ready
+                        | Debt::Sync
+                        | Debt::FunctionCall
+                )
         };
         self.unsure == 0 && self.debts.len() <= LOOK_BACK_MAX && !self.debts.iter().any(ends)
     }

@@ -214,6 +214,104 @@ fn an_error_takes_what_was_to_be_said_behind_it_with_it() {
 }
 
 #[test]
+fn batches_are_told_apart() {
+    for (requests, one) in [
+        (&[][..], true),
+        (&[Request::Parse, Request::Bind, Request::Execute], true),
+        (&[Request::Bind, Request::Sync], false),
+        (&[Request::Query], false),
+        (&[Request::FunctionCall, Request::Parse], false),
+        (&[Request::Parse; 65], false),
+    ] {
+        let mut ledger = Ledger::new();
+        // What we put in front leaves the transaction as it is.
+        ledger.owe(Request::Query, Terms::SWALLOW);
+        assert!(ledger.is_one_batch());
+        ledger.reply(b'C').unwrap();
+        ledger.ready().unwrap();
+        for request in requests {
+            ledger.request(*request);
+        }
+        assert_eq!(ledger.is_one_batch(), one, "{requests:?}");
+    }
+}
+
+#[test]
+fn a_batch_is_taken_back_only_whole() {
+    use Request::{Bind, DescribePortal, DescribeStatement, Execute, Parse, Query, Sync};
+    for (requests, taken) in [
+        (&[Bind, Execute, Sync][..], true),
+        (&[Bind, DescribePortal, Execute, Bind, Execute, Sync], true),
+        (&[DescribeStatement, Sync], true),
+        (&[Bind, Execute], false),
+        (&[Parse, Bind, Execute, Sync], false),
+        (&[Bind, Parse, Sync], false),
+        (&[Execute, Sync], false),
+        (&[Sync], false),
+        (&[Bind, Sync, Sync], false),
+        (&[Bind, Execute, Sync, Bind, Execute, Sync], false),
+        (&[Bind, Execute, Sync, Query], false),
+        (&[], false),
+    ] {
+        let mut ledger = Ledger::new();
+        for request in requests {
+            ledger.request(*request);
+        }
+        assert_eq!(ledger.take_back(), taken, "{requests:?}");
+        match taken {
+            true => {
+                assert_eq!(ledger.ready(), Ok(Fate::Swallow));
+                assert!(ledger.is_closed());
+            }
+            false => assert_eq!(ledger.len(), requests.len()),
+        }
+    }
+    // A Parse of ours in between goes with it, and what it promised.
+    let mut ledger = Ledger::new();
+    ledger.request(Bind);
+    ledger.owe(Parse, INJECTED);
+    ledger.request(Bind);
+    ledger.request(Sync);
+    assert!(ledger.take_back());
+    let skipped = Outcome {
+        skipped: 1,
+        ..Outcome::default()
+    };
+    assert!(ledger.has_outcome());
+    assert_eq!(ledger.take_outcome(), skipped);
+}
+
+#[test]
+fn a_refusal_takes_the_place_of_the_error() {
+    let refuse = Terms {
+        fate: Fate::Refuse,
+        promise: true,
+    };
+    let failed = Outcome {
+        failed: 1,
+        ..Outcome::default()
+    };
+    let mut ledger = Ledger::new();
+    ledger.owe(Request::Query, refuse);
+    assert!(ledger.refuses() && !ledger.is_ours());
+    assert_eq!(ledger.reply(b'E'), Ok(Fate::Refuse));
+    assert_eq!(ledger.take_outcome(), failed);
+    ledger.ready().unwrap();
+    assert_eq!(ledger.take_outcome(), Outcome::default());
+    ledger.owe(Request::Parse, refuse);
+    ledger.owe(Request::Bind, PROMISED);
+    ledger.request(Request::Sync);
+    assert_eq!(ledger.reply(b'E'), Ok(Fate::Refuse));
+    let both = Outcome {
+        skipped: 1,
+        ..failed
+    };
+    assert_eq!(ledger.take_outcome(), both);
+    assert_eq!(ledger.ready(), Ok(Fate::Forward));
+    assert!(ledger.is_closed());
+}
+
+#[test]
 fn a_query_of_ours_copies_nothing() {
     for tag in *b"GHWd12" {
         let mut ledger = Ledger::new();

@@ -2,6 +2,7 @@
 //! which is no longer what it was.
 
 use crate::statements::{ServerName, Stale};
+use wire::Text;
 use wire::frame::{HEADER, Header};
 
 /// The tag of PREPARE, with its NUL.
@@ -19,6 +20,19 @@ pub(super) fn may_tell(header: Header) -> bool {
 /// True if the tag says that no statement is left.
 pub(crate) fn is_all_gone(body: &[u8]) -> bool {
     ALL_GONE.contains(&body)
+}
+
+/// True if a ParameterStatus speaks of a setting that decides what the server makes of a text.
+pub(super) fn changes_reading(body: &[u8]) -> bool {
+    const NAMES: [&[u8]; 6] = [
+        b"client_encoding",
+        b"DateStyle",
+        b"IntervalStyle",
+        b"TimeZone",
+        b"standard_conforming_strings",
+        b"server_encoding",
+    ];
+    NAMES.contains(&Text::cut(body).bytes())
 }
 
 /// True if an ErrorResponse, as far as it is here, says that a statement on the server is not what

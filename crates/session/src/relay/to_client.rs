@@ -2,10 +2,10 @@
 //! whether it passes, or was owed to a request of ours.
 
 use super::Relayed;
-use super::tags::{PREPARED, is_all_gone, may_tell, tells_of_stale};
+use super::tags::{PREPARED, changes_reading, is_all_gone, may_tell, tells_of_stale};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Fate, Outcome, Status};
+use crate::ledger::{Fate, Status};
 use crate::server::Server;
 use crate::statements::{Pooled, REFUSAL_BYTES_MAX, Refusal};
 use buf::Plain;
@@ -109,18 +109,17 @@ fn say(server: &mut Server, output: &mut Plain) {
 /// Settles what was promised with the last reply; gives why it was made to fail, if it was.
 #[inline]
 fn settle(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> {
-    match server.ledger.take_outcome() {
-        Outcome {
-            kept: 0,
-            failed: 0,
-            skipped: 0,
-        } => None,
-        outcome => {
-            let private = server.lease.reads_otherwise();
-            let holdings = pooled.map(|it| &mut it.holdings);
-            server.statements.settle(outcome, holdings, private)
-        }
+    match server.ledger.has_outcome() {
+        false => None,
+        true => settled(server, pooled),
     }
+}
+
+#[inline(never)]
+fn settled(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> {
+    let outcome = server.ledger.take_outcome();
+    let holdings = pooled.map(|it| &mut it.holdings);
+    server.statements.settle(outcome, holdings)
 }
 
 enum Step {
@@ -164,6 +163,9 @@ fn reply<const POOLED: bool>(
         b'N' | b'A' => Ok(Step::Stream),
         b'S' => match whole(header, bytes) {
             Some(body) => {
+                if POOLED && changes_reading(body) {
+                    server.lease.meddled = true;
+                }
                 server.report(body)?;
                 Ok(Step::Pass(header.total()))
             }

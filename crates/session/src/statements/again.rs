@@ -60,7 +60,7 @@ impl Again {
         if self.bytes.capacity() == 0 {
             self.bytes = Plain::with_capacity(Self::BYTES_MAX);
         }
-        self.bytes.clear();
+        self.drop();
         if self.bytes.push(&bytes[..len]).is_ok() {
             self.state = State::Kept {
                 described: described || parsed,

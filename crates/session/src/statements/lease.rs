@@ -1,7 +1,7 @@
 //! Owns what was asked of a server connection since it was lent: what it may leave behind for the
 //! next client.
 
-use super::Dialect;
+use super::Reading;
 use buf::Secret;
 use sql::{Effects, Lexing};
 
@@ -16,6 +16,10 @@ pub struct Lease {
     /// Statements were prepared under the client's own names (`max_prepared_statements = 0`): they
     /// are on this server connection alone.
     pub named: bool,
+    /// Texts may mean something else by now than the client's dialect says.
+    pub(crate) meddled: bool,
+    /// The last batch in which code was called that nobody here can see.
+    called: Option<u32>,
     touched: Vec<Touch>,
     touched_bytes: usize,
 }
@@ -40,18 +44,8 @@ const TOUCHES: [Effects; 5] = [
     Effects::DISCARD,
 ];
 
-/// What may change how the server reads a text from then on.
-const CHANGES_READING: [Effects; 9] = [
-    Effects::SET,
-    Effects::SET_LOCAL,
-    Effects::SET_CONFIG,
-    Effects::ROLE,
-    Effects::DISCARD,
-    Effects::CALLS,
-    Effects::CODE,
-    Effects::TEMPORARY,
-    Effects::DEFINES,
-];
+/// Code out of sight.
+const CALLS: [Effects; 2] = [Effects::CALLS, Effects::CODE];
 
 fn any(effects: Effects, of: &[Effects]) -> bool {
     of.iter().any(|it| effects.has(*it))
@@ -63,21 +57,36 @@ impl Lease {
     /// Their bytes.
     pub const TOUCHED_BYTES_MAX: usize = 16 * 1024;
 
-    /// Notes what is executed.
+    /// Notes what is executed in a batch.
     #[inline]
-    pub(crate) fn note(&mut self, effects: Option<Effects>, text: &[u8], dialect: Dialect) {
-        let Some(effects) = effects else {
+    pub(crate) fn note(&mut self, reading: Reading, text: &[u8], lexing: Lexing, batch: u32) {
+        // Nothing at all, most of the time.
+        if reading != Reading::NOTHING {
+            self.noted(reading, text, lexing, batch);
+        }
+    }
+
+    fn noted(&mut self, reading: Reading, text: &[u8], lexing: Lexing, batch: u32) {
+        self.meddled |= reading.meddles;
+        let Some(effects) = reading.effects else {
             self.unknown = true;
+            self.called = Some(batch);
             return;
         };
-        // Nothing at all, most of the time.
-        if effects != Effects::NONE {
-            self.effects |= effects;
-            let divides = effects.has(Effects::TRANSACTION) && any(self.effects, &TOUCHES);
-            if divides || any(effects, &TOUCHES) {
-                self.touch(effects, text, dialect.lexing);
-            }
+        self.effects |= effects;
+        if any(effects, &CALLS) {
+            self.called = Some(batch);
         }
+        let divides = effects.has(Effects::TRANSACTION) && any(self.effects, &TOUCHES);
+        if divides || any(effects, &TOUCHES) {
+            self.touch(effects, text, lexing);
+        }
+    }
+
+    /// Notes a function called by its oid.
+    pub(crate) fn note_call(&mut self, batch: u32) {
+        self.effects |= Effects::CALLS;
+        self.called = Some(batch);
     }
 
     #[cold]
@@ -102,9 +111,16 @@ impl Lease {
         std::mem::take(&mut self.touched)
     }
 
-    /// True if texts may by now be read otherwise than the client's dialect says.
-    pub(crate) fn reads_otherwise(&self) -> bool {
-        self.unknown || any(self.effects, &CHANGES_READING)
+    /// True if texts may be read otherwise now than the client's dialect says: a setting that counts was
+    /// changed, or code ran that may have changed one, in this batch or in one whose end, which would
+    /// have told so, hasn't come yet.
+    #[inline]
+    pub(crate) fn reads_otherwise(&self, batch: u32, is_one_batch: impl FnOnce() -> bool) -> bool {
+        self.meddled
+            || match self.called {
+                None => false,
+                Some(called) => called == batch || !is_one_batch(),
+            }
     }
 }
 
@@ -112,22 +128,59 @@ impl Lease {
 mod tests {
     use super::*;
 
+    fn note(lease: &mut Lease, text: &str) {
+        let lexing = Lexing::default();
+        lease.note(
+            Reading::of(text.as_bytes(), lexing),
+            text.as_bytes(),
+            lexing,
+            7,
+        );
+    }
+
     #[test]
     fn texts_that_set_something_are_kept_and_bounded() {
         let mut lease = Lease::default();
-        lease.note(Some(Effects::WRITES), b"insert", Dialect::default());
-        assert!(lease.take_touched().is_empty() && !lease.reads_otherwise());
-        lease.note(Some(Effects::SET), b"set a = 1", Dialect::default());
-        assert!(lease.reads_otherwise() && !lease.unknown);
+        for text in ["BEGIN", "INSERT INTO t VALUES (1)", "SELECT 1"] {
+            note(&mut lease, text);
+        }
+        assert!(lease.take_touched().is_empty());
+        note(&mut lease, "SET a = 1");
+        note(&mut lease, "COMMIT");
         let touched = lease.take_touched();
-        assert_eq!(touched.len(), 1);
-        assert_eq!(touched[0].text.expose(), b"set a = 1");
-        lease.note(Some(Effects::SET), &[b' '; 16 * 1024], Dialect::default());
+        let texts: Vec<_> = touched.iter().map(|it| it.text.expose()).collect();
+        assert_eq!(texts, [&b"SET a = 1"[..], b"COMMIT"]);
         assert!(!lease.unknown);
-        lease.note(Some(Effects::SET), b" ", Dialect::default());
+        let long = format!("SET a = {}", "1".repeat(Lease::TOUCHED_BYTES_MAX - 8));
+        note(&mut lease, &long);
+        assert!(!lease.unknown);
+        note(&mut lease, "SET a = 1");
         assert!(lease.unknown);
         let mut lease = Lease::default();
-        lease.note(None, b"'", Dialect::default());
-        assert!(lease.unknown && lease.reads_otherwise());
+        for _ in 0..Lease::TOUCHED_MAX {
+            note(&mut lease, "RESET a");
+        }
+        assert!(!lease.unknown);
+        note(&mut lease, "RESET a");
+        assert!(lease.unknown);
+    }
+
+    #[test]
+    fn when_texts_may_be_read_otherwise() {
+        // (text, in the same batch, in a later one while it is owed something, once it isn't)
+        for (text, same, later, settled) in [
+            ("SELECT 1", false, false, false),
+            ("SET work_mem = 1", false, false, false),
+            ("SET DateStyle = 'DMY'", true, true, true),
+            ("SELECT f()", true, true, false),
+            ("DO $$ $$", true, true, false),
+            ("SELECT '", true, true, true),
+        ] {
+            let mut lease = Lease::default();
+            note(&mut lease, text);
+            assert_eq!(lease.reads_otherwise(7, || true), same, "{text}");
+            assert_eq!(lease.reads_otherwise(8, || false), later, "{text}");
+            assert_eq!(lease.reads_otherwise(8, || true), settled, "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::Statement;
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 /// A client's name for a statement: its first 63 bytes, which are what PostgreSQL tells names apart
@@ -83,8 +83,69 @@ pub(crate) enum Found {
 /// A client's names and their statements.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    statements: HashMap<Name, Arc<Statement>>,
+    statements: HashMap<Name, Arc<Statement>, Seed>,
     bytes: usize,
+}
+
+/// What a client's names are hashed with. Names are looked up for each Bind, so the hash is a short
+/// one: words folded by multiplication under a secret seed, whose collisions a client can't make.
+#[derive(Debug, Clone, Copy)]
+struct Seed(u64, u64);
+
+#[derive(Debug)]
+struct Folded {
+    state: u64,
+    key: u64,
+}
+
+impl Default for Seed {
+    fn default() -> Seed {
+        let random = RandomState::new();
+        Seed(random.hash_one(0u8), random.hash_one(1u8))
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = Folded;
+
+    #[inline]
+    fn build_hasher(&self) -> Folded {
+        Folded {
+            state: self.0,
+            key: self.1 | 1,
+        }
+    }
+}
+
+impl Folded {
+    #[inline]
+    fn fold(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * u128::from(self.key);
+        self.state = (product as u64 ^ (product >> 64) as u64).wrapping_add(self.key);
+    }
+}
+
+impl Hasher for Folded {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.fold(word.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+        }
+        let rest = words.remainder();
+        self.fold(rest.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+    }
+
+    /// The length of a name.
+    #[inline]
+    fn write_usize(&mut self, len: usize) {
+        self.fold(len as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.state
+    }
 }
 
 impl Names {
@@ -139,6 +200,19 @@ mod tests {
         assert_eq!(Name::new(&long), Name::new(&long[..63]));
         assert_ne!(Name::new(&long[..62]), Name::new(&long[..63]));
         assert_ne!(Name::new(b"a"), Name::new(b"A"));
+    }
+
+    #[test]
+    fn names_hash_apart() {
+        let seed = Seed::default();
+        let hashes: std::collections::HashSet<_> = (0..10_000)
+            .map(|index| seed.hash_one(Name::new(format!("S_{index}").as_bytes())))
+            .collect();
+        assert_eq!(hashes.len(), 10_000);
+        let of = |name: &[u8]| seed.hash_one(Name::new(name));
+        assert_ne!(of(b""), of(b"\0"));
+        assert_eq!(of(b"a"), seed.hash_one(&b"a"[..]));
+        assert_ne!(of(b"a"), Seed::default().hash_one(Name::new(b"a")));
     }
 
     #[test]

@@ -55,7 +55,9 @@ pub struct Pooled {
     pub(crate) course: Course,
     pub(crate) sending: Option<Sending>,
     /// A statement was bound in this batch behind whose execution all may be gone.
-    pub(crate) bound_forgets_all: bool,
+    pub(crate) forgets_all: bool,
+    /// The client's statement that executing the unnamed portal deallocates.
+    pub(crate) forgets: Option<Name>,
     /// Something was used or executed in this batch.
     pub(crate) begun: bool,
     /// The name of the statement that was parsed last in this batch.
@@ -96,7 +98,8 @@ impl Pooled {
             holdings: Holdings::default(),
             course: Course::None,
             sending: None,
-            bound_forgets_all: false,
+            forgets_all: false,
+            forgets: None,
             begun: false,
             parsed: None,
             flushed: false,
@@ -137,7 +140,8 @@ impl Pooled {
     /// A batch ends.
     #[inline]
     pub(crate) fn end_batch(&mut self) {
-        self.bound_forgets_all = false;
+        self.forgets_all = false;
+        self.forgets = None;
         self.begun = false;
         self.parsed = None;
     }

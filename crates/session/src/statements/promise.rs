@@ -56,6 +56,8 @@ pub(crate) enum Promise {
     Queried { all: bool },
     /// An Execute behind which all statements may be gone.
     Executed,
+    /// An Execute that forgets the client's statement of this name, and the one that is there to exist.
+    Dropped(Name),
     /// A Query that forgets the client's statement of this name.
     Deallocated(Name),
     /// A request that fails in the place of one that is refused.
@@ -92,9 +94,10 @@ impl Promise {
     /// True if it decides what this name stands for.
     pub fn is_about_name(&self, wanted: &[u8]) -> bool {
         match self {
-            Promise::Named { name, .. } | Promise::Unlearned(name) | Promise::Deallocated(name) => {
-                name.bytes() == wanted
-            }
+            Promise::Named { name, .. }
+            | Promise::Unlearned(name)
+            | Promise::Dropped(name)
+            | Promise::Deallocated(name) => name.bytes() == wanted,
             Promise::Queried { all } => *all,
             Promise::Executed => true,
             _ => false,
@@ -133,20 +136,29 @@ impl Promise {
         }
     }
 
+    /// The statement that the server has no longer once it is kept.
+    pub fn closed(&self) -> Option<Id> {
+        match self {
+            Promise::Closed(id) => Some(*id),
+            Promise::Dropped(_) => Some(Id::FIXTURE),
+            _ => None,
+        }
+    }
+
     /// Whether the server has this statement once the promise is kept; `None` if it is about
     /// something else.
     pub fn prepares(&self, wanted: Id) -> Option<bool> {
-        match self {
-            Promise::Closed(id) => (*id == wanted).then_some(false),
-            _ => (self.prepared() == Some(wanted)).then_some(true),
+        match self.closed() {
+            Some(id) => (id == wanted).then_some(false),
+            None => (self.prepared() == Some(wanted)).then_some(true),
         }
     }
 
     /// How many statements more the server has once it is kept.
     pub fn adds(&self) -> isize {
-        match self {
-            Promise::Closed(_) => -1,
-            _ => isize::from(self.prepared().is_some()),
+        match self.closed() {
+            Some(_) => -1,
+            None => isize::from(self.prepared().is_some()),
         }
     }
 

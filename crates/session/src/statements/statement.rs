@@ -1,10 +1,10 @@
 //! Owns one prepared statement: its text and parameter types, its name on servers, and what
 //! executing it leaves behind.
 
-use super::Name;
+use super::{Name, Reading};
 use buf::Secret;
 use openssl::sha::Sha256;
-use sql::{Effects, Encoding, Lexer, Lexing, Verb};
+use sql::{Effects, Encoding, Lexing};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 use wire::Text;
@@ -104,7 +104,9 @@ pub struct Statement {
     /// `None` for one that is on servers only as the unnamed statement.
     id: Option<(Id, ServerName)>,
     dialect: Dialect,
-    effects: Option<Effects>,
+    reading: Reading,
+    /// The client's name that it forgets in the place of a text that would deallocate it.
+    forgets: Option<Name>,
 }
 
 impl Statement {
@@ -123,8 +125,29 @@ impl Statement {
             body: Secret::new(body),
             id: None,
             dialect,
-            effects: sql::effects(Text::cut(body).bytes(), dialect.lexing).ok(),
+            reading: Reading::of(Text::cut(body).bytes(), dialect.lexing),
+            forgets: None,
         }
+    }
+
+    /// What takes the place of an unnamed `DEALLOCATE name` where the client's names are not the
+    /// server's: it deallocates the statement that is there to exist. `body` is the client's.
+    pub(crate) fn deallocating(dialect: Dialect, body: &[u8], name: Name) -> Statement {
+        let types = body.get(Text::cut(body).len()..).unwrap_or_default();
+        let text = [b"DEALLOCATE ", Id::FIXTURE.name().bytes(), types].concat();
+        Statement {
+            body: Secret::from_vec(text),
+            id: None,
+            dialect,
+            reading: Reading::NOTHING,
+            forgets: Some(name),
+        }
+    }
+
+    /// The client's name that executing it forgets.
+    #[inline]
+    pub(crate) fn forgets(&self) -> Option<Name> {
+        self.forgets
     }
 
     /// The one that is there to exist: an empty text, which the server takes even in a failed
@@ -134,7 +157,8 @@ impl Statement {
             body: Secret::new(&[0; 3]),
             id: Some((Id::FIXTURE, Id::FIXTURE.name())),
             dialect: Dialect::default(),
-            effects: Some(Effects::NONE),
+            reading: Reading::NOTHING,
+            forgets: None,
         }
     }
 
@@ -161,9 +185,15 @@ impl Statement {
         self.dialect
     }
 
+    /// What its text shows.
+    #[inline]
+    pub(crate) fn reading(&self) -> Reading {
+        self.reading
+    }
+
     /// What executing it may leave behind, if that is known.
     pub fn effects(&self) -> Option<Effects> {
-        self.effects
+        self.reading.effects
     }
 
     /// Bytes of text and types.
@@ -180,52 +210,8 @@ impl Statement {
 impl fmt::Debug for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let len = self.len();
-        write!(f, "Statement({len} bytes, {:?})", self.effects)
+        write!(f, "Statement({len} bytes, {:?})", self.effects())
     }
-}
-
-/// What reading a whole text gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reading {
-    /// What it may leave behind; `None` if it could not be read to its end.
-    pub effects: Option<Effects>,
-    /// The text is DEALLOCATE of this name and nothing else.
-    pub deallocates: Option<Name>,
-}
-
-impl Reading {
-    /// Reads a text.
-    pub fn of(text: &[u8], lexing: Lexing) -> Reading {
-        let mut reading = Reading {
-            effects: Some(Effects::NONE),
-            deallocates: None,
-        };
-        for (index, statement) in sql::statements(text, lexing).enumerate() {
-            let Ok(statement) = statement else {
-                return Reading {
-                    effects: None,
-                    deallocates: None,
-                };
-            };
-            reading.effects = reading.effects.map(|all| all | statement.effects);
-            reading.deallocates = match (index, statement.verb, statement.name) {
-                (0, Verb::Deallocate, Some(name)) => identifier(name.of(text), lexing),
-                _ => None,
-            };
-        }
-        reading
-    }
-}
-
-/// The name that the server makes of an identifier, where that can be told.
-fn identifier(written: &[u8], lexing: Lexing) -> Option<Name> {
-    let mut lexer = Lexer::new(written, lexing).ok()?;
-    let token = lexer.token().ok()??;
-    if token.span.end != written.len() {
-        return None;
-    }
-    let mut room = [0; Name::MAX];
-    sql::fold(written, token, &mut room).map(Name::new)
 }
 
 #[cfg(test)]
@@ -264,27 +250,6 @@ mod tests {
             name(&[8; 32], plain, b"select 1\0\0\0"),
         ] {
             assert_ne!(first, other);
-        }
-    }
-
-    #[test]
-    fn a_deallocate_alone_is_seen() {
-        let table: &[(&str, Option<&str>)] = &[
-            ("DEALLOCATE a", Some("a")),
-            (" deallocate prepare \"_pg3_0\" ; ", Some("_pg3_0")),
-            ("DEALLOCATE A -- x", Some("a")),
-            ("DEALLOCATE \"A\"\"b\"", Some("A\"b")),
-            ("DEALLOCATE ALL", None),
-            ("DEALLOCATE a; DEALLOCATE b", None),
-            ("SELECT 1; DEALLOCATE a", None),
-            ("SELECT 1", None),
-            ("", None),
-            ("DEALLOCATE 'a'", None),
-        ];
-        for (text, name) in table {
-            let reading = Reading::of(text.as_bytes(), Lexing::default());
-            let expected = name.map(|name| Name::new(name.as_bytes()));
-            assert_eq!(reading.deallocates, expected, "{text}");
         }
     }
 

@@ -36,6 +36,8 @@ struct Entry {
 struct Sent {
     promise: Promise,
     batch: u32,
+    /// What is prepared is read under settings that only this lease has.
+    private: bool,
 }
 
 /// The server's unnamed statement.
@@ -145,9 +147,20 @@ impl There {
         self.promises.len() >= Self::PROMISES_MAX
     }
 
-    pub(crate) fn promise(&mut self, promise: Promise) {
-        let batch = self.batch;
-        self.promises.push_back(Sent { promise, batch });
+    /// The number of the present batch.
+    #[inline]
+    pub(crate) fn batch(&self) -> u32 {
+        self.batch
+    }
+
+    /// Notes a promise. `private` if a statement that it prepares is read under settings that only this
+    /// lease has.
+    pub(crate) fn promise(&mut self, promise: Promise, private: bool) {
+        self.promises.push_back(Sent {
+            promise,
+            batch: self.batch,
+            private,
+        });
     }
 
     /// The latest promise for which `about` says so, and whether it can be counted on now.
@@ -253,13 +266,11 @@ impl There {
         matches!(first, Some(Promise::Deallocated(_)))
     }
 
-    /// Settles promises; gives why a request failed that was made to fail. `private` if statements
-    /// prepared now were read under settings that only this lease has.
+    /// Settles promises; gives why a request failed that was made to fail.
     pub(crate) fn settle(
         &mut self,
         outcome: Outcome,
         mut client: Option<&mut Holdings>,
-        private: bool,
     ) -> Option<Refusal> {
         let results = [
             (outcome.kept, Result::Kept),
@@ -278,7 +289,7 @@ impl There {
                 {
                     refused = Some(*refusal);
                 }
-                self.apply(&sent.promise, result, private);
+                self.apply(&sent.promise, result, sent.private);
                 if let Some(client) = client.as_deref_mut() {
                     client.apply(sent.promise, result);
                 }
@@ -298,8 +309,8 @@ impl There {
         if result != Result::Kept {
             return;
         }
-        if let Promise::Closed(id) = promise {
-            self.set.remove(id);
+        if let Some(id) = promise.closed() {
+            self.set.remove(&id);
         } else if let Some(id) = promise.prepared() {
             self.insert(id, private);
         }
@@ -359,7 +370,9 @@ impl Holdings {
                 },
                 Result::Kept,
             ) => self.names.insert(name, statement),
-            (Promise::Unlearned(name), Result::Kept) => self.names.remove(&name),
+            (Promise::Unlearned(name) | Promise::Dropped(name), Result::Kept) => {
+                self.names.remove(&name);
+            }
             (Promise::Unnamed { unnamed, .. }, Result::Kept) => self.unnamed = unnamed,
             (Promise::UnlearnedUnnamed | Promise::Unnamed { .. }, _) => {
                 self.unnamed = Unnamed::None;

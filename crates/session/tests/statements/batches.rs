@@ -12,27 +12,30 @@ const TEXTS: &[&str] = &[
     "SELECT 2",
     "SELECT $1",
     "SELECT f()",
-    "SELECT 1/0",
+    "SELECT 1/(0*random())::int",
     "SELEC",
     "",
     "BEGIN",
     "COMMIT",
     "ROLLBACK",
     "SET work_mem = '1MB'",
+    "SET DateStyle = 'DMY'",
     "DEALLOCATE ALL",
+    "DEALLOCATE a",
 ];
 
 /// What clients ask by the simple protocol.
 const QUERIES: &[&str] = &[
     "SELECT 1",
     "SELECT 1; SELECT 2",
-    "SELECT 1/0",
+    "SELECT 1/(0*random())::int",
     "SELEC",
     "",
     "BEGIN",
     "COMMIT",
     "ROLLBACK",
     "SET work_mem = '1MB'",
+    "SET DateStyle = 'DMY'",
     "DEALLOCATE ALL",
     "DISCARD ALL",
     "DEALLOCATE a",
@@ -43,6 +46,8 @@ const QUERIES: &[&str] = &[
 const NAMES: &[&str] = &["", "", "a", "b", "c"];
 
 fn parse(name: &str, text: &str, typed: bool) -> Vec<u8> {
+    // A named statement that deallocates another is not carried.
+    let name = if text == "DEALLOCATE a" { "" } else { name };
     let types: &[u8] = match typed {
         true => &[0, 1, 0, 0, 0, 23],
         false => &[0, 0],

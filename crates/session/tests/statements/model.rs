@@ -170,6 +170,11 @@ impl Model {
                 Ok(())
             }
             b'Q' => self.query(body),
+            b'F' => {
+                self.put(b'V', &[255; 4]);
+                self.ready();
+                Ok(())
+            }
             b'S' => {
                 self.skip = false;
                 self.ready();
@@ -290,7 +295,9 @@ impl Model {
         let statement = self.find(name)?;
         // PostgreSQL counts values first. Which of two errors it is, in a transaction that has failed
         // already, is the one thing that isn't kept where a statement has to be prepared before.
-        self.check_status(&statement.text)?;
+        if self.status == b'E' && !is_exit(&statement.text) {
+            return fail("25P02");
+        }
         if values.len() < 4 || values[3] as u16 != statement.parameters() {
             return fail("08P01");
         }
@@ -322,6 +329,8 @@ impl Model {
         let (name, _) = cut(&body[1..]);
         if body[0] == b'S' {
             let statement = self.find(name)?;
+            // PostgreSQL describes what gives no rows even then. Where such a statement has to be
+            // prepared before, it isn't described.
             self.check_status(&statement.text)?;
             self.put(b't', &statement.types);
             self.check_columns(&statement)?;
@@ -331,7 +340,9 @@ impl Model {
                 return fail("34000");
             };
             let statement = portal.statement.clone();
-            self.check_status(&statement.text)?;
+            if statement.has_rows() {
+                self.check_status(&statement.text)?;
+            }
             self.put_columns(&statement);
         }
         Ok(())
@@ -365,7 +376,7 @@ impl Model {
     fn run(&mut self, statement: &Statement, values: &[u8]) -> Done {
         let text = statement.text.as_str();
         let tag = match words(text).as_slice() {
-            ["SELECT", "1/0"] => return fail("22012"),
+            ["SELECT", division] if division.starts_with("1/") => return fail("22012"),
             ["SELECT", ..] => {
                 let row = [text.as_bytes(), b"|", &statement.types, b"|", values].concat();
                 self.put(b'D', &row);

@@ -12,11 +12,15 @@ use buf::Plain;
 use session::relay::{Relayed, to_client, to_server};
 use session::statements::{CacheLimits, Interner, Mode, StatementLimits};
 use session::{ClientStream, Reported, Server};
+use sql::Effects;
 use wire::ProtocolVersion;
 
 fn message(word: &str) -> Vec<u8> {
     let (tag, rest) = word.split_at(1);
-    let inner = rest.trim_start_matches('(').trim_end_matches(')');
+    let inner = rest
+        .strip_prefix('(')
+        .and_then(|it| it.strip_suffix(')'))
+        .unwrap_or("");
     let (first, second) = inner.split_once(',').unwrap_or((inner, ""));
     let text = |it: &str| it.replace('_', " ");
     let body = match tag {
@@ -37,7 +41,8 @@ fn seen(taken: &[(u8, Vec<u8>)], names: &mut Vec<String>) -> String {
     for (tag, body) in taken {
         let parts: Vec<_> = body.split(|byte| *byte == 0).collect();
         let part = |at: usize| String::from_utf8_lossy(parts[at]).into_owned();
-        let text = |at: usize| part(at).replace(' ', "_");
+        let fixture = format!("pc_{}", "0".repeat(32));
+        let text = |at: usize| part(at).replace(' ', "_").replace(&fixture, "#0");
         let mut name = |name: String| -> String {
             if !name.starts_with("pc_") {
                 return name;
@@ -135,7 +140,7 @@ impl Play {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        let mut plain: [Plain; 4] = std::array::from_fn(|_| Plain::with_capacity(16 * 1024));
+        let mut plain: [Plain; 4] = std::array::from_fn(|_| Plain::with_capacity(32 * 1024));
         let [from_client, at_server, from_server, at_client] = &mut plain;
         let (link, model) = &mut self.links[self.at];
         from_client.push(bytes).expect("room");
@@ -276,6 +281,35 @@ fn unnamed_statements_follow_their_client() {
 }
 
 #[test]
+fn what_was_read_under_other_settings_is_not_shared() {
+    check(
+        max(10),
+        Mode::Transaction,
+        &[
+            // Sent again although it is there, and anew in the next lease.
+            (
+                "P(a,SELECT_1) S Q(SET_DateStyle_=_'DMY') P(b,SELECT_1) S B(b) E S @0 B(a) E S B(a) E S",
+                "P(#1,SELECT_1) S Q(SET_DateStyle_=_'DMY') C(#1) P(#1,SELECT_1) S B(#1) E S \
+                 C(#1) P(#1,SELECT_1) B(#1) E S B(#1) E S",
+                "1 Z C Z 1 Z 2 D C Z 2 D C Z 2 D C Z",
+            ),
+            (
+                "P(a,SELECT_1) S Q(SET_LOCAL_app.x_=_1) P(b,SELECT_1) S @0 B(a) E S",
+                "P(#1,SELECT_1) S Q(SET_LOCAL_app.x_=_1) S B(#1) E S",
+                "1 Z C Z 1 Z 2 D C Z",
+            ),
+            // A function may have set something: in its batch, and until the batch's end tells.
+            (
+                "P(a,SELECT_1) S P(,SELECT_f()) B() E P(b,SELECT_1) S P(c,SELECT_1) S @0 B(a) E S",
+                "P(#1,SELECT_1) S P(,SELECT_f()) B() E C(#1) P(#1,SELECT_1) S S \
+                 C(#1) P(#1,SELECT_1) B(#1) E S",
+                "1 Z 1 2 D C 1 Z 1 Z 2 D C Z",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_server_holds_so_many_statements() {
     check(
         max(2),
@@ -320,6 +354,12 @@ fn statements_are_forgotten_by_sql() {
                 "P(a,SELECT_1) S Q(DISCARD_ALL) B(a) S P(a,SELECT_1) B(a) E S",
                 "P(#1,SELECT_1) S Q(DISCARD_ALL) B(a) S P(#1,SELECT_1) B(#1) E S",
                 "1 Z C Z E26000 Z 1 2 D C Z",
+            ),
+            // By the extended protocol, as in a pipeline.
+            (
+                "P(a,SELECT_1) S P(,DEALLOCATE_a) B() D() E S B(a) S B() E S",
+                "P(#1,SELECT_1) S P(,DEALLOCATE_#0) B() D() P(#0,) E S B(a) S B() E S",
+                "1 Z 1 2 t n C Z E26000 Z 2 E26000 Z",
             ),
             // Of one server connection, but of the client everywhere.
             (
@@ -367,6 +407,12 @@ fn stale_statements_are_prepared_anew() {
                 "P(#1,SELECT_1) P(#2,SELECT_2) S B(#1) E S C(#1) P(#1,SELECT_1) B(#1) E S \
                  C(#2) P(#2,SELECT_2) B(#2) E S",
                 "1 1 Z E0A000 Z 2 D C Z 2 D C Z",
+            ),
+            // Parsed in an earlier batch: it may have been told other columns then.
+            (
+                "P(a,SELECT_1) S @1 P(b,SELECT_1) S @0 P(c,SELECT_1) S * B(c) E S B(c) E S",
+                "P(#1,SELECT_1) S P(#1,SELECT_1) S S B(#1) E S C(#1) P(#1,SELECT_1) B(#1) E S",
+                "1 Z 1 Z 1 Z E0A000 Z 2 D C Z",
             ),
             // An unnamed text never sees it: for the client it is parsed each time.
             (
@@ -433,4 +479,148 @@ fn what_is_refused_fails_at_the_server_too() {
             ),
         ],
     );
+}
+
+#[test]
+fn what_was_executed_is_noted() {
+    let long = format!("Q(SELECT_1/0{})", "_".repeat(20_000));
+    // (script, what it leaves behind, unknown, names of its own)
+    let table: &[(&str, Effects, bool, bool)] = &[
+        (
+            "Q(SELECT_1) P(a,SELECT_$1) B(a,v) E S",
+            Effects::NONE,
+            false,
+            false,
+        ),
+        ("Q(BEGIN) Q(ROLLBACK)", Effects::TRANSACTION, false, false),
+        ("Q(SELECT_1;_SET_a.b_=_1)", Effects::SET, false, false),
+        // What is only parsed does nothing.
+        ("P(a,SET_a.b_=_1) D(a) S", Effects::NONE, false, false),
+        ("P(a,SET_a.b_=_1) B(a) S", Effects::SET, false, false),
+        ("P(,SELECT_f()) B() S", Effects::CALLS, false, false),
+        (
+            "P(,SELECT_f()) S P(,SELECT_f()) S B() S",
+            Effects::CALLS,
+            false,
+            false,
+        ),
+        // What was done in an earlier lease is not of this one.
+        (
+            "P(a,SELECT_f()) B(a) S Q(SET_a.b_=_1) @1",
+            Effects::NONE,
+            false,
+            false,
+        ),
+        (
+            "P(a,SELECT_f()) S @1 B(a) E S",
+            Effects::CALLS,
+            false,
+            false,
+        ),
+        ("Q(SELEC)", Effects::NONE, true, false),
+        (&long, Effects::NONE, true, false),
+        // It deallocates what is there to be deallocated.
+        (
+            "P(a,SELECT_1) S Q(DEALLOCATE_a) P(,DEALLOCATE_a) B() S",
+            Effects::NONE,
+            false,
+            false,
+        ),
+        ("Q(DEALLOCATE_a)", Effects::DEALLOCATE, false, false),
+        // A backslash may be an escape by now.
+        ("Q(SELECT_'\\')", Effects::NONE, false, false),
+        (
+            "Q(SET_DateStyle_=_'DMY') Q(SELECT_'\\')",
+            Effects::SET,
+            true,
+            false,
+        ),
+        ("Q(SET_jit_=_on) Q(SELECT_'\\')", Effects::SET, false, false),
+        (
+            "P(a,SELECT_'\\') S Q(SET_DateStyle_=_'DMY') B(a) S",
+            Effects::SET,
+            true,
+            false,
+        ),
+    ];
+    for (script, effects, unknown, named) in table {
+        let mut play = Play::new(max(10), Mode::Transaction);
+        play.play(script);
+        let lease = &play.links[play.at].0.lease;
+        let got = (lease.effects, lease.unknown, lease.named);
+        assert_eq!(got, (*effects, *unknown, *named), "{script}");
+    }
+    let mut play = Play::new(max(0), Mode::Transaction);
+    play.play("P(a,SET_a.b_=_1) S");
+    let lease = &play.links[0].0.lease;
+    assert_eq!((lease.effects, lease.named), (Effects::SET, true));
+}
+
+#[test]
+fn texts_of_another_dialect_are_not_known() {
+    let mut play = Play::new(max(10), Mode::Transaction);
+    play.play("P(a,SELECT_1) S");
+    let statements = play.stream.statements().expect("a pooled client");
+    let mut dialect = statements.dialect();
+    dialect.lexing.standard_conforming_strings = false;
+    statements.set_dialect(dialect);
+    play.play("B(a) S");
+    assert!(play.links[0].0.lease.unknown);
+    // And are not shared with it.
+    play.play("P(b,SELECT_1) S B(b) S");
+    assert!(!play.links[0].0.lease.unknown);
+    assert_eq!(
+        play.seen.join(" "),
+        "P(#1,SELECT_1) S B(#1) S P(#2,SELECT_1) S B(#2) S"
+    );
+}
+
+#[test]
+fn settings_that_the_server_reports_and_calls_by_oid_cast_doubt() {
+    for (tag, body, doubt) in [
+        (b'S', &b"TimeZone\0UTC\0"[..], true),
+        (b'S', b"application_name\0x\0", false),
+    ] {
+        let mut play = Play::new(max(10), Mode::Transaction);
+        play.play("P(a,SELECT_1) S");
+        play.links[0].1.output = frame(tag, body);
+        play.send(b"");
+        play.send(&[message("P(b,SELECT_1)"), message("S")].concat());
+        let anew = play.seen.join(" ").contains("C(#1) P(#1,SELECT_1)");
+        assert_eq!(anew, doubt, "{}", String::from_utf8_lossy(body));
+    }
+    let mut play = Play::new(max(10), Mode::Transaction);
+    play.play("P(a,SELECT_1) S");
+    play.send(&frame(b'F', b"\0\0\0\x01\0\0\0\0\0\0"));
+    assert_eq!(play.links[0].0.lease.effects, Effects::CALLS);
+    play.send(&[message("P(b,SELECT_1)"), message("S")].concat());
+    assert!(!play.seen.join(" ").contains("C(#1)"));
+}
+
+#[test]
+fn what_we_ask_of_a_server_takes_its_statements_away_too() {
+    let mut play = Play::new(max(10), Mode::Transaction);
+    play.play("P(a,SELECT_1) S");
+    let (link, _) = &mut play.links[0];
+    let mut asked = Plain::with_capacity(100);
+    let mut reset = session::reset::Reset::begin(link, &mut asked).expect("room");
+    let mut answer = Plain::with_capacity(100);
+    answer.push(&frame(b'C', b"DISCARD ALL\0")).expect("room");
+    answer.push(&frame(b'Z', b"I")).expect("room");
+    assert_eq!(reset.step(link, &mut answer), Ok(Some(())));
+    assert!(link.statements.is_empty());
+    // In front of a client's first request.
+    play.links[0].1.lose_all();
+    play.play("B(a) E S");
+    let (link, model) = &mut play.links[0];
+    assert_eq!(link.statements.len(), 1);
+    let request = session::ledger::Request::Query;
+    link.ledger.owe(request, session::ledger::Terms::SWALLOW);
+    model.output = [frame(b'C', b"DISCARD ALL\0"), frame(b'Z', b"I")].concat();
+    model.lose_all();
+    play.send(b"");
+    assert!(play.links[0].0.statements.is_empty());
+    // The client still has its names.
+    play.send(&[message("B(a)"), message("E"), message("S")].concat());
+    assert_eq!(read(play.read), "1 Z 2 D C Z 2 D C Z");
 }

@@ -103,7 +103,7 @@ impl Run<'_> {
     }
 
     /// The front of a Parse; the rest goes as room allows.
-    fn put_parse(&mut self, name: &[u8], statement: Arc<Statement>) {
+    pub(super) fn put_parse(&mut self, name: &[u8], statement: Arc<Statement>) {
         self.put_front(b'P', name.len() + 1 + statement.len());
         self.put_name(name);
         self.sides.pooled.sending = Some(Sending { statement, at: 0 });
@@ -157,7 +157,7 @@ impl Run<'_> {
     /// drops that, which may be long and hide a name.
     pub(super) fn malformed(&mut self, header: Header, request: Request) -> Step {
         self.put_front(header.tag, 0);
-        self.owe(request, Terms::FORWARD, None);
+        self.request(request);
         self.drop_frame(header)
     }
 
@@ -165,10 +165,26 @@ impl Run<'_> {
     /// `keep` stay and the name behind them with its NUL is replaced. The rest passes.
     #[inline]
     pub(super) fn rename(&mut self, header: Header, keep: usize, front: usize, name: &[u8]) {
+        const MAX: usize = 64;
         let body = header.body() - front + keep + name.len() + 1;
-        self.put_front(header.tag, body);
-        self.belt.put_part(HEADER, HEADER + keep);
-        self.put_name(name);
+        let len = HEADER + keep;
+        let end = len + name.len();
+        let mut bytes = [0; MAX];
+        let kept = self.belt.rest().get(HEADER..len).unwrap_or_default();
+        if end < MAX {
+            let renamed = Header {
+                tag: header.tag,
+                len: 4 + body as u32,
+            };
+            bytes[..HEADER].copy_from_slice(&renamed.bytes());
+            bytes[HEADER..len].copy_from_slice(kept);
+            bytes[len..end].copy_from_slice(name);
+            self.belt.put(&bytes[..=end]);
+        } else {
+            self.put_front(header.tag, body);
+            self.belt.put_part(HEADER, len);
+            self.put_name(name);
+        }
         self.belt.drop(HEADER + front);
         *self.passing = header.total() - HEADER - front;
     }

@@ -19,7 +19,6 @@ use crate::ledger::{Request, Status, Terms};
 use crate::server::Server;
 use crate::statements::{Course, Name, Pooled, Promise};
 use buf::Plain;
-use sql::Effects;
 use wire::frame::Header;
 use wire::from_client::tag;
 use wire::run::bulk;
@@ -80,6 +79,16 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// True if the server may read a text otherwise now than the client's dialect says.
+    #[inline]
+    fn reads_otherwise(&self) -> bool {
+        let server = &self.server;
+        let batch = server.statements.batch();
+        server
+            .lease
+            .reads_otherwise(batch, || server.ledger.is_one_batch())
+    }
+
     /// Keeps the batch that begins at the front of `bytes`, to be sent again if its first request
     /// meets a stale statement: only outside a transaction, and before anything was executed.
     #[inline]
@@ -161,7 +170,7 @@ impl Run<'_> {
         let skips = self.sides.server.ledger.skips();
         match header.tag {
             b'B' if !skips => self.bind(header),
-            b'E' => Ok(self.execute(header)),
+            b'E' if !skips => Ok(self.execute(header)),
             b'S' => {
                 self.pass(header, Request::Sync);
                 self.end_batch();
@@ -173,13 +182,14 @@ impl Run<'_> {
             b'Q' if !skips => self.query(header),
             b'F' => {
                 // By its oid: who knows what it does.
-                self.sides.server.lease.effects |= Effects::CALLS;
+                let batch = self.sides.server.statements.batch();
+                self.sides.server.lease.note_call(batch);
                 self.pass(header, Request::FunctionCall);
                 self.end_batch();
                 Ok(Step::Go)
             }
             // What the server skips is owed nothing, whatever it is.
-            b'P' | b'B' | b'D' | b'C' => Ok(self.pass(header, Request::Close)),
+            b'P' | b'B' | b'D' | b'E' | b'C' => Ok(self.pass(header, Request::Close)),
             b'Q' => Ok(self.pass(header, Request::Query)),
             b'c' | b'f' => Ok(self.pass(header, Request::CopyEnd)),
             _ => Ok(self.pass(header, Request::Nothing)),
@@ -195,9 +205,16 @@ impl Run<'_> {
     /// Lets the frame at the front pass as it is.
     #[inline]
     fn pass(&mut self, header: Header, request: Request) -> Step {
-        self.owe(request, Terms::FORWARD, None);
+        self.request(request);
         *self.passing = header.total();
         Step::Go
+    }
+
+    /// Notes a request of the client's that goes to the server.
+    #[inline]
+    fn request(&mut self, request: Request) {
+        self.sides.pooled.flushed = false;
+        self.sides.server.ledger.request(request);
     }
 
     /// Notes a request that goes to the server, or is answered in its stead.
@@ -213,7 +230,8 @@ impl Run<'_> {
             },
         );
         if let Some(promise) = promise.filter(|_| owed) {
-            self.sides.server.statements.promise(promise);
+            let private = self.sides.reads_otherwise();
+            self.sides.server.statements.promise(promise, private);
         }
     }
 
@@ -225,19 +243,6 @@ impl Run<'_> {
             self.belt.put(FLUSH);
         }
         Step::Stop
-    }
-
-    #[inline]
-    fn execute(&mut self, header: Header) -> Step {
-        self.sides.pooled.begun = true;
-        let promise = self
-            .sides
-            .pooled
-            .bound_forgets_all
-            .then_some(Promise::Executed);
-        self.owe(Request::Execute, Terms::FORWARD, promise);
-        *self.passing = header.total();
-        Step::Go
     }
 
     /// What is under way beside frames that pass as they came.

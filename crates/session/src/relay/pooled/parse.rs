@@ -2,6 +2,7 @@
 //! on servers.
 
 use super::act::{First, Need};
+use super::query::reads_the_same;
 use super::{Run, Sides, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Status, Terms};
@@ -10,6 +11,7 @@ use crate::statements::{
     Unnamed, Way,
 };
 use buf::Plain;
+use sql::{Effects, Lexing};
 use std::sync::Arc;
 use wire::frame::{HEADER, Header};
 use wire::from_client::{Parse, ParseFront};
@@ -19,6 +21,8 @@ use wire::{Message, Text};
 enum Verdict {
     /// It goes on, under this name if one is given.
     Send(Option<ServerName>, Option<Promise>),
+    /// This goes on in its place, as the unnamed statement.
+    Replace(Arc<Statement>),
     /// The server has it: the answer is made here.
     Say(Promise),
     /// It is refused.
@@ -91,7 +95,7 @@ impl Run<'_> {
         }
         // An error may have come meanwhile.
         if self.sides.server.ledger.skips() {
-            self.owe(Request::Parse, Terms::FORWARD, None);
+            self.request(Request::Parse);
             self.sides.pooled.course = Course::Passing(frame);
             return Ok(Step::Go);
         }
@@ -105,7 +109,7 @@ impl Run<'_> {
         };
         // The server refuses a malformed one before it looks at the name.
         let Ok(parse) = Parse::decode(body) else {
-            self.owe(Request::Parse, Terms::FORWARD, None);
+            self.request(Request::Parse);
             return self.send(header, place, None, 0);
         };
         let front = parse.statement.len() + 1;
@@ -121,6 +125,15 @@ impl Run<'_> {
             Verdict::Send(to, promise) => {
                 self.owe(Request::Parse, Terms::FORWARD, promise);
                 self.send(header, place, to, front)
+            }
+            Verdict::Replace(statement) => {
+                let promise = Promise::Unnamed {
+                    unnamed: Unnamed::Kept(statement.clone()),
+                    way: Way::Plain,
+                };
+                self.owe(Request::Parse, Terms::FORWARD, Some(promise));
+                self.put_parse(b"", statement);
+                self.done(header, place)
             }
             Verdict::Say(promise) => {
                 self.say(Request::Parse, Some(promise));
@@ -187,9 +200,9 @@ impl Sides<'_> {
             // It is there under the client's name, so the client must stay.
             let dialect = self.pooled.dialect;
             let text = Text::cut(body).bytes();
-            let effects = Reading::of(text, dialect.lexing).effects;
+            let reading = Reading::of(text, dialect.lexing);
             self.server.lease.named = true;
-            self.server.lease.note(effects, text, dialect);
+            self.note(reading, text, dialect.lexing);
             return Verdict::Send(None, None);
         }
         let known = self
@@ -245,7 +258,7 @@ impl Sides<'_> {
             true => self.known(body),
             false => None,
         };
-        if let Some(statement) = shared
+        if let Some(statement) = shared.filter(|it| it.reading().deallocates.is_none())
             && let Some((id, name)) = statement.id()
         {
             if let Some(refusal) = self.pooled.refusal(statement.effects()) {
@@ -264,10 +277,33 @@ impl Sides<'_> {
             }
         }
         let statement = Arc::new(Statement::unshared(dialect, body));
+        if let Some(verdict) = self.deallocating(&statement) {
+            return verdict;
+        }
         match self.pooled.refusal(statement.effects()) {
             Some(refusal) => Verdict::Refuse(refusal, Instead::UnnamedParse),
             None => Verdict::Send(None, Some(kept(statement, Way::Plain))),
         }
+    }
+
+    /// An unnamed DEALLOCATE of one name: servers don't know the client's names. They do know those that
+    /// its own SQL prepared since it has this server.
+    fn deallocating(&self, statement: &Statement) -> Option<Verdict> {
+        let name = statement.reading().deallocates?;
+        let is_on = self.server.statements.is_on();
+        if !is_on || (self.reads_otherwise() && !reads_the_same(statement.text())) {
+            return None;
+        }
+        let lease = &self.server.lease;
+        let holdings = &self.pooled.holdings;
+        match self.server.statements.name(holdings, name.bytes()) {
+            Found::Unsure => return Some(Verdict::Stall),
+            Found::Nothing if lease.effects.has(Effects::PREPARE) => return None,
+            Found::Nothing | Found::Here(_) => {}
+        }
+        let dialect = self.pooled.dialect;
+        let replaced = Statement::deallocating(dialect, statement.body(), name);
+        Some(Verdict::Replace(Arc::new(replaced)))
     }
 
     /// The shared statement of an unnamed text that came before.
@@ -281,12 +317,19 @@ impl Sides<'_> {
         }
     }
 
+    /// Notes what is executed.
+    #[inline]
+    pub(super) fn note(&mut self, reading: Reading, text: &[u8], lexing: Lexing) {
+        let batch = self.server.statements.batch();
+        self.server.lease.note(reading, text, lexing, batch);
+    }
+
     /// True if a statement that is there is what the server would make of its text now: it would
     /// parse it at all, and as it did.
     fn is_as_parsed_now(&self) -> bool {
         self.server.status != Status::Failed
             && self.server.ledger.is_one_batch()
-            && !self.server.lease.reads_otherwise()
+            && !self.reads_otherwise()
     }
 
     /// Why the client may not have a further statement of so many bytes.

@@ -32,8 +32,8 @@ impl Run<'_> {
         };
         let dialect = self.sides.pooled.dialect;
         let mut reading = Reading::of(text, dialect.lexing);
-        if self.sides.server.lease.reads_otherwise() && !reads_the_same(text) {
-            reading.effects = None;
+        if self.sides.reads_otherwise() && !reads_the_same(text) {
+            reading = Reading::UNKNOWN;
         }
         if let Some(refusal) = self.sides.pooled.refusal(reading.effects) {
             self.refuse(refusal, Instead::Query);
@@ -56,8 +56,7 @@ impl Run<'_> {
                 Found::Nothing => {}
             }
         }
-        let lease = &mut self.sides.server.lease;
-        lease.note(reading.effects, text, dialect);
+        self.sides.note(reading, text, dialect.lexing);
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         Ok(self.pass_query(header, reading.effects.is_none_or(forgets)))
     }

@@ -5,7 +5,9 @@ use super::query::reads_the_same;
 use super::{Belt, Run, Sides, Step};
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Terms};
-use crate::statements::{Found, Name, Promise, ServerName, Slot, Statement, Unnamed};
+use crate::statements::{
+    Found, Id, Name, Presence, Promise, Reading, ServerName, Slot, Statement, Unnamed,
+};
 use sql::Effects;
 use std::sync::Arc;
 use wire::Text;
@@ -44,7 +46,8 @@ impl Run<'_> {
             return Ok(Step::Stop);
         }
         let stranger = front.statement.len().min(ServerName::LEN);
-        let used = self.sides.used(&front.statement, true);
+        let is_unnamed = front.portal.is_empty();
+        let used = self.sides.used(&front.statement, Some(is_unnamed));
         match used {
             Use::Named(_) => self.sides.begin(&front.statement, bytes),
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
@@ -57,17 +60,64 @@ impl Run<'_> {
                     let (tag, len) = (header.tag, header.len);
                     return Err(Fault::new(Side::Client, FaultKind::BadLength { tag, len }));
                 }
-                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.request(Request::Bind);
                 self.rename(header, keep, len, name.bytes());
             }
             Use::Stranger => {
-                self.owe(Request::Bind, Terms::FORWARD, None);
+                self.request(Request::Bind);
                 self.rename(header, keep, len, &[STRANGER; ServerName::LEN][..stranger]);
             }
             Use::First(first) => return Ok(self.first(first)),
             Use::Stall => return Ok(self.stall()),
         }
         Ok(Step::Go)
+    }
+
+    pub(super) fn execute(&mut self, header: Header) -> Step {
+        if let Some(name) = self.sides.pooled.forgets
+            && header.body() > 0
+        {
+            match self.belt.rest().get(HEADER) {
+                None => return Step::Stop,
+                Some(0) => return self.deallocate(header, name),
+                Some(_) => {}
+            }
+        }
+        self.sides.pooled.begun = true;
+        match self.sides.pooled.forgets_all {
+            false => self.request(Request::Execute),
+            true => self.owe(Request::Execute, Terms::FORWARD, Some(Promise::Executed)),
+        }
+        *self.passing = header.total();
+        Step::Go
+    }
+
+    /// Execute of what takes the place of DEALLOCATE: it succeeds if the client has such a statement.
+    fn deallocate(&mut self, header: Header, name: Name) -> Step {
+        let holdings = &self.sides.pooled.holdings;
+        let promise = match self.sides.server.statements.name(holdings, name.bytes()) {
+            Found::Unsure => return self.stall(),
+            Found::Here(_) => {
+                let fixture = self.sides.pooled.interner.fixture();
+                match self.sides.need(&fixture, Id::FIXTURE) {
+                    Need::Nothing => Some(Promise::Dropped(name)),
+                    Need::First(first) => return self.first(first),
+                    Need::Answer => return self.stall(),
+                }
+            }
+            Found::Nothing => match self.sides.server.statements.presence(Id::FIXTURE) {
+                Presence::Absent => None,
+                Presence::Unsure => return self.stall(),
+                Presence::There | Presence::Doubtful => {
+                    return self.first(First::Close(Id::FIXTURE));
+                }
+            },
+        };
+        self.sides.pooled.forgets = None;
+        self.sides.pooled.begun = true;
+        self.owe(Request::Execute, Terms::FORWARD, promise);
+        *self.passing = header.total();
+        Step::Go
     }
 
     pub(super) fn describe(&mut self, header: Header) -> Result<Step, Fault> {
@@ -82,7 +132,7 @@ impl Run<'_> {
         let stranger = name.len().min(ServerName::LEN);
         let front = name.len() + 2;
         let request = Request::DescribeStatement;
-        let used = self.sides.used(name, false);
+        let used = self.sides.used(name, None);
         match used {
             Use::Named(_) => self.sides.begin(name, self.belt.rest()),
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
@@ -91,11 +141,11 @@ impl Run<'_> {
         match used {
             Use::AsItCame => return Ok(self.pass(header, request)),
             Use::Named(name) => {
-                self.owe(request, Terms::FORWARD, None);
+                self.request(request);
                 self.rename(header, 1, front, name.bytes());
             }
             Use::Stranger => {
-                self.owe(request, Terms::FORWARD, None);
+                self.request(request);
                 self.rename(header, 1, front, &[STRANGER; ServerName::LEN][..stranger]);
             }
             Use::First(first) => return Ok(self.first(first)),
@@ -146,6 +196,9 @@ impl Run<'_> {
     }
 }
 
+/// Whether a portal is the unnamed one.
+type IsUnnamed = bool;
+
 enum Target<'a> {
     Statement(&'a [u8]),
     Portal,
@@ -153,9 +206,10 @@ enum Target<'a> {
 }
 
 impl Sides<'_> {
-    /// How a statement is used, and if it is bound, note of what executing it leaves behind.
+    /// How a statement is used, and if it is bound to a portal, note of what executing that leaves
+    /// behind.
     #[inline]
-    fn used(&mut self, name: &[u8], binds: bool) -> Use {
+    fn used(&mut self, name: &[u8], portal: Option<IsUnnamed>) -> Use {
         let statement = if name.is_empty() {
             match self.server.statements.unnamed(&self.pooled.holdings) {
                 None => return Use::Stall,
@@ -182,8 +236,10 @@ impl Sides<'_> {
                 Need::Answer => Use::Stall,
             },
         };
-        if binds && matches!(used, Use::AsItCame | Use::Named(_)) {
-            self.bound(&statement);
+        if let Some(is_unnamed) = portal
+            && matches!(used, Use::AsItCame | Use::Named(_))
+        {
+            self.bound(&statement, is_unnamed);
         }
         used
     }
@@ -211,19 +267,19 @@ impl Sides<'_> {
 
     /// Notes what a statement that is about to be executed leaves behind.
     #[inline]
-    fn bound(&mut self, statement: &Statement) {
-        let dialect = statement.dialect();
-        let mut effects = statement.effects();
-        let lease = &mut self.server.lease;
-        if dialect.lexing != self.pooled.dialect.lexing
-            || (lease.reads_otherwise() && !reads_the_same(statement.text()))
+    fn bound(&mut self, statement: &Statement, is_unnamed: IsUnnamed) {
+        let lexing = statement.dialect().lexing;
+        let mut reading = statement.reading();
+        if lexing != self.pooled.dialect.lexing
+            || (self.reads_otherwise() && !reads_the_same(statement.text()))
         {
-            effects = None;
+            reading = Reading::UNKNOWN;
         }
-        if effects != Some(Effects::NONE) {
-            lease.note(effects, statement.text(), dialect);
-        }
+        self.note(reading, statement.text(), lexing);
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
-        self.pooled.bound_forgets_all |= effects.is_none_or(forgets);
+        self.pooled.forgets_all |= reading.effects.is_none_or(forgets);
+        if is_unnamed {
+            self.pooled.forgets = statement.forgets();
+        }
     }
 }
