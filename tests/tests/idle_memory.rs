@@ -66,7 +66,11 @@ fn silent_clients_cost_the_same_after_every_burst_and_nothing_once_gone() {
     for _ in 0..6 {
         burst();
         let rested = || memory(&stage) <= first + CLIENTS as u64;
-        wait::until("as little memory as after the first burst", PATIENCE, rested);
+        wait::until(
+            "as little memory as after the first burst",
+            PATIENCE,
+            rested,
+        );
     }
     drop(clients);
     let mut low = None;

@@ -41,7 +41,7 @@ use wire::{CancelKey, ProtocolVersion};
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
-    mut incoming: Incoming,
+    mut incoming: Box<Incoming>,
     number: u64,
 ) {
     let setup = Arc::clone(&incoming.setup);
@@ -132,7 +132,7 @@ impl<'a> Life<'a> {
     /// Lets the client in, or tells it why not; `None` if it is gone then.
     async fn enter(
         &self,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
         end: tokio::time::Instant,
     ) -> Option<(Port, Box<Linked<'a>>)> {
         let source = Source::of(self.address);
@@ -366,7 +366,7 @@ impl<'a> Life<'a> {
                 lifetime: database.rest.lifetime,
             }),
             issued,
-            log,
+            log: log.into(),
         }))
     }
 

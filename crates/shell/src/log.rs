@@ -11,7 +11,7 @@ use session::fault::{Fault, FaultKind, Side};
 use std::time::Instant;
 use tracing::{info, warn};
 
-/// What a session's two lines have in common.
+/// What the first line of a session says.
 pub struct Started {
     client: String,
     user: String,
@@ -51,6 +51,25 @@ impl Started {
     }
 }
 
+/// What the last line of a session will say: all that is kept of the first one meanwhile.
+pub struct Begun {
+    user: String,
+    database: String,
+    pid: u32,
+    since: Instant,
+}
+
+impl From<Started> for Begun {
+    fn from(started: Started) -> Begun {
+        Begun {
+            user: started.user,
+            database: started.database,
+            pid: started.pid,
+            since: started.since,
+        }
+    }
+}
+
 /// The first line of a session.
 pub fn started(session: &Started) {
     info!(
@@ -70,7 +89,7 @@ pub fn started(session: &Started) {
 }
 
 /// The last line of a session.
-pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
+pub fn ended(peer: &str, session: &Begun, ending: &Ending, (client, server): (&Port, &Port)) {
     let reason = match ending {
         Ending::Terminated => "client said goodbye".to_owned(),
         Ending::ClientGone { truncated: false } => "client closed without Terminate".to_owned(),
@@ -84,7 +103,7 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
         ($level:ident) => {
             $level!(
                 target: "portcullis::session",
-                client = session.client,
+                client = peer,
                 user = session.user,
                 database = session.database,
                 server_pid = session.pid,

@@ -8,7 +8,7 @@ use crate::control::{Control, Phase};
 use crate::dial::Dialled;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
-use crate::log::{self, Started};
+use crate::log::{self, Begun};
 use crate::port::Port;
 use crate::pump::{Ending, Pump, Upstream};
 use crate::rest::{Kept, Key, Resting};
@@ -26,7 +26,7 @@ pub(super) struct Linked<'a> {
     /// `None` if the connection is to serve this client alone.
     pub(super) next: Option<Next>,
     pub(super) issued: Option<Issued<'a>>,
-    pub(super) log: Started,
+    pub(super) log: Begun,
 }
 
 /// What decides about a connection's next client.
@@ -44,11 +44,12 @@ pub(super) struct Next {
 pub(super) struct Seated<'a> {
     /// Moves the bytes.
     pub(super) pump: Pump,
-    kept: Kept,
+    /// `None` if the connection is to serve this client alone.
+    kept: Option<Box<Kept>>,
     lease: Leased<Resting>,
     next: Option<Next>,
     issued: Option<Issued<'a>>,
-    log: Started,
+    log: Begun,
     control: Arc<Control>,
 }
 
@@ -97,12 +98,14 @@ impl<'a> Life<'a> {
                     self.setup.tls12_limit,
                 ),
             },
-            kept: Kept {
-                accepted,
-                leg,
-                host,
-                born: next.map_or_else(Instant::now, |next| next.born),
-            },
+            kept: next.map(|Next { born, .. }| {
+                Box::new(Kept {
+                    accepted,
+                    leg,
+                    host,
+                    born,
+                })
+            }),
             lease,
             next,
             issued,
@@ -124,7 +127,7 @@ impl<'a> Life<'a> {
         } = *seated;
         let timeouts = &self.setup.timeouts;
         if self.setup.log.disconnections {
-            log::ended(&log, &ending, &pump.client, &pump.server);
+            log::ended(self.peer, &log, &ending, (&pump.client, &pump.server));
         }
         let Pump {
             mut client,
@@ -150,9 +153,9 @@ impl<'a> Life<'a> {
             && !server.engine().is_worn()
             && control.phase() == Phase::Running;
         let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
-        if let Some(Next { key, .. }) = next {
+        if let (Some(Next { key, .. }), Some(kept)) = (next, kept) {
             let client = Box::pin(tokio::time::timeout(close, client.close()));
-            let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
+            let server = Box::pin(self.bring_to_rest((server, link, *kept), lease, (key, issued)));
             let _ = tokio::join!(client, server);
             return;
         }
