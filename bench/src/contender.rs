@@ -193,6 +193,8 @@ pub struct Upstream {
     pub role: &'static str,
     /// The role's verifier.
     pub verifier: String,
+    /// Worker threads of Portcullis, where the measurement asks for a number.
+    pub workers: Option<u32>,
 }
 
 impl Upstream {
@@ -202,6 +204,7 @@ impl Upstream {
             verified: true,
             role: ROLE,
             verifier: scene.verifier.clone(),
+            workers: None,
         }
     }
 
@@ -251,7 +254,7 @@ fn portcullis(
          [database.tls]\n\
          {tls}",
         address = port.address(),
-        workers = scene.workers,
+        workers = upstream.workers.unwrap_or(scene.workers),
         certificate = files.certificate.display(),
         private_key = files.private_key.display(),
         users = users.display(),

@@ -38,6 +38,7 @@ pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
         verified: false,
         role: storm::ROLE,
         verifier: storm::verifier(),
+        workers: None,
     };
     let tls = ClientTls::verified(&scene.authority, "localhost");
     let mut table = Table::new(format!("Idle TLS clients: {CLIENTS}, client leg"), &BOTH);

@@ -4,6 +4,7 @@ mod connect;
 mod copy;
 mod counted;
 mod crowd;
+mod floods;
 mod idle;
 mod storm;
 mod transactions;
@@ -23,7 +24,7 @@ pub struct Measure {
 }
 
 /// What is exact comes first.
-pub const ALL: [Measure; 8] = [
+pub const ALL: [Measure; 9] = [
     Measure {
         name: "instructions",
         what: "user instructions under callgrind",
@@ -63,6 +64,11 @@ pub const ALL: [Measure; 8] = [
         name: "crowd",
         what: "memory of idle clients alone, of repeated bursts, and after 4,000 have gone",
         run: crowd::run,
+    },
+    Measure {
+        name: "floods",
+        what: "what a bystander waits while clients flood its worker",
+        run: floods::run,
     },
 ];
 

@@ -28,6 +28,7 @@ pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
         verified: false,
         role: storm::ROLE,
         verifier: storm::verifier(),
+        workers: None,
     };
     let tls = ClientTls::verified(&scene.authority, "localhost");
     report.add(&counted(&upstream, &tls, scene, options));

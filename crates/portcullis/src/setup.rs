@@ -23,6 +23,7 @@ use shell::setup::{
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tls::{BadServerName, ListenerContext, ServerContext, ServerName};
 
@@ -411,7 +412,7 @@ fn database(
         .hosts
         .iter()
         .zip(contexts)
-        .map(|(it, context)| host(config, entry, it, context.as_ref()))
+        .map(|(it, context)| host(config, entry, it, context.as_ref()).map(Arc::new))
         .collect();
     Ok(Database {
         name: match &entry.name {

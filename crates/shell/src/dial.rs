@@ -49,7 +49,7 @@ pub struct ServerLogin<'a> {
 
 /// Connects and logs in to the first host that can be reached.
 pub async fn dial(
-    hosts: &[Host],
+    hosts: &[Arc<Host>],
     options: &TcpOptions,
     deriver: &Deriver,
     login: ServerLogin<'_>,
@@ -205,7 +205,7 @@ pub fn verifies(tls: &ServerTls) -> bool {
 
 async fn log_in(
     mut port: Port,
-    host: &Host,
+    host: &Arc<Host>,
     deriver: &Deriver,
     login: ServerLogin<'_>,
 ) -> Result<Dialled, Fault> {
@@ -283,7 +283,7 @@ async fn settle(
     mut dialogue: Dialogue,
     accepted: Accepted,
     leg: LegFacts,
-    host: &Host,
+    host: &Arc<Host>,
 ) -> Result<Dialled, Fault> {
     match converse(&mut port, |input, _| dialogue.step(input)).await? {
         LoginEvent::Ready(server, welcome) => Ok(Dialled {
@@ -292,7 +292,7 @@ async fn settle(
             welcome,
             accepted,
             leg,
-            host: Arc::new(host.clone()),
+            host: Arc::clone(host),
         }),
         LoginEvent::Request(_) => Err(refuse(auth::AuthFault::OutOfTurn)),
     }

@@ -38,7 +38,7 @@ use wire::startup::CancelRequest;
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
-    mut incoming: Incoming,
+    mut incoming: Box<Incoming>,
     number: u64,
 ) {
     let setup = Arc::clone(&incoming.setup);
@@ -167,7 +167,7 @@ impl<'a> Life<'a> {
     /// Lets the client in, or tells it why not; `None` if it is gone then.
     async fn enter(
         &self,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
         end: tokio::time::Instant,
         number: u64,
     ) -> Option<Box<Entrant<'a>>> {

@@ -13,7 +13,7 @@ use session::fault::{Fault, FaultKind};
 use std::time::Instant;
 use tracing::{info, warn};
 
-/// What a session's two lines have in common.
+/// What the first line of a session says.
 pub struct Started {
     client: String,
     user: String,
@@ -50,11 +50,6 @@ impl Started {
             since: Instant::now(),
         }
     }
-
-    /// The name that the client gave.
-    pub fn user(&self) -> &str {
-        &self.user
-    }
 }
 
 /// What is logged of a server connection.
@@ -63,6 +58,32 @@ pub fn facts(server: &ServerSide) -> ServerFacts {
         address: server.host.address.to_string(),
         tls: Summary(&server.leg).to_string(),
         login: login(server.accepted.how()),
+    }
+}
+
+/// What the last line of a session will say: all that is kept of the first one meanwhile.
+pub struct Begun {
+    user: String,
+    database: String,
+    pid: u32,
+    since: Instant,
+}
+
+impl Begun {
+    /// The name that the client gave.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+impl From<Started> for Begun {
+    fn from(started: Started) -> Begun {
+        Begun {
+            user: started.user,
+            database: started.database,
+            pid: started.pid,
+            since: started.since,
+        }
     }
 }
 
@@ -85,7 +106,12 @@ pub fn started(session: &Started) {
 }
 
 /// The last line of a session.
-pub fn ended(session: &Started, ending: &Ending, client: &Port, server: Option<&Port>) {
+pub fn ended(
+    peer: &str,
+    session: &Begun,
+    ending: &Ending,
+    (client, server): (&Port, Option<&Port>),
+) {
     let reason = match ending {
         Ending::Terminated => "client said goodbye".to_owned(),
         Ending::ClientGone { truncated: false } => "client closed without Terminate".to_owned(),
@@ -100,7 +126,7 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: Option<&
         ($level:ident) => {
             $level!(
                 target: "portcullis::session",
-                client = session.client,
+                client = peer,
                 user = session.user,
                 database = session.database,
                 server_pid = session.pid,

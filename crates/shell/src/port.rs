@@ -28,6 +28,8 @@ pub struct Port {
     pub plain_out: Plain,
     cipher_out: Cipher,
     input: Input,
+    /// The engine stopped although there was room for more.
+    tired: bool,
     /// Ciphertext bytes from and to the peer.
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
@@ -72,6 +74,7 @@ impl Port {
             plain_in: Plain::none(),
             plain_out: Plain::none(),
             cipher_out: Cipher::none(),
+            tired: false,
             bytes_in: 0,
             bytes_out: 0,
             meter: None,
@@ -108,6 +111,13 @@ impl Port {
         self.engine.withholds()
     }
 
+    /// True, once, after records so small and so many that others on the worker should have their
+    /// turn before the next ones.
+    #[inline]
+    pub fn is_tired(&mut self) -> bool {
+        std::mem::take(&mut self.tired)
+    }
+
     /// True while anything waits to be encrypted or written.
     #[inline]
     pub fn has_output(&self) -> bool {
@@ -140,7 +150,10 @@ impl Port {
         lend::give_back_cipher(&mut self.cipher_in);
         self.input = match received {
             Ok(Received::Open) => Input::Open,
-            Ok(Received::More) => Input::Pending,
+            Ok(Received::More) => {
+                self.tired = self.plain_in.room() >= Engine::PLAIN_MIN;
+                Input::Pending
+            }
             Ok(Received::Closed) => Input::Ended,
             Err(fault) => return Poll::Ready(Err(self.tls(&fault))),
         };

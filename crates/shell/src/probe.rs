@@ -110,7 +110,7 @@ impl Probe<'_> {
     async fn converse(&self, login: Login<'_>, sql: &str) -> Result<Session, Fault> {
         let startup = startup(login.version, login.user, login.database)?;
         let user = ServerUser::configured(login.user);
-        let hosts = std::slice::from_ref(self.host);
+        let hosts = [Arc::new(self.host.clone())];
         let server_login = ServerLogin {
             user: &user,
             credential: login.credential,
@@ -124,7 +124,7 @@ impl Probe<'_> {
             server,
             accepted,
             ..
-        } = dial(hosts, &options, &deriver, server_login).await?;
+        } = dial(&hosts, &options, &deriver, server_login).await?;
         let mut asked = Lookup::default();
         full(Lookup::ask(sql, &[], port.room()).map(|lookup| asked = lookup))?;
         let rows = converse(&mut port, |input, _| asked.step(input)).await?;

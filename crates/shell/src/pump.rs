@@ -15,6 +15,8 @@ use session::ClientStream;
 use session::farewell::{FLUSH, TERMINATE};
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
+use std::future::Future as _;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use tls::{EndOfInput, Engine};
 
@@ -109,6 +111,9 @@ impl Pump<'_> {
         for _ in 0..TURNS_MAX {
             match self.turn(cx) {
                 Ok(Turn::Moved) if self.may_part() => return Poll::Ready(Ending::Parted),
+                Ok(Turn::Moved) if self.client.port.is_tired() | self.server.port.is_tired() => {
+                    break;
+                }
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Still) => {
                     self.client.port.rest();
@@ -119,7 +124,7 @@ impl Pump<'_> {
                 Err(fault) => return Poll::Ready(Ending::Fault(fault)),
             }
         }
-        cx.waker().wake_by_ref();
+        come_back(cx);
         Poll::Pending
     }
 
@@ -334,6 +339,14 @@ impl Pump<'_> {
             }
         }
     }
+}
+
+/// Has this task polled again after everybody else: a waker alone would bring it back before the
+/// runtime has looked at the other sessions' sockets, if nobody else is ready.
+fn come_back(cx: &mut Context<'_>) {
+    let yielding = pin!(tokio::task::yield_now());
+    // Pending, always; what is wanted is that it has taken the waker.
+    let _ = yielding.poll(cx);
 }
 
 /// True if a record's plaintext fits.

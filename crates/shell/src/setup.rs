@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tls::{ListenerContext, ServerContext, ServerName, Upkeep};
 
@@ -185,7 +186,7 @@ pub struct Database {
     /// Its name on the server; `None` for the name that the client used.
     pub dbname: Option<String>,
     /// The servers, tried in order.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<Arc<Host>>,
     /// How Portcullis logs in.
     pub login: Login,
     /// Connections at once; `None` without a limit.

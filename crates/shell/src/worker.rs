@@ -91,6 +91,7 @@ async fn work(
         match Incoming::from_accepted(accepted) {
             Ok(incoming) => {
                 let (context, control) = (Arc::clone(&context), Arc::clone(&control));
+                let incoming = Box::new(incoming);
                 tokio::spawn(async move {
                     serve(context, control, incoming, number).await;
                     drop(guard);

@@ -8,7 +8,7 @@ use crate::console::{Client, Guest};
 use crate::crowd::{Counted, Whose};
 use crate::dial::{Dialled, ServerLogin, dial, full};
 use crate::exchange::{Leased, Lent, Place};
-use crate::log::{self, Started};
+use crate::log::{self, Begun, Started};
 use crate::port::Port;
 use crate::rest::{Key, ServerSide};
 use crate::setup::{Database, Login, PoolMode, PoolRules};
@@ -157,6 +157,7 @@ impl<'a> Life<'a> {
         if self.setup.log.connections {
             log::started(&log);
         }
+        let log = Begun::from(log);
         let shown = Arc::clone(shown);
         match (plan.shares, plan.key, issued) {
             (true, Some(key), Some(issued)) => {
@@ -453,7 +454,7 @@ fn member<'a>(
     place: Arc<Place<Box<ServerSide>>>,
     (plan, key, newcomer): (Plan, Key, &Newcomer),
     (dialect, counted): (Dialect, Counts<'a>),
-    (issued, shown, log): (Issued<'a>, Arc<Client>, Started),
+    (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
 ) -> Member<'a> {
     Member {
         place,

@@ -9,7 +9,7 @@ use crate::console;
 use crate::control::Phase;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
-use crate::log::{self, Started};
+use crate::log::{self, Begun};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump, Upstream};
 use crate::rest::{Key, ServerSide};
@@ -29,7 +29,7 @@ pub(super) struct Linked<'a> {
     pub(super) counted: Counts<'a>,
     /// What the console shows of the client.
     pub(super) shown: Arc<console::Client>,
-    pub(super) log: Started,
+    pub(super) log: Begun,
 }
 
 /// What decides about a connection's next client.
@@ -64,7 +64,7 @@ impl Held {
 /// The end of a session.
 pub(super) struct End<'a> {
     pub(super) ending: Ending,
-    pub(super) log: Started,
+    pub(super) log: Begun,
     pub(super) issued: Option<Issued<'a>>,
 }
 
@@ -109,12 +109,8 @@ impl<'a> Life<'a> {
             ..
         } = client;
         if self.setup.log.disconnections {
-            log::ended(
-                &log,
-                &ending,
-                &client,
-                held.as_ref().map(|it| &it.server.port),
-            );
+            let server = held.as_ref().map(|it| &it.server.port);
+            log::ended(self.peer, &log, &ending, (&client, server));
         }
         keeper.account(&mut client);
         let between_frames = held

@@ -11,7 +11,7 @@ use crate::console;
 use crate::control::Phase;
 use crate::dial::ServerLogin;
 use crate::exchange::{Leased, Lent, Place, Turn};
-use crate::log::{self, Started};
+use crate::log::{self, Begun};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::rest::{Key, ServerSide};
@@ -51,7 +51,7 @@ pub(super) struct Member<'a> {
     pub(super) counted: Counts<'a>,
     /// What the console shows of it.
     pub(super) shown: Arc<console::Client>,
-    pub(super) log: Started,
+    pub(super) log: Begun,
 }
 
 /// How a new connection for a client is made, at any time in its life.
