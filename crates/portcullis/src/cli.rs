@@ -58,11 +58,11 @@ pub(crate) enum Command {
     /// ends all sessions at once.
     Run(RunOptions),
     /// Run passphrase commands for a process that has given up the right to do so.
-    #[command(hide = true)]
+    #[command(skip)]
     Attend,
-    /// Go into the sandbox of `run`, and say what it came to.
-    #[command(hide = true)]
-    Confine(RunOptions),
+    /// Go into the sandbox of `run` with this configuration, and say what it came to.
+    #[command(skip)]
+    Confine(PathBuf),
     /// Find every mistake in a configuration, then prove both legs.
     ///
     /// Reads the configuration and every file it names: certificates, keys, authorities, users,
@@ -227,10 +227,29 @@ pub(crate) struct PagesOptions {
 
 /// The command that was asked for. Ends the process after help, version, or a mistake.
 pub(crate) fn parse() -> Command {
+    if let Some(command) = between_ourselves() {
+        return command;
+    }
     let mut matches = command().get_matches();
     match Line::from_arg_matches_mut(&mut matches) {
         Ok(line) => line.command,
         Err(mistake) => mistake.format(&mut command()).exit(),
+    }
+}
+
+/// The first word of a command that this program gives itself when it starts itself anew.
+pub(crate) const ATTEND: &str = "attend";
+/// Likewise.
+pub(crate) const CONFINE: &str = "confine";
+
+/// Commands that stand in no help, page or completion: nobody is to type them.
+fn between_ourselves() -> Option<Command> {
+    let mut words = std::env::args_os().skip(1);
+    let (first, second) = (words.next()?, words.next());
+    match (first.to_str()?, second) {
+        (ATTEND, None) => Some(Command::Attend),
+        (CONFINE, Some(path)) => Some(Command::Confine(path.into())),
+        _ => None,
     }
 }
 

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Quickstart(options) => quickstart::run(&options),
         Command::Run(options) => run::run(&options, keys),
         Command::Attend => material::attend().map_err(|error| vec![Fault::System(error)]),
-        Command::Confine(options) => check::confine(&options),
+        Command::Confine(path) => check::confine(&path),
         Command::Check(options) => check::run(&options, keys),
         Command::Init(options) => init::run(&options),
         Command::Import(options) => import::run(&options),

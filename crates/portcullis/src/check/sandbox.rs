@@ -1,7 +1,7 @@
 //! Owns what `check` says about the process itself: core dumps, privileges, sandbox, memory. A sandbox
 //! can't be left again, so another process goes into it and says what the kernel made of that.
 
-use crate::cli::RunOptions;
+use crate::cli::CONFINE;
 use crate::confine;
 use crate::fault::Fault;
 use crate::load;
@@ -41,7 +41,7 @@ pub(super) fn lines(
 /// What a process says that goes into the sandbox.
 fn tried(path: &Path) -> Result<Vec<String>, Fault> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg("confine").arg("--config").arg(path);
+    command.arg(CONFINE).arg(path);
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(Fault::System)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -54,13 +54,13 @@ fn tried(path: &Path) -> Result<Vec<String>, Fault> {
 }
 
 /// The hidden command: the same steps as `run` takes, and what the kernel says of them.
-pub(crate) fn confine(options: &RunOptions) -> Result<(), Vec<Fault>> {
+pub(crate) fn confine(path: &Path) -> Result<(), Vec<Fault>> {
     let system = |error| vec![Fault::System(error)];
-    let (config, _) = load::configuration_with_warnings(&options.config)?;
+    let (config, _) = load::configuration_with_warnings(path)?;
     // Opened now, read later: then nothing of /proc can be opened any more.
     let status = File::open("/proc/thread-self/status").map_err(system)?;
     process::forbid_core_dumps(&config);
-    let confined = confine::enter(&options.config, &config)?;
+    let confined = confine::enter(path, &config)?;
     let facts = Facts::read(status).map_err(system)?;
     say(&facts.core_dumps());
     say(match facts.no_new_privileges {

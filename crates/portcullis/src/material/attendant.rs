@@ -7,6 +7,7 @@
 //! others. It ends when the other end is closed.
 
 use super::command::{CommandFault, OUTPUT_MAX, TIMEOUT, run_command};
+use crate::cli::ATTEND;
 use buf::Secret;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
@@ -17,8 +18,6 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The hidden command of the command line.
-const COMMAND: &str = "attend";
 /// What an answer may take beyond the program's own time.
 const GRACE: Duration = Duration::from_secs(5);
 /// Kind, number and length in front of an answer's bytes.
@@ -40,7 +39,7 @@ impl Attendant {
         // its own, so that Ctrl-C in a terminal leaves it to us when it ends.
         let process = Command::new("/proc/self/exe")
             .arg0("portcullis")
-            .arg(COMMAND)
+            .arg(ATTEND)
             .stdin(Stdio::from(OwnedFd::from(other)))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
