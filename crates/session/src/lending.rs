@@ -138,7 +138,8 @@ fn put(
     server.standing = Standing {
         owner: wanted.owner,
         have: Arc::clone(&wanted.want),
-        cleanup: Cleanup::NONE,
+        // What the same client has left stays to be taken back before another one comes.
+        cleanup: server.standing.cleanup.without(cleanup),
     };
     Ok(waits && queries > 0)
 }
@@ -149,9 +150,7 @@ pub fn restore(server: &mut Server, wanted: &Wanted, output: &mut Plain) -> Resu
     if Wishes::same(&server.standing.have, &wanted.want) {
         return Ok(false);
     }
-    let cleanup = server.standing.cleanup;
     put(server, wanted, Cleanup::NONE, output)?;
-    server.standing.cleanup = cleanup;
     Ok(true)
 }
 
@@ -197,10 +196,11 @@ fn judge(server: &mut Server, rule: PinRule) -> Keep {
     let named = lease.named;
     let touches =
         effects.has(Effects::SET | Effects::SET_CONFIG | Effects::DISCARD | Effects::CODE);
-    // Parameters are asked for, and known then.
+    // Parameters are asked for, and known then; but not those that code out of sight may have made.
+    let hides = effects.has(Effects::CALLS | Effects::CODE | Effects::EXECUTE);
     let left = match (lease.unknown, Cleanup::after(effects)) {
         (true, _) | (false, None) => Cleanup::ALL,
-        (false, Some(left)) if touches => left.without(Cleanup::SETTINGS),
+        (false, Some(left)) if touches && !hides => left.without(Cleanup::SETTINGS),
         (false, Some(left)) => left,
     };
     server.standing.cleanup |= left;
