@@ -221,7 +221,10 @@ impl Side {
     }
 
     fn anonymous(&self, bytes: &[u8]) -> String {
-        bytes.escape_ascii().to_string().replace(&self.me, ME)
+        // A text that was bound as bytes comes back in hexadecimal.
+        let hex: String = self.me.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let text = bytes.escape_ascii().to_string();
+        text.replace(&self.me, ME).replace(&hex, ME)
     }
 
     fn report(&mut self, body: &[u8]) {
