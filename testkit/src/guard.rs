@@ -116,17 +116,18 @@ pub struct Guarded {
 impl Guarded {
     /// Starts `command` with its output appended to `log`; `stop` is the signal that ends it.
     #[track_caller]
-    pub fn start(mut command: Command, mut place: Workplace, log: &Path, stop: Signal) -> Self {
-        let out = File::options().create(true).append(true).open(log);
-        let out = out.expect("a log file in the child's directory");
-        let err = out.try_clone().expect("a second handle of the log file");
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()));
-        let signal = stop.as_str().trim_start_matches("SIG");
-        place.tell(&format!("{} {signal}\n", child.id()));
+    pub fn start(command: Command, mut place: Workplace, log: &Path, stop: Signal) -> Self {
+        let child = spawn(command, log);
+        tell_of(&mut place, &child, stop);
         Self { child, stop, place }
+    }
+
+    /// Starts another child in the place of one that has ended.
+    #[track_caller]
+    pub fn start_again(&mut self, command: Command, log: &Path) {
+        assert!(self.ended().is_some(), "the child before is still there");
+        self.child = spawn(command, log);
+        tell_of(&mut self.place, &self.child, self.stop);
     }
 
     /// The directory that vanishes with the child.
@@ -161,6 +162,22 @@ impl Drop for Guarded {
             let _ = self.child.wait();
         }
     }
+}
+
+#[track_caller]
+fn spawn(mut command: Command, log: &Path) -> Child {
+    let out = File::options().create(true).append(true).open(log);
+    let out = out.expect("a log file in the child's directory");
+    let err = out.try_clone().expect("a second handle of the log file");
+    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()))
+}
+
+fn tell_of(place: &mut Workplace, child: &Child, stop: Signal) {
+    let signal = stop.as_str().trim_start_matches("SIG");
+    place.tell(&format!("{} {signal}\n", child.id()));
 }
 
 fn as_pid(id: u32) -> Pid {

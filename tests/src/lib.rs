@@ -1,6 +1,7 @@
 //! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
 
 pub mod drivers;
+pub mod load;
 pub mod observed;
 mod program;
 pub mod scripted;

@@ -575,6 +575,8 @@ impl Ledger {
         if let Some(settled) = self.debts.pop_front() {
             self.outcome.kept += usize::from(settled.terms.promise);
         }
+        // Whose request came to nothing: else what is said next would hide behind it.
+        self.drop_copy_ends();
         // A session that once had a deep pipeline doesn't keep its queue.
         if self.debts.is_empty() && self.debts.capacity() > 64 {
             self.debts.shrink_to(16);

@@ -138,7 +138,8 @@ fn put(
     server.standing = Standing {
         owner: wanted.owner,
         have: Arc::clone(&wanted.want),
-        cleanup: Cleanup::NONE,
+        // What the same client has left stays to be taken back before another one comes.
+        cleanup: server.standing.cleanup.without(cleanup),
     };
     Ok(waits && queries > 0)
 }
@@ -149,9 +150,7 @@ pub fn restore(server: &mut Server, wanted: &Wanted, output: &mut Plain) -> Resu
     if Wishes::same(&server.standing.have, &wanted.want) {
         return Ok(false);
     }
-    let cleanup = server.standing.cleanup;
     put(server, wanted, Cleanup::NONE, output)?;
-    server.standing.cleanup = cleanup;
     Ok(true)
 }
 

@@ -43,7 +43,7 @@ effects! {
     TEMPORARY = 11;
     /// LOAD: a library that only closing the connection removes.
     LOAD = 12;
-    /// Takes or gives a session's advisory lock.
+    /// Takes a session's advisory lock.
     ADVISORY_LOCK = 13;
     /// Reads or sets what `currval` and `lastval` know.
     SEQUENCE = 14;

@@ -30,10 +30,11 @@ pub(crate) fn called(text: &[u8], schema: Option<Token>, name: Token) -> Effects
         b"pg_advisory_lock"
         | b"pg_advisory_lock_shared"
         | b"pg_try_advisory_lock"
-        | b"pg_try_advisory_lock_shared"
-        | b"pg_advisory_unlock"
-        | b"pg_advisory_unlock_shared"
-        | b"pg_advisory_unlock_all" => Effects::ADVISORY_LOCK,
+        | b"pg_try_advisory_lock_shared" => Effects::ADVISORY_LOCK,
+        // What they give back, another statement took; drivers' pools call them to be sure.
+        b"pg_advisory_unlock" | b"pg_advisory_unlock_shared" | b"pg_advisory_unlock_all" => {
+            Effects::NONE
+        }
         _ if is_reserved(schema, name, folded) => Effects::NONE,
         _ => Effects::CALLS,
     }

@@ -87,12 +87,7 @@ impl ClusterPlan {
         let port = ports::reserve();
         let ca_file = self.configure(&account, place.path(), port.number);
         let log = place.path().join("log");
-        let mut command = account.command(&self.binaries.program("postgres"));
-        command
-            .arg("-D")
-            .arg(place.path().join("data"))
-            .current_dir("/")
-            .env("LC_ALL", "C");
+        let command = self.postgres(&account, place.path());
         // SIGQUIT: nothing in the cluster is worth a checkpoint.
         let server = Guarded::start(command, place, &log, Signal::SIGQUIT);
         let mut cluster = Cluster {
@@ -104,6 +99,16 @@ impl ClusterPlan {
         };
         cluster.await_ready();
         cluster
+    }
+
+    fn postgres(&self, account: &Account, directory: &Path) -> Command {
+        let mut command = account.command(&self.binaries.program("postgres"));
+        command
+            .arg("-D")
+            .arg(directory.join("data"))
+            .current_dir("/")
+            .env("LC_ALL", "C");
+        command
     }
 
     fn initdb(&self, account: &Account, directory: &Path) {
@@ -207,6 +212,30 @@ impl Cluster {
         SHARED.get_or_init(Self::start_18)
     }
 
+    /// Ends the server by this signal to its postmaster, and starts it again.
+    #[track_caller]
+    pub fn restart(&mut self, signal: Signal) {
+        self.server.signal(signal);
+        wait::until("the server's end", wait::LONG, || {
+            self.server.ended().is_some()
+        });
+        // Processes that a killed postmaster left may still hold its shared memory.
+        wait::until("the server's return", wait::LONG, || {
+            if self.server.ended().is_some() {
+                let command = self
+                    .plan
+                    .postgres(&Account::for_server(), self.server.directory());
+                self.server.start_again(command, &self.log);
+            }
+            self.is_ready()
+        });
+    }
+
+    /// Process id of the postmaster.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// TCP port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port.number
@@ -282,16 +311,22 @@ impl Cluster {
     }
 
     fn await_ready(&mut self) {
-        let status = self.server.directory().join("data/postmaster.pid");
         let ready = wait::within(wait::LONG, || {
             if let Some(ended) = self.server.ended() {
                 panic!("PostgreSQL ended ({ended}) while starting:\n{}", self.log());
             }
-            // Line 8 is the postmaster's state (miscadmin.h, LOCK_FILE_LINE_PM_STATUS).
-            let text = fs::read_to_string(&status).ok()?;
-            (text.lines().nth(7)?.trim() == "ready").then_some(())
+            self.is_ready().then_some(())
         });
         assert!(ready.is_some(), "PostgreSQL did not start:\n{}", self.log());
+    }
+
+    /// Line 1 of its file is the postmaster's process id, line 8 its state (miscadmin.h,
+    /// LOCK_FILE_LINE_PM_STATUS).
+    fn is_ready(&self) -> bool {
+        let status = self.server.directory().join("data/postmaster.pid");
+        let text = fs::read_to_string(status).unwrap_or_default();
+        let line = |number| text.lines().nth(number).unwrap_or_default().trim();
+        line(0) == self.server.pid().to_string() && line(7) == "ready"
     }
 }
 

@@ -2,6 +2,7 @@
 //! run against PostgreSQL itself, which proves them, and against the proxy.
 
 mod pgbench;
+pub mod pooled;
 mod psql;
 mod tokio_client;
 

@@ -1,6 +1,6 @@
 //! tokio-postgres with TLS of postgres-openssl.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, pin_mut};
@@ -27,6 +27,21 @@ pub fn run(endpoint: &Endpoint) {
     let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, program(endpoint)).await });
     match outcome {
         Ok(Ok(())) => {}
+        Ok(Err(error)) => panic!("tokio-postgres: {error:?}"),
+        Err(_) => panic!("tokio-postgres did not finish within {LIMIT:?}"),
+    }
+}
+
+/// What many connections do together; panics with the first error.
+#[track_caller]
+pub(super) fn within_limit<T>(all: impl Future<Output = Result<T, Error>>) -> T {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, all).await });
+    match outcome {
+        Ok(Ok(value)) => value,
         Ok(Err(error)) => panic!("tokio-postgres: {error:?}"),
         Err(_) => panic!("tokio-postgres did not finish within {LIMIT:?}"),
     }
@@ -120,7 +135,7 @@ async fn program(endpoint: &Endpoint) -> Result<(), Error> {
     clippy::disallowed_methods,
     reason = "the driver's adapter takes nothing else, and the tests must not lean on the proxy's contexts"
 )]
-fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
+pub(super) fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("a TLS connector");
     connector
         .set_ca_file(&endpoint.ca_file)
@@ -128,7 +143,7 @@ fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
     MakeTlsConnector::new(connector.build())
 }
 
-async fn connect(
+pub(super) async fn connect(
     endpoint: &Endpoint,
     tls: &MakeTlsConnector,
 ) -> Result<(Client, UnboundedReceiver<AsyncMessage>), Error> {

@@ -8,8 +8,8 @@ use super::{Chance, Message};
 /// What the scripts need, as their role's own: to be run once, in the role's database.
 pub const PREPARATION: &str = "\
     CREATE TABLE kept (owner text, number int);\
-    CREATE FUNCTION tune(text) RETURNS text LANGUAGE sql \
-        AS $$ SELECT set_config('work_mem', $1, false) $$;\
+    CREATE FUNCTION hide(text) RETURNS text LANGUAGE sql \
+        AS $$ SELECT set_config('my.hidden', $1, false) $$;\
     CREATE FUNCTION tell(text) RETURNS text LANGUAGE plpgsql \
         AS $$ BEGIN RAISE NOTICE '%', $1; RETURN $1; END $$;";
 
@@ -284,9 +284,7 @@ impl Author {
             "SELEC",
             "",
             " -- nothing",
-            "SELECT tune('6MB')",
             "SELECT tell('{me}')",
-            "DO $$ BEGIN PERFORM set_config('my.number', '9', false); END $$",
             "SELECT 'it\\'s', 'a\\\\b', E'\\x41'",
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",

@@ -53,6 +53,10 @@ fn exchanges_that_settle_everything() {
         ">C >S <3 <Z",
         ">F <V <Z",
         ">F <E <Z",
+        // A copy that doesn't begin: its end, sent with it, is ignored.
+        ">Q >d >c <E <Z",
+        ">Q >d >f <E <Z >Q <C <Z",
+        ">B >E >d >c >S <2 <E <Z",
         // Errors skip to the Sync, whenever it comes.
         ">P >B >E >S <E <Z",
         ">P >B >E >H <E >B >E >Q >F >S <Z",

@@ -186,12 +186,12 @@ impl<'a> Work<'a> {
         self.clean(&mut sql, is_fatal);
         for (name, value) in &self.names {
             match value {
-                // A value may say a part only; the other part is then as it was.
-                Some(value) if *name == "datestyle" => {
-                    reset(&mut sql, name);
+                Some(value) => {
+                    if adds(name, value) {
+                        reset(&mut sql, name);
+                    }
                     assign(&mut sql, name, value);
                 }
-                Some(value) => assign(&mut sql, name, value),
                 None => reset(&mut sql, name),
             }
         }
@@ -269,6 +269,12 @@ fn assign(sql: &mut Sql, name: &str, value: &[u8]) {
     statement(sql, "SELECT pg_catalog.length(pg_catalog.set_config(");
     sql.literal(name.as_bytes()).put(", ").value(value);
     sql.put(", false))");
+}
+
+/// Whether a value leaves a part of what stands there as it is: a style of dates without an order. (A client's
+/// startup packet may say so; what servers answer is whole.)
+fn adds(name: &str, value: &[u8]) -> bool {
+    name == "datestyle" && !value.contains(&b',')
 }
 
 fn needs_call(name: &str, value: &[u8]) -> bool {
