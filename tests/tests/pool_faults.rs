@@ -7,6 +7,8 @@ use e2e::drivers::Endpoint;
 use e2e::load;
 use e2e::scripted::Session;
 use e2e::{Stage, StagePlan};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use testkit::peer::message;
 use testkit::{Cluster, Signal, wait};
 
@@ -48,7 +50,9 @@ fn terminate_all(cluster: &Cluster, role: &Endpoint) {
         role.user
     ));
     wait::until("the backends' end", wait::LONG, || {
-        backends(cluster, role).iter().all(|it| !before.contains(it))
+        backends(cluster, role)
+            .iter()
+            .all(|it| !before.contains(it))
     });
 }
 
@@ -60,7 +64,9 @@ fn connections_that_die_at_rest_are_not_noticed() {
     let mut clients: Vec<Session> = (0..6).map(|_| Session::through(&stage, &role)).collect();
     for round in 0..5 {
         for client in &mut clients {
-            client.peer.send(&message::query(&format!("SELECT {round}")));
+            client
+                .peer
+                .send(&message::query(&format!("SELECT {round}")));
         }
         for client in &mut clients {
             client.peer.until_ready();
@@ -77,6 +83,7 @@ fn who_is_in_a_transaction_or_a_query_is_told() {
     let cluster = Cluster::shared();
     let role = Endpoint::direct(cluster, "faults_busy");
     let stage = sharing(cluster, &role, 2).start();
+    let mut waits = Session::through(&stage, &role);
     let mut idle = Session::through(&stage, &role);
     idle.query("BEGIN");
     let mut busy = Session::through(&stage, &role);
@@ -85,10 +92,7 @@ fn who_is_in_a_transaction_or_a_query_is_told() {
         "SELECT 1 FROM pg_stat_activity WHERE usename = '{}' AND wait_event = 'PgSleep'",
         role.user
     );
-    wait::until("the sleep", wait::LONG, || {
-        !cluster.sql(&sleeps).is_empty()
-    });
-    let mut waits = Session::through(&stage, &role);
+    wait::until("the sleep", wait::LONG, || !cluster.sql(&sleeps).is_empty());
     waits.peer.send(&message::query("SELECT 'served'"));
     terminate_all(cluster, &role);
     for session in [&mut idle, &mut busy] {
@@ -131,7 +135,7 @@ fn a_server_crashes_and_recovers_under_load() {
             meter.await_progress(4);
             let pid = backends(&cluster, &role).pop().expect("a backend");
             let pid = pid.parse().expect("a process id");
-            testkit::kill(pid, Signal::SIGKILL);
+            kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a backend to kill");
         }
         meter.await_progress(8);
     });
@@ -171,7 +175,11 @@ fn an_idle_connection_lets_go_of_its_database() {
     cluster.sql("DROP DATABASE faults_drop");
     client.peer.send(&message::query("SELECT 1"));
     let error = client.peer.expect_frame(b'E');
-    assert!(error.error_text().contains("faults_drop"), "{}", error.error_text());
+    assert!(
+        error.error_text().contains("faults_drop"),
+        "{}",
+        error.error_text()
+    );
 }
 
 /// Reloads change what is said of pools; who works meanwhile doesn't notice.
@@ -179,7 +187,7 @@ fn an_idle_connection_lets_go_of_its_database() {
 fn reloads_fail_no_query() {
     let cluster = Cluster::shared();
     let role = Endpoint::direct(cluster, "faults_reload");
-    let mut stage = sharing(cluster, &role, 3).start();
+    let stage = sharing(cluster, &role, 3).start();
     let file = stage.proxy.directory().join("portcullis.toml");
     let pid = i32::try_from(stage.proxy.pid()).expect("a process id");
     let reloads = |stage: &Stage| {
@@ -196,12 +204,11 @@ fn reloads_fail_no_query() {
             assert!(text.contains(&old), "{text}");
             std::fs::write(&file, text.replace(&old, &new)).expect("the configuration");
             let before = reloads(&stage);
-            testkit::kill(pid, Signal::SIGHUP);
+            kill(Pid::from_raw(pid), Signal::SIGHUP).expect("a proxy to signal");
             wait::until("the reload", wait::LONG, || reloads(&stage) > before);
         }
         meter.await_progress(4);
     });
     assert!(errors.is_empty(), "{errors:?}\n{}", stage.proxy.log());
-    stage.proxy.signal(Signal::SIGHUP);
     assert_eq!(Session::through(&stage, &role).value("SELECT 1"), "1");
 }

@@ -102,6 +102,12 @@ impl Lease {
         std::mem::take(&mut self.touched)
     }
 
+    /// True if a text sets or resets parameters beyond its transaction.
+    pub fn sets(&self) -> bool {
+        const SETS: [Effects; 3] = [Effects::SET, Effects::SET_CONFIG, Effects::DISCARD];
+        any(self.effects, &SETS)
+    }
+
     /// True if texts may by now be read otherwise than the client's dialect says.
     pub(crate) fn reads_otherwise(&self) -> bool {
         self.unknown || any(self.effects, &CHANGES_READING)
