@@ -7,6 +7,8 @@ use e2e::drivers::Endpoint;
 use e2e::load;
 use e2e::scripted::Session;
 use e2e::{Stage, StagePlan};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use testkit::peer::message;
 use testkit::{Cluster, Signal, wait};
 
@@ -81,6 +83,7 @@ fn who_is_in_a_transaction_or_a_query_is_told() {
     let cluster = Cluster::shared();
     let role = Endpoint::direct(cluster, "faults_busy");
     let stage = sharing(cluster, &role, 2).start();
+    let mut waits = Session::through(&stage, &role);
     let mut idle = Session::through(&stage, &role);
     idle.query("BEGIN");
     let mut busy = Session::through(&stage, &role);
@@ -90,7 +93,6 @@ fn who_is_in_a_transaction_or_a_query_is_told() {
         role.user
     );
     wait::until("the sleep", wait::LONG, || !cluster.sql(&sleeps).is_empty());
-    let mut waits = Session::through(&stage, &role);
     waits.peer.send(&message::query("SELECT 'served'"));
     terminate_all(cluster, &role);
     for session in [&mut idle, &mut busy] {
@@ -133,7 +135,7 @@ fn a_server_crashes_and_recovers_under_load() {
             meter.await_progress(4);
             let pid = backends(&cluster, &role).pop().expect("a backend");
             let pid = pid.parse().expect("a process id");
-            testkit::kill(pid, Signal::SIGKILL);
+            kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a backend to kill");
         }
         meter.await_progress(8);
     });
@@ -185,7 +187,7 @@ fn an_idle_connection_lets_go_of_its_database() {
 fn reloads_fail_no_query() {
     let cluster = Cluster::shared();
     let role = Endpoint::direct(cluster, "faults_reload");
-    let mut stage = sharing(cluster, &role, 3).start();
+    let stage = sharing(cluster, &role, 3).start();
     let file = stage.proxy.directory().join("portcullis.toml");
     let pid = i32::try_from(stage.proxy.pid()).expect("a process id");
     let reloads = |stage: &Stage| {
@@ -202,12 +204,11 @@ fn reloads_fail_no_query() {
             assert!(text.contains(&old), "{text}");
             std::fs::write(&file, text.replace(&old, &new)).expect("the configuration");
             let before = reloads(&stage);
-            testkit::kill(pid, Signal::SIGHUP);
+            kill(Pid::from_raw(pid), Signal::SIGHUP).expect("a proxy to signal");
             wait::until("the reload", wait::LONG, || reloads(&stage) > before);
         }
         meter.await_progress(4);
     });
     assert!(errors.is_empty(), "{errors:?}\n{}", stage.proxy.log());
-    stage.proxy.signal(Signal::SIGHUP);
     assert_eq!(Session::through(&stage, &role).value("SELECT 1"), "1");
 }

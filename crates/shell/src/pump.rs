@@ -51,7 +51,8 @@ pub enum Keeps {
         /// See [`session::Server::rounds`].
         since: u64,
     },
-    /// Until it leaves: it made something that only this connection has.
+    /// Until it leaves: it made something that only this connection has. It parts for a moment when it may
+    /// have reset a parameter to what the connection began with.
     Pinned,
 }
 
@@ -132,16 +133,18 @@ impl Pump<'_> {
     #[inline]
     fn may_part(&self) -> bool {
         match self.client.keeps {
-            Keeps::ForGood | Keeps::Pinned => false,
-            Keeps::Round { since } => {
-                let server = &self.server.server;
-                server.rounds != since
-                    && server.may_part()
-                    && self.client.stream.between_frames()
-                    && self.client.upstream == Upstream::Open
-                    && self.server.port.is_quiet()
-            }
+            Keeps::ForGood => false,
+            Keeps::Pinned => self.server.server.lease.sets() && self.stands_between(),
+            Keeps::Round { since } => self.server.server.rounds != since && self.stands_between(),
         }
+    }
+
+    /// Nothing is under way.
+    fn stands_between(&self) -> bool {
+        self.server.server.may_part()
+            && self.client.stream.between_frames()
+            && self.client.upstream == Upstream::Open
+            && self.server.port.is_quiet()
     }
 
     /// Once a second: keys that are due.

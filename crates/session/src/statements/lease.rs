@@ -111,6 +111,12 @@ impl Lease {
         std::mem::take(&mut self.touched)
     }
 
+    /// True if a text sets or resets parameters beyond its transaction.
+    pub fn sets(&self) -> bool {
+        const SETS: [Effects; 3] = [Effects::SET, Effects::SET_CONFIG, Effects::DISCARD];
+        any(self.effects, &SETS)
+    }
+
     /// True if texts may be read otherwise now than the client's dialect says: a setting that counts was
     /// changed, or code ran that may have changed one, in this batch or in one whose end, which would
     /// have told so, hasn't come yet.

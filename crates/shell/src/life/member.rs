@@ -22,7 +22,7 @@ use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
 use session::lending::{self, Asked, Keep, Wanted};
 use session::relay;
-use session::statements::{Dialect, Mode, Pooled};
+use session::statements::{Dialect, Lease, Mode, Pooled};
 use sql::Effects;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -171,7 +171,17 @@ impl<'a> Life<'a> {
         self.context.counters.server.pinned.add(1);
         tell_of_the_pin(client, effects);
         client.keeps = Keeps::Pinned;
-        pump(client, server).await
+        loop {
+            if server.server.lease.sets() {
+                // What it reset leads back to what it began with, here as elsewhere.
+                self.ask(member, client, server).await;
+            }
+            server.server.lease = Lease::default();
+            let ending = pump(client, server).await;
+            if !matches!(ending, Ending::Parted) {
+                return ending;
+            }
+        }
     }
 
     /// What became of the session's parameters, for good and for this server connection.
