@@ -2,8 +2,10 @@
 
 pub mod drivers;
 pub mod observed;
+pub mod planted;
 mod program;
 pub mod scripted;
+pub mod search;
 mod stage;
 pub mod storm;
 
