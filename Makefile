@@ -69,6 +69,7 @@ format:
 lint:
 	@scripts/install build
 	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo clippy --package portcullis --features keylog -- --deny warnings
 
 docs:
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items

@@ -76,7 +76,7 @@ impl Stopped {
         let argument = |at: usize| arguments.get(at).copied().unwrap_or(0);
         let registers = Registers {
             rip: self.registers.rip - 2,
-            rax: number.cast_unsigned(),
+            rax: number as u64,
             // No call is to be taken up again after this stop.
             orig_rax: u64::MAX,
             rdi: argument(0),
@@ -91,7 +91,7 @@ impl Stopped {
         ptrace::step(self.thread, None).expect("one step");
         await_stop(self.thread);
         let after = ptrace::getregs(self.thread).expect("its registers");
-        after.rax.cast_signed()
+        after.rax as i64
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
         let stopped = Stopped::thread(thread);
         assert_eq!(stopped.call(libc::SYS_getpid, &[]), i64::from(thread));
         let path = stopped.place(b"/nonexistent/file\0");
-        let at_cwd = i64::from(libc::AT_FDCWD).cast_unsigned();
+        let at_cwd = i64::from(libc::AT_FDCWD) as u64;
         let answer = stopped.call(libc::SYS_openat, &[at_cwd, path]);
         assert_eq!(answer, -i64::from(libc::ENOENT));
         drop(stopped);

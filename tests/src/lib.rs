@@ -3,8 +3,10 @@
 pub mod drivers;
 pub mod load;
 pub mod observed;
+pub mod planted;
 mod program;
 pub mod scripted;
+pub mod search;
 mod stage;
 pub mod storm;
 pub mod twins;

@@ -3,14 +3,14 @@
 //! Random markers travel through a session in every kind of message. Once it is idle, and again
 //! after its end, the memory of the process is searched for them, byte for byte.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::time::Duration;
 
 use e2e::drivers::Endpoint;
+use e2e::planted::{Planted, marker};
 use e2e::scripted::{Session, startup};
+use e2e::search::{self, Part};
 use e2e::{Stage, StagePlan};
-use openssl::rand::rand_bytes;
 use openssl::ssl::SslVersion;
 use testkit::peer::message::{self, frame, query};
 use testkit::{Authority, Certificate, Cluster, Identity, Peer, Portcullis, wait};
@@ -18,179 +18,13 @@ use testkit::{Authority, Certificate, Cluster, Identity, Peer, Portcullis, wait}
 /// How long an idle session may take to hand back what it doesn't need.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of memory searched at a time.
-const CHUNK: usize = 1 << 20;
-
-/// Text that occurs nowhere else: 24 hexadecimal digits.
-fn marker() -> String {
-    let mut bytes = [0; 12];
-    rand_bytes(&mut bytes).expect("random bytes");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn reversed(text: &str) -> String {
-    text.chars().rev().collect()
-}
-
 /// The markers, out of these, that lie in the memory of the process.
 #[track_caller]
 fn found<'a, M: AsRef<[u8]> + PartialEq + ?Sized>(
     proxy: &Portcullis,
     markers: &[&'a M],
 ) -> Vec<&'a M> {
-    let place = format!("/proc/{}", proxy.pid());
-    let maps = fs::read_to_string(format!("{place}/maps")).expect("its maps");
-    let memory = File::open(format!("{place}/mem")).expect("its memory");
-    let mut found = Vec::new();
-    let mut searched = 0;
-    for line in maps.lines() {
-        let Some((start, end)) = readable(line) else {
-            continue;
-        };
-        let mut at = start;
-        while at < end {
-            // Neighbouring chunks overlap, so that nothing hides on their border.
-            let len = CHUNK.min(end - at);
-            let mut bytes = vec![0; len];
-            // A region may go away while it is searched, and some can't be read at all.
-            let Ok(count) = memory.read_at(&mut bytes, at as u64) else {
-                break;
-            };
-            searched += count;
-            for marker in markers {
-                if !found.contains(marker) && contains(&bytes[..count], marker.as_ref()) {
-                    found.push(*marker);
-                }
-            }
-            if count < len || at + len >= end {
-                break;
-            }
-            at += len - 64;
-        }
-    }
-    assert!(
-        searched > CHUNK,
-        "only {searched} bytes of memory were read"
-    );
-    found
-}
-
-/// Start and end of a mapping that can be read and belongs to the process alone.
-fn readable(line: &str) -> Option<(usize, usize)> {
-    let mut words = line.split_whitespace();
-    let (start, end) = words.next()?.split_once('-')?;
-    let readable = words.next()?.starts_with('r');
-    let number = |text| usize::from_str_radix(text, 16).ok();
-    let kernels = line.ends_with("[vvar]") || line.ends_with("[vsyscall]");
-    (readable && !kernels).then_some((number(start)?, number(end)?))
-}
-
-fn contains(bytes: &[u8], marker: &[u8]) -> bool {
-    // Candidates by the first byte, which `position` finds fast.
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == marker[0]) {
-        if rest[at..].starts_with(marker) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
-}
-
-/// What a session is to leave no trace of.
-struct Planted {
-    literal: String,
-    parameter: String,
-    result: String,
-    error: String,
-    notice: String,
-    copied_in: String,
-    copied_out: String,
-    wide: String,
-}
-
-impl Planted {
-    fn new() -> Self {
-        Self {
-            literal: marker(),
-            parameter: marker(),
-            result: marker(),
-            error: marker(),
-            notice: marker(),
-            copied_in: marker(),
-            copied_out: marker(),
-            wide: marker(),
-        }
-    }
-
-    fn all(&self) -> Vec<&str> {
-        [
-            &self.literal,
-            &self.parameter,
-            &self.result,
-            &self.error,
-            &self.notice,
-            &self.copied_in,
-            &self.copied_out,
-            &self.wide,
-        ]
-        .map(String::as_str)
-        .to_vec()
-    }
-
-    /// Sends each of them through the session. What is to be seen only in answers travels
-    /// backwards in the questions.
-    fn travel(&self, session: &mut Session) {
-        session.query(&format!("SELECT 1 WHERE '{}' = ''", self.literal));
-        let value = session.value(&format!("SELECT reverse('{}')", reversed(&self.result)));
-        assert_eq!(value, self.result);
-        self.bind(session);
-        session.peer.send(&query(&format!(
-            "SELECT 1/0 AS \"{}\" FROM nothing",
-            self.error
-        )));
-        session.peer.until_tag(b'Z');
-        session.query(&format!(
-            "DO $$ BEGIN RAISE NOTICE '{}'; END $$",
-            self.notice
-        ));
-        self.copy(session);
-        // More than one record and one buffer, in both directions.
-        let wide = reversed(&self.wide);
-        session.query(&format!("SELECT repeat(reverse('{wide}'), 20000)"));
-        session.query(&format!("SELECT length('{}')", self.wide.repeat(20_000)));
-    }
-
-    fn bind(&self, session: &mut Session) {
-        let len = u32::try_from(self.parameter.len()).expect("short");
-        let value = self.parameter.as_bytes();
-        let bind = [&b"\0\0\0\0\0\x01"[..], &len.to_be_bytes(), value, b"\0\0"].concat();
-        let batch = [
-            frame(b'P', b"\0SELECT $1::text\0\0\0"),
-            frame(b'B', &bind),
-            frame(b'E', b"\0\0\0\0\0"),
-            message::SYNC.to_vec(),
-        ];
-        session.peer.send(&batch.concat());
-        session.peer.until_ready();
-    }
-
-    fn copy(&self, session: &mut Session) {
-        session.query("CREATE TEMP TABLE copied (value text)");
-        session.peer.send(&query("COPY copied FROM STDIN"));
-        session.peer.expect_frame(b'G');
-        for _ in 0..1000 {
-            let line = format!("{}\n", self.copied_in);
-            session.peer.send(&frame(b'd', line.as_bytes()));
-        }
-        session.peer.send(&frame(b'c', b""));
-        session.peer.until_ready();
-        let out = reversed(&self.copied_out);
-        let copied = session.query(&format!(
-            "COPY (SELECT reverse('{out}') FROM generate_series(1, 1000)) TO STDOUT"
-        ));
-        assert!(contains(&copied[1].body, self.copied_out.as_bytes()));
-    }
+    search::memory(proxy.pid(), Part::All, markers)
 }
 
 /// Nothing of this is left, in memory or in the log.
@@ -246,6 +80,16 @@ fn what_passes_leaves_no_trace() {
         session.peer.send(&literal[..literal.len() - 4]);
         session.peer.cut();
         nothing_left("cut", &stage, &planted.all());
+        // One that ends by a fault: a message of a type that PostgreSQL does not have.
+        let planted = Planted::new();
+        let peer = Peer::tls(stage.proxy.address(), &tls);
+        let mut session = Session::begin(peer, &endpoint);
+        planted.travel(&mut session);
+        let body = planted.literal.as_bytes();
+        session.peer.send(&frame(b'?', body));
+        session.peer.expect_error("08P01");
+        session.peer.end();
+        nothing_left("faulted", &stage, &planted.all());
     }
 }
 

@@ -96,6 +96,7 @@ impl View for Seen {
                 self.started_unix_s,
             ),
         ];
+        families.extend(guarded());
         families.extend(self.proxy.families(now_unix_s()));
         families
     }
@@ -106,6 +107,24 @@ impl View for Seen {
             false => Readiness::NotReady("draining: sessions end, no new client is taken"),
         }
     }
+}
+
+/// Memory of secrets and rows, and how much of it is kept out of swap.
+fn guarded() -> [Family; 2] {
+    let held = guard::held();
+    let bytes = |name, help, bytes| Family::single(name, help, Kind::Gauge, bytes as f64);
+    [
+        bytes(
+            "guarded_memory_bytes",
+            "Memory of secrets and rows, which is in no core dump.",
+            held.mapped,
+        ),
+        bytes(
+            "guarded_memory_locked_bytes",
+            "What of it can't be swapped out (lock_memory).",
+            held.locked,
+        ),
+    ]
 }
 
 fn build() -> Family {

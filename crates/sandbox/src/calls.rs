@@ -195,7 +195,7 @@ fn errno(error: Errno) -> u32 {
 /// A rule for each namespace: flags are bits, and one is enough.
 fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
     let bits = (0..32).map(|bit| 1_u64 << bit);
-    let wanted = bits.filter(|bit| bit & u64::from(NAMESPACES.cast_unsigned()) != 0);
+    let wanted = bits.filter(|bit| bit & u64::from(NAMESPACES as u32) != 0);
     wanted
         .map(|bit| SeccompRule::new(vec![argument(0, SeccompCmpOp::MaskedEq(bit), bit)?]))
         .collect()
@@ -204,7 +204,7 @@ fn namespaces() -> Result<Vec<SeccompRule>, BackendError> {
 fn other_families() -> Result<SeccompRule, BackendError> {
     let others = FAMILIES
         .iter()
-        .map(|family| argument(0, SeccompCmpOp::Ne, u64::from(family.cast_unsigned())));
+        .map(|family| argument(0, SeccompCmpOp::Ne, *family as u64));
     SeccompRule::new(others.collect::<Result<_, _>>()?)
 }
 

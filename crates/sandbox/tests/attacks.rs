@@ -22,6 +22,7 @@ fn main() {
 mod victim {
     use sandbox::{Mode, Plan};
     use std::io::{Read as _, stdin};
+    use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
 
     pub fn run(how: &str) {
@@ -35,8 +36,8 @@ mod victim {
             "log" => Some(sandbox::enter(&plan, Mode::Log).expect("a sandbox")),
             _ => None,
         };
-        // Reads of a pipe that never comes to an end before the attacker is done.
-        let (idle, _open) = std::io::pipe().expect("a pipe");
+        // A read that does not come to an end before the attacker is done.
+        let (idle, _open) = UnixStream::pair().expect("two sockets");
         std::thread::spawn(move || (&idle).read(&mut [0]));
         // A second sandbox would leave that thread out.
         let again = sandbox::enter(&plan, Mode::Enforce);
@@ -98,12 +99,12 @@ mod attack {
     }
 
     fn open(thread: &Stopped, path: &Path, flags: i32) -> i64 {
-        let here = i64::from(libc::AT_FDCWD).cast_unsigned();
-        let flags = u64::from(flags.cast_unsigned());
+        let here = i64::from(libc::AT_FDCWD) as u64;
+        let flags = u64::from(flags as u32);
         let path = name(thread, path);
         let answer = thread.call(libc::SYS_openat, &[here, path, flags, 0o600]);
         if answer >= 0 {
-            thread.call(libc::SYS_close, &[answer.cast_unsigned()]);
+            thread.call(libc::SYS_close, &[answer as u64]);
             return 0;
         }
         answer
@@ -168,7 +169,7 @@ mod attack {
         confined.each(|thread| {
             for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNS, libc::CLONE_NEWNET] {
                 // With CLONE_SIGHAND and without CLONE_VM the kernel makes nothing of it.
-                let flags = u64::from((flag | libc::CLONE_SIGHAND).cast_unsigned());
+                let flags = u64::from((flag | libc::CLONE_SIGHAND) as u32);
                 assert_eq!(thread.call(libc::SYS_clone, &[flags]), EPERM);
             }
             assert_eq!(
@@ -182,15 +183,11 @@ mod attack {
                 (libc::AF_INET, 0),
                 (libc::AF_NETLINK, 0),
             ] {
-                let arguments = [
-                    u64::from(family.cast_unsigned()),
-                    libc::SOCK_DGRAM as u64,
-                    0,
-                ];
+                let arguments = [u64::from(family as u32), libc::SOCK_DGRAM as u64, 0];
                 let answer = thread.call(libc::SYS_socket, &arguments);
                 assert_eq!(answer.min(0), wanted, "family {family}");
                 if answer >= 0 {
-                    thread.call(libc::SYS_close, &[answer.cast_unsigned()]);
+                    thread.call(libc::SYS_close, &[answer as u64]);
                 }
             }
             // The kernel ignores the upper half of a request.

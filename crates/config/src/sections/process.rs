@@ -119,7 +119,8 @@ section! {
 section! {
     /// What the process asks of the kernel.
     Process = "process", Once {
-        /// Whether a crash may write memory, with secrets and rows, to disk.
+        /// Whether a crash may write memory, with secrets and rows, to disk. In the sandbox the kernel
+        /// can write no core file; those that go through a pipe work.
         core_dumps: bool { fallback: Value("false") }
         /// Whether the running proxy gives up what it does not need: files outside of the
         /// directories that the configuration names (Landlock), and system calls such as execve and
