@@ -18,8 +18,9 @@ use session::lending::{PinRule, ResetRule};
 use session::statements::StatementLimits;
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, PoolMode, PoolRules, Pools,
-    ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing, TcpOptions, Timeouts, Tls12Limit,
+    ListenerTls, LogLines, Login, Negotiation, Peer, Peers, PlaintextCancel, PoolMode, PoolRules,
+    Pools, ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing, TcpOptions, Timeouts,
+    Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ pub(crate) fn setup(
     Ok(Setup {
         listeners: listeners(config, &material),
         databases: databases?,
+        peers: peers(config, &material)?,
         auth: Authentication {
             exceptions: exceptions(config, &material),
             query: config.auth.auth_query.as_ref().map(|query| AuthQuery {
@@ -412,7 +414,7 @@ fn database(
         .hosts
         .iter()
         .zip(contexts)
-        .map(|(it, context)| host(config, entry, it, context.as_ref()).map(Arc::new))
+        .map(|(it, context)| host(config, it, (entry.tls_of(it), context.as_ref())).map(Arc::new))
         .collect();
     Ok(Database {
         name: match &entry.name {
@@ -439,6 +441,26 @@ fn database(
         tcp: tcp(config, entry.tcp_user_timeout),
         fingerprint: [0; 32],
     })
+}
+
+/// The instances behind the same address.
+fn peers(config: &Config, material: &Material) -> Result<Peers, BadServerName> {
+    let peer = |(peer, context): (&config::Peer, &Option<ServerContext>)| {
+        Ok(Peer {
+            number: number(peer.id),
+            host: Arc::new(host(config, &peer.host, (&peer.tls, context.as_ref()))?),
+        })
+    };
+    let others: Result<Vec<_>, _> = config.peers.iter().zip(&material.peers).map(peer).collect();
+    Ok(Peers {
+        own: config.listen.peer_id.map(number),
+        others: others?,
+    })
+}
+
+/// An instance's number; the configuration has its bound.
+fn number(id: u32) -> u16 {
+    u16::try_from(id).unwrap_or(session::hop::INSTANCE_MAX)
 }
 
 /// What becomes of the sessions' state where server connections are shared.
@@ -492,9 +514,8 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
 
 fn host(
     config: &Config,
-    entry: &config::Database,
     host: &config::Host,
-    context: Option<&ServerContext>,
+    (tls, context): (&ServerTls, Option<&ServerContext>),
 ) -> Result<Host, BadServerName> {
     let address = match &host.address {
         HostAddress::Name(name) => shell::setup::HostAddress::Tcp(name.clone(), host.port),
@@ -503,7 +524,7 @@ fn host(
             shell::setup::HostAddress::Unix(dir.join(format!(".s.PGSQL.{}", host.port)))
         }
     };
-    let (ServerTls::On(tls), Some(context)) = (entry.tls_of(host), context) else {
+    let (ServerTls::On(tls), Some(context)) = (tls, context) else {
         return Ok(Host {
             address,
             upkeep: tls::Upkeep::default(),

@@ -12,6 +12,7 @@ pub mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod greeting;
+pub mod hop;
 pub mod ledger;
 pub mod lending;
 pub mod login;

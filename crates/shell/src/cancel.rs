@@ -2,13 +2,16 @@
 //! the same TLS as the session's (manual, "Canceling Requests in Progress").
 //!
 //! Neither a hit nor a miss is answered. A miss holds its connection for as long as the last hit
-//! took, so that guessing keys shows no difference in time.
+//! took, so that guessing keys shows no difference in time. Where a miss is [passed on](crate::peers)
+//! to other instances, a hit holds its connection for as long as that took.
 
 use crate::dial::reach;
+use crate::peers::{PeerFault, Round};
 use crate::port::Arrived;
-use crate::setup::{Host, TcpOptions};
+use crate::setup::{Host, Peers, TcpOptions};
 use session::cancel::Keys;
 use session::fault::{Fault, FaultKind, Side};
+use session::hop;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -103,6 +106,7 @@ pub struct Cancels {
     under_way: AtomicUsize,
     rate: Mutex<Rate>,
     last_hit_us: AtomicU64,
+    round: Round,
 }
 
 /// A key in a client's hands; it is forgotten when this is dropped.
@@ -110,6 +114,19 @@ pub struct Issued<'a> {
     cancels: &'a Cancels,
     key: BackendKeyData,
     aim: Arc<Aim>,
+}
+
+/// A request, and whom it may be passed on to.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The request.
+    pub request: &'a CancelRequest,
+    /// The client's address.
+    pub from: &'a str,
+    /// Other instances.
+    pub peers: &'a Peers,
+    /// Options of the sockets towards them.
+    pub tcp: &'a TcpOptions,
 }
 
 /// What is carried out; more is dropped.
@@ -130,6 +147,7 @@ impl Default for Cancels {
             under_way: AtomicUsize::new(0),
             rate: Mutex::new(Rate::new()),
             last_hit_us: AtomicU64::new(FIRST_MISS.as_micros() as u64),
+            round: Round::default(),
         }
     }
 }
@@ -145,33 +163,44 @@ impl Cancels {
         }
     }
 
-    /// Carries a request out, or waits as long as that would have taken.
-    pub async fn carry_out(
-        &self,
-        request: &CancelRequest,
-        from: &str,
-        bounds: Bounds,
-    ) -> Result<Carried, Fault> {
-        if !self.rate().admit(from, Instant::now(), bounds.per_second) {
+    /// Carries a request out; if it is for no session of ours, has other instances do so that may
+    /// have issued its key; if there are none, waits as long as carrying out would have taken.
+    pub async fn carry_out(&self, asked: &Asked<'_>, bounds: Bounds) -> Result<Carried, Fault> {
+        let now = Instant::now();
+        if !self.rate().admit(asked.from, now, bounds.per_second) {
             return Ok(Carried::Dropped);
         }
-        let Some(_under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
+        let Some(under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
             return Ok(Carried::Dropped);
         };
-        let target = match self.begin(request) {
-            Begun::Send(target) => Some(target),
+        // What another instance passed on ends here.
+        let received = hop::received(asked.request);
+        let others = match &received {
+            Some(_) => Vec::new(),
+            None => self.round.to_ask(asked.request, asked.peers, now),
+        };
+        let begun = self.begin(received.as_ref().unwrap_or(asked.request));
+        let target = match begun {
+            Begun::Send(target) => target,
             Begun::Told => return Ok(Carried::Out),
-            Begun::Unknown => None,
+            Begun::Unknown => {
+                let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
+                let wait = tokio::time::sleep(wait.min(bounds.deadline));
+                // Peers that are slow to answer take no place from sessions of ours.
+                drop(under_way);
+                let asking = self.round.ask(asked, others, bounds);
+                let ((), faults) = tokio::join!(wait, asking);
+                return Ok(faults.map_or(Carried::Unknown, Carried::PassedOn));
+            }
         };
-        let Some(target) = target else {
-            let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
-            tokio::time::sleep(wait.min(bounds.deadline)).await;
-            return Ok(Carried::Unknown);
-        };
-        let start = Instant::now();
         let done = within(bounds.deadline, &target.0).await;
-        let took = start.elapsed().as_micros().min(1_000_000) as u64;
+        let took = now.elapsed().as_micros().min(1_000_000) as u64;
         self.last_hit_us.store(took, Ordering::Relaxed);
+        drop((target, under_way));
+        if !others.is_empty() {
+            let until = now + self.round.took().min(bounds.deadline);
+            tokio::time::sleep_until(until.into()).await;
+        }
         done.map(|()| Carried::Out)
     }
 
@@ -214,10 +243,10 @@ impl Cancels {
 }
 
 /// One cancel under way.
-struct UnderWay<'a>(&'a AtomicUsize);
+pub(crate) struct UnderWay<'a>(&'a AtomicUsize);
 
 impl UnderWay<'_> {
-    fn begin(count: &AtomicUsize, most: usize) -> Option<UnderWay<'_>> {
+    pub(crate) fn begin(count: &AtomicUsize, most: usize) -> Option<UnderWay<'_>> {
         let guard = UnderWay(count);
         (count.fetch_add(1, Ordering::Relaxed) < most).then_some(guard)
     }
@@ -283,36 +312,40 @@ impl Rate {
 }
 
 /// What became of a cancel request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Carried {
     /// The server has it.
     Out,
     /// No session has this key.
     Unknown,
+    /// No session of ours has; other instances were asked, and these could not be.
+    PassedOn(Vec<PeerFault>),
     /// Too many at once.
     Dropped,
 }
 
 async fn within(deadline: Duration, target: &Target) -> Result<(), Fault> {
-    let done = tokio::time::timeout(deadline, send(target)).await;
-    done.unwrap_or_else(|_| {
-        Err(Fault::new(
-            Side::Server,
-            FaultKind::Timeout {
-                setting: "cancel_wait_timeout",
-                phase: "the server acted on a cancel request",
-            },
-        ))
-    })
-}
-
-/// Sends the request and waits for the server to close: only then has the signal been sent.
-async fn send(target: &Target) -> Result<(), Fault> {
-    let mut port = reach(&target.host, &target.tcp).await?;
     let request = CancelRequest {
         pid: target.key.pid,
         key: target.key.key.clone(),
     };
+    let done = tokio::time::timeout(deadline, send(&target.host, &target.tcp, &request)).await;
+    done.unwrap_or_else(|_| Err(out_of_time("the server acted on a cancel request")))
+}
+
+/// Took longer than the deadline.
+pub(crate) fn out_of_time(phase: &'static str) -> Fault {
+    let setting = "cancel_wait_timeout";
+    Fault::new(Side::Server, FaultKind::Timeout { setting, phase })
+}
+
+/// Sends the request and waits for the other side to close: only then has the signal been sent.
+pub(crate) async fn send(
+    host: &Host,
+    tcp: &TcpOptions,
+    request: &CancelRequest,
+) -> Result<(), Fault> {
+    let mut port = reach(host, tcp).await?;
     crate::dial::full(request.encode(port.room()))?;
     port.send().await?;
     while let Ok(Arrived::Bytes) = port.receive().await {

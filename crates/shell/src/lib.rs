@@ -32,6 +32,7 @@ mod life;
 mod live;
 mod log;
 mod observed;
+mod peers;
 pub mod port;
 pub mod probe;
 mod proxy;

@@ -8,7 +8,7 @@ mod member;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::cancel::{Bounds, Carried};
+use crate::cancel::{Asked, Bounds, Carried};
 use crate::console::Registered;
 use crate::context::Context;
 use crate::control::Control;
@@ -374,8 +374,20 @@ impl<'a> Life<'a> {
             deadline: self.setup.timeouts.cancel,
         };
         let (cancels, strangers) = (&self.context.cancels, &self.context.strangers);
-        match cancels.carry_out(request, self.peer, bounds).await {
+        let asked = Asked {
+            request,
+            from: self.peer,
+            peers: &self.setup.peers,
+            tcp: &self.setup.tcp,
+        };
+        match cancels.carry_out(&asked, bounds).await {
             Ok(Carried::Out) => log::cancelled(self.peer),
+            Ok(Carried::PassedOn(faults)) => {
+                strangers.cancel(Event::CancelPassedOn, self.peer, None);
+                for fault in faults {
+                    strangers.peer(fault);
+                }
+            }
             Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, self.peer, None),
             Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, self.peer, None),
             Err(fault) => strangers.cancel(Event::CancelFailed, self.peer, Some(&fault)),

@@ -126,6 +126,7 @@ mod tests {
         Setup {
             listeners,
             databases: Vec::new(),
+            peers: crate::setup::Peers::default(),
             auth: Authentication {
                 users: Users::default(),
                 hba: None,

@@ -25,6 +25,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// Where they may go.
     pub databases: Vec<Database>,
+    /// Other instances behind the same address.
+    pub peers: Peers,
     /// How they prove who they are.
     pub auth: Authentication,
     /// How much of everything.
@@ -252,6 +254,25 @@ pub enum PoolMode {
     Transaction,
     /// Likewise; and there are no transactions of several statements.
     Statement,
+}
+
+/// Instances behind one address, as behind a load balancer, which pass cancel requests on to each
+/// other.
+#[derive(Clone, Default)]
+pub struct Peers {
+    /// This instance's number among them (`peer_id`), which process ids made up here hold.
+    pub own: Option<u16>,
+    /// The others.
+    pub others: Vec<Peer>,
+}
+
+/// Another instance.
+#[derive(Clone)]
+pub struct Peer {
+    /// Its number.
+    pub number: u16,
+    /// Where it is.
+    pub host: Arc<Host>,
 }
 
 /// One server address and how to get there.

@@ -2,6 +2,7 @@
 //! lines they cost is [`Brevity`]'s: strangers must not fill a disk, nor hide one reason behind another.
 
 use crate::brevity::Brevity;
+use crate::peers::PeerFault;
 use session::fault::{Fault, FaultKind, Side};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -24,6 +25,10 @@ pub enum Event {
     CancelUnknown,
     /// A cancel request beyond the limit.
     CancelDropped,
+    /// A cancel request for no session of ours, which other instances were asked for.
+    CancelPassedOn,
+    /// One of those could not be asked.
+    PeerFailed,
     /// A cancel request that didn't reach its server.
     CancelFailed,
 }
@@ -72,6 +77,18 @@ impl Strangers {
             reason: fault.map(Fault::to_string),
         };
         self.offer(line, fault.map(kind).unwrap_or_default());
+    }
+
+    /// An instance that could not be asked for the session of a cancel request.
+    pub fn peer(&self, missed: PeerFault) {
+        let kind = format!("{} {}", missed.peer, kind(&missed.fault));
+        let line = Line {
+            event: Event::PeerFailed,
+            client: missed.peer,
+            claim: None,
+            reason: Some(missed.fault.to_string()),
+        };
+        self.offer(line, kind);
     }
 
     /// Writes what has been left out since the last time; to be called once a second.
@@ -135,6 +152,17 @@ fn write(line: &Line, left_out: Option<u64>) {
             client,
             left_out,
             "cancel request dropped: too many, see cancel_rate and cancel_concurrency in [limits]"
+        ),
+        Event::CancelPassedOn => info!(
+            target: "portcullis::cancel",
+            client, left_out, "cancel request for an unknown session passed on to peers"
+        ),
+        Event::PeerFailed => warn!(
+            target: "portcullis::cancel",
+            peer = client,
+            reason,
+            left_out,
+            "a cancel request could not be passed on to a peer"
         ),
         Event::CancelFailed => warn!(
             target: "portcullis::cancel",

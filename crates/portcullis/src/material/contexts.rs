@@ -114,6 +114,13 @@ impl Workshop<'_> {
         database.hosts.iter().map(of_host).collect()
     }
 
+    /// TLS towards another instance, unless it is off.
+    pub(super) fn peer(&self, peer: &config::Peer) -> Result<Option<ServerContext>, Fault> {
+        let keys = "peer.tls.";
+        let place = Some(&peer.place);
+        self.server(&peer.tls, &Section { keys, place })
+    }
+
     fn server(
         &self,
         tls: &ServerTls,

@@ -31,6 +31,8 @@ pub(crate) struct Material {
     pub(crate) listeners: Vec<Option<ListenerContext>>,
     /// TLS towards servers, unless it is off: for each database one for each of its hosts, in order.
     pub(crate) servers: Vec<Vec<Option<ServerContext>>>,
+    /// TLS towards other instances, unless it is off, in order.
+    pub(crate) peers: Vec<Option<ServerContext>>,
     /// Who may log in.
     pub(crate) users: Users,
     /// Who may try, from where; `None`: whoever reaches a listener.
@@ -79,6 +81,12 @@ impl Material {
             .map(|database| workshop.servers(database))
             .map(|built| built.map_err(|it| faults.push(it)).unwrap_or_default())
             .collect();
+        let peers: Vec<_> = config
+            .peers
+            .iter()
+            .map(|peer| workshop.peer(peer))
+            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .collect();
         let web = metrics_key(config).map_or_else(|| metrics::rehearse(config), Err);
         let _ = web.map_err(|it| faults.push(it));
         let users = secrets::users(config).map_err(|it| faults.extend(it));
@@ -89,6 +97,7 @@ impl Material {
                 listener,
                 listeners,
                 servers,
+                peers,
                 users,
                 hba,
                 passwords,
@@ -101,7 +110,7 @@ impl Material {
     pub(crate) fn warnings(&self) -> impl Iterator<Item = &tls::Warning> {
         let towards_clients = self.listener.iter().chain(self.listeners.iter().flatten());
         let all = towards_clients.flat_map(|it| it.warnings());
-        let towards_servers = self.servers.iter().flatten().flatten();
+        let towards_servers = self.towards_servers();
         let mut said: Vec<&tls::Warning> = Vec::new();
         all.chain(towards_servers.flat_map(|it| it.warnings()))
             .filter(move |&warning| {
@@ -111,11 +120,17 @@ impl Material {
             })
     }
 
+    /// TLS of the connections that begin here.
+    fn towards_servers(&self) -> impl Iterator<Item = &ServerContext> {
+        let servers = self.servers.iter().flatten().flatten();
+        servers.chain(self.peers.iter().flatten())
+    }
+
     /// When every certificate, revocation list and staple expires, each once.
     pub(crate) fn expiries(&self) -> Vec<&tls::Expiry> {
         let towards_clients = self.listener.iter().chain(self.listeners.iter().flatten());
         let all = towards_clients.flat_map(|it| it.expiries());
-        let towards_servers = self.servers.iter().flatten().flatten();
+        let towards_servers = self.towards_servers();
         let mut expiries: Vec<&tls::Expiry> = Vec::new();
         for expiry in all.chain(towards_servers.flat_map(|it| it.expiries())) {
             if !expiries.contains(&expiry) {
@@ -142,8 +157,7 @@ impl Material {
     pub(crate) fn certificates(&self) -> Vec<Dated> {
         let listeners = self.listener.iter().chain(self.listeners.iter().flatten());
         let listener = listeners.flat_map(|it| it.certificates());
-        let servers = self.servers.iter().flatten().flatten();
-        let servers = servers.flat_map(|it| it.certificates());
+        let servers = self.towards_servers().flat_map(|it| it.certificates());
         let mut files: Vec<_> = listener.chain(servers).cloned().collect();
         files.sort_by(|one, other| one.of.cmp(&other.of));
         files.dedup();

@@ -188,6 +188,7 @@ impl<'a> Prepared<'a> {
             listener: Some(ListenerContext::build(&settings, now_unix_s())?),
             listeners: Vec::new(),
             servers: vec![vec![self.server.context.clone()]],
+            peers: Vec::new(),
             hba: None,
             users: users.unwrap_or_default(),
             passwords: passwords.collect::<HashMap<_, _>>(),

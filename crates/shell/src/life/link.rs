@@ -20,6 +20,7 @@ use buf::Secret;
 use pool::Wanted;
 use session::arrival::{self, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
+use session::hop;
 use session::login::Welcome;
 use session::statements::Dialect;
 use session::wishes::Wishes;
@@ -433,7 +434,8 @@ impl<'a> Life<'a> {
 
     /// The cancel key of a client that shares server connections: for whichever works for it.
     fn issue_for_any(&self, version: ProtocolVersion) -> Result<Option<Issued<'a>>, Fault> {
-        let pid = u32::from_be_bytes(chance::bytes()?) & 0x7fff_ffff;
+        let chance = u32::from_be_bytes(chance::bytes()?);
+        let pid = hop::made_up_pid(self.setup.peers.own, chance);
         let issued = self.issued(pid, version)?;
         Ok(issued.map(|key| self.context.cancels.issue(key, Arc::default())))
     }
@@ -441,10 +443,10 @@ impl<'a> Life<'a> {
     /// A new cancel key under this process id.
     fn issued(&self, pid: u32, version: ProtocolVersion) -> Result<Option<BackendKeyData>, Fault> {
         let secret: [u8; 32] = chance::bytes()?;
-        let len = if version >= ProtocolVersion::V3_2 {
-            32
-        } else {
-            4
+        let [short, long] = hop::KEY_BYTES;
+        let len = match version >= ProtocolVersion::V3_2 {
+            true => long,
+            false => short,
         };
         Ok(CancelKey::new(&secret[..len]).map(|key| BackendKeyData { pid, key }))
     }
