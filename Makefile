@@ -45,7 +45,7 @@ regress: ## compare PostgreSQL's own regression tests through the proxy and with
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
 soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, a million KeyUpdates, properties over many more cases
-	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql
+	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql --package import
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
@@ -57,7 +57,7 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 FUZZ ?= framer
 FUZZ_SECONDS ?= 60
 
-fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay)
+fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay, console)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo fuzz is missing: cargo install cargo-fuzz"; exit 1; }
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECONDS)
 

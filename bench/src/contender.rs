@@ -228,7 +228,8 @@ fn portcullis(
         ),
         false => "mode = 'disable'\n".to_owned(),
     };
-    // As PgBouncer where it dials for each client: connections are compared like with like.
+    // As PgBouncer where it dials for each client: connections are compared like with like. Nor does
+    // PgBouncer bound the rate of logins.
     let text = format!(
         "[listen]\n\
          address = '{address}'\n\
@@ -240,6 +241,8 @@ fn portcullis(
          min_version = 'TLSv1.3'\n\
          [auth]\n\
          auth_file = '{users}'\n\
+         [limits]\n\
+         login_rate = 0\n\
          [[database]]\n\
          name = '*'\n\
          host = '{host}'\n\
@@ -293,8 +296,8 @@ fn pgbouncer(
          auth_file = {users}\n\
          pool_mode = session\n\
          server_lifetime = {lifetime_s}\n\
-         max_client_conn = 2000\n\
-         default_pool_size = 1100\n\
+         max_client_conn = 5000\n\
+         default_pool_size = 5000\n\
          client_tls_sslmode = require\n\
          client_tls_cert_file = {certificate}\n\
          client_tls_key_file = {private_key}\n\

@@ -12,7 +12,7 @@ pub struct Options {
     pub quick: bool,
 
     /// Measure only this; may be repeated
-    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "copy", "connect", "storm", "idle"])]
+    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "copy", "connect", "storm", "idle", "crowd"])]
     pub only: Vec<String>,
 
     /// Interleaved rounds of what is timed

@@ -13,6 +13,8 @@ pub mod certificates;
 pub mod cluster;
 pub mod fault;
 pub mod guard;
+#[cfg(target_arch = "x86_64")]
+pub mod inject;
 pub mod peer;
 pub mod ports;
 pub mod proxy;

@@ -22,6 +22,30 @@ pub struct Portcullis {
     log: PathBuf,
 }
 
+/// What a proxy finds around it when it starts.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Further environment variables.
+    pub environment: Vec<(String, String)>,
+    /// Soft and hard limit of open files; those of the tests otherwise.
+    pub open_files: Option<(u64, u64)>,
+}
+
+impl Surroundings {
+    /// `prlimit` sets the limits and becomes the program, whose process id so is the child's.
+    fn command(&self, program: &Path) -> Command {
+        let Some((soft, hard)) = self.open_files else {
+            return Command::new(program);
+        };
+        let mut command = Command::new("prlimit");
+        command
+            .arg(format!("--nofile={soft}:{hard}"))
+            .arg("--")
+            .arg(program);
+        command
+    }
+}
+
 /// What a configuration is made from: where the proxy is to listen, and a directory
 /// for the files it names (certificates, users), which vanishes with the proxy.
 pub struct Site<'a> {
@@ -59,13 +83,13 @@ impl Portcullis {
     /// Starts the proxy without waiting: for configurations that it must refuse.
     #[track_caller]
     pub fn launch(config: impl FnOnce(&Site<'_>) -> String) -> Self {
-        Self::launch_with(&[], config)
+        Self::launch_in(&Surroundings::default(), config)
     }
 
-    /// The same with these environment variables.
+    /// The same in surroundings of its own.
     #[track_caller]
-    pub fn launch_with(
-        environment: &[(String, String)],
+    pub fn launch_in(
+        surroundings: &Surroundings,
         config: impl FnOnce(&Site<'_>) -> String,
     ) -> Self {
         let directory = Workplace::new("portcullis-");
@@ -78,14 +102,14 @@ impl Portcullis {
         let file = directory.path().join("portcullis.toml");
         fs::write(&file, text).expect("the configuration file");
         let log = directory.path().join("log");
-        let mut command = Command::new(binary());
+        let mut command = surroundings.command(binary());
         command
             .arg("run")
             .arg("--config")
             .arg(&file)
             .current_dir(directory.path());
         command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
-        command.envs(environment.iter().cloned());
+        command.envs(surroundings.environment.iter().cloned());
         let process = Guarded::start(command, directory, &log, Signal::SIGTERM);
         Self { process, port, log }
     }

@@ -1,5 +1,5 @@
 //! Where `scripts/tools` puts what the tests need besides the distribution's
-//! packages: PostgreSQL 18, psycopg and node-postgres.
+//! packages: PostgreSQL 18, psycopg, asyncpg, SQLAlchemy and node-postgres.
 
 use std::env;
 use std::path::PathBuf;

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use testkit::proxy::Site;
+use testkit::proxy::{Site, Surroundings};
 use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
 
 use crate::drivers::Endpoint;
 
 /// Sections in the order of the file; `database.tls` belongs to the `[[database]]` before it.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "listen",
     "listen.tls",
     "tcp",
     "auth",
+    "pool",
     "database",
     "database.tls",
     "limits",
@@ -77,7 +78,7 @@ pub struct StagePlan {
     settings: BTreeMap<(&'static str, String), Option<String>>,
     users: String,
     more: String,
-    environment: Vec<(String, String)>,
+    surroundings: Surroundings,
     files: Vec<(String, String)>,
     authority: Authority,
     certificate: Certificate,
@@ -93,7 +94,7 @@ impl StagePlan {
             settings: BTreeMap::new(),
             users: String::new(),
             more: String::new(),
-            environment: Vec::new(),
+            surroundings: Surroundings::default(),
             files: Vec::new(),
             authority,
             certificate,
@@ -150,7 +151,14 @@ impl StagePlan {
 
     /// An environment variable of the proxy.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        let variable = (name.to_owned(), value.to_owned());
+        self.surroundings.environment.push(variable);
+        self
+    }
+
+    /// Soft and hard limit of the proxy's open files.
+    pub fn open_files(mut self, soft: u64, hard: u64) -> Self {
+        self.surroundings.open_files = Some((soft, hard));
         self
     }
 
@@ -176,8 +184,8 @@ impl StagePlan {
     /// Starts a proxy that is expected to refuse its configuration.
     #[track_caller]
     pub fn launch(self) -> Portcullis {
-        let environment = self.environment.clone();
-        Portcullis::launch_with(&environment, |site| self.write(site))
+        let surroundings = self.surroundings.clone();
+        Portcullis::launch_in(&surroundings, |site| self.write(site))
     }
 
     fn line(&mut self, role: &str, secret: &str) {

@@ -24,7 +24,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A server that lets anybody in and answers each query with a bare CommandComplete.
 #[track_caller]
 pub fn server() -> ScriptedServer {
-    ScriptedServer::start(|mut peer| {
+    server_with(&[])
+}
+
+/// The same, but each answer begins with these messages.
+#[track_caller]
+pub fn server_with(rows: &[u8]) -> ScriptedServer {
+    let answer = [rows, &frame(b'C', b"SELECT 1\0"), &message::READY].concat();
+    ScriptedServer::start(move |mut peer| {
         let Some(len) = peer.bytes_or_end(4) else {
             return;
         };
@@ -42,7 +49,6 @@ pub fn server() -> ScriptedServer {
             &message::READY,
         ];
         peer.send(&welcome.concat());
-        let answer = [&frame(b'C', b"SELECT 1\0")[..], &message::READY].concat();
         // Clients think for as long as their test needs.
         let mut peer = peer.with_limit(Duration::from_secs(300));
         while let Some(head) = peer.bytes_or_end(5) {
@@ -143,8 +149,15 @@ pub fn log_in(mut peer: Peer, role: &str, password: &str) -> Peer {
     peer
 }
 
+/// One query and its answer.
 #[track_caller]
-fn ask(peer: &mut Peer) {
-    peer.send(&message::query("SELECT 1"));
+pub fn ask(peer: &mut Peer) {
+    ask_for(peer, "SELECT 1");
+}
+
+/// A query of this text and its answer.
+#[track_caller]
+pub fn ask_for(peer: &mut Peer, text: &str) {
+    peer.send(&message::query(text));
     peer.until_ready();
 }

@@ -3,7 +3,7 @@
 
 use e2e::drivers::{self, Endpoint};
 use e2e::{Stage, StagePlan};
-use testkit::Cluster;
+use testkit::{Cluster, wait};
 
 /// A proxy that looks users up as `role`, which may read the verifiers.
 #[track_caller]
@@ -164,18 +164,10 @@ fn a_clients_search_path_does_not_reach_the_look_up() {
 }
 
 #[test]
-fn queries_that_are_no_use_are_the_operators_business() {
+fn queries_that_fail_are_the_operators_business() {
     let cluster = Cluster::shared();
     let direct = Endpoint::role(cluster, "waits_in_vain");
     let table = [
-        (
-            "one column",
-            "'SELECT rolname FROM pg_catalog.pg_authid WHERE rolname = $1'",
-        ),
-        (
-            "three columns",
-            "'SELECT rolname, rolpassword, 1 FROM pg_catalog.pg_authid WHERE rolname = $1'",
-        ),
         (
             "an error",
             "'SELECT rolname, 1/0 FROM pg_catalog.pg_authid WHERE rolname = $1'",
@@ -194,4 +186,65 @@ fn queries_that_are_no_use_are_the_operators_business() {
         );
         stage.proxy.await_log("auth_query failed");
     }
+}
+
+/// A client reads what PostgreSQL says of a wrong password, whether the user exists or not; the log
+/// names the setting and what came, also where there was no row to count the columns of.
+#[test]
+fn results_that_are_no_use_are_told_in_the_log_alone() {
+    let cluster = Cluster::shared();
+    let direct = Endpoint::role(cluster, "judged_in_vain");
+    let nobody = direct.as_user("no_such_user_at_all");
+    let one = "must return exactly two columns, user and secret; it returned 1";
+    let three = "must return exactly two columns, user and secret; it returned 3";
+    let table = [
+        ("rolname", one, one),
+        ("rolname, rolpassword, 1", three, three),
+        (
+            "NULL::name, rolpassword",
+            "returned NULL as the user",
+            "no such user",
+        ),
+        (
+            "'postgres'::name, rolpassword",
+            "returned another user",
+            "no such user",
+        ),
+        (
+            "rolname, 'SCRAM-SHA-256$4096:not-one'",
+            "returned an unusable secret",
+            "no such user",
+        ),
+    ];
+    for (number, (columns, for_known, for_unknown)) in table.into_iter().enumerate() {
+        let query = format!("\"SELECT {columns} FROM pg_catalog.pg_authid WHERE rolname = $1\"");
+        let stage = looking_up(cluster, &format!("judges_in_vain_{number}"))
+            .set("auth", "auth_query", &query)
+            .start();
+        for (who, reason) in [(&direct, for_known), (&nobody, for_unknown)] {
+            is_refused(&stage, who);
+            let refused = wait::until_some("the log's line", wait::LONG, || {
+                let log = stage.proxy.log();
+                let line = log.lines().find(|line| line.contains(&who.user))?;
+                Some(line.to_owned())
+            });
+            assert!(refused.contains(reason), "{columns}: {refused}");
+            let operators = reason != "no such user";
+            assert_eq!(refused.contains("see auth_query in [auth]"), operators);
+        }
+        assert!(
+            !stage.proxy.log().contains("not-one"),
+            "a secret in the log"
+        );
+    }
+}
+
+/// A user without a row is a user that does not exist, and nobody's fault but the client's.
+#[test]
+fn no_row_is_no_such_user() {
+    let cluster = Cluster::shared();
+    let stage = looking_up(cluster, "finds_nobody").start();
+    is_refused(&stage, &Endpoint::existing(cluster, "not_there", "x"));
+    stage.proxy.await_log("there is no such user");
+    assert!(!stage.proxy.log().contains("see auth_query"));
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::drivers::Endpoint;
+use e2e::observed::{METRICS, address, page, page_over};
 use e2e::{Stage, StagePlan};
 use testkit::{Authority, Certificate, Cluster, Identity, KeyKind, Lifetime};
 
@@ -217,6 +218,94 @@ fn revoked_certificates_of_clients_are_refused_and_a_missing_list_refuses_all() 
         .proxy
         .await_log("has no revocation list of the authority");
     login(&stage, &good).complains("");
+}
+
+/// The list was good when the proxy started; nobody has to reload or restart it to notice its end.
+#[test]
+fn a_list_that_expires_while_running_is_told_and_shown() {
+    let direct = role("with_short_crl");
+    let authority = Authority::new("authority with short lists");
+    let card = authority.issue(&Identity::client("with_short_crl"));
+    let office = office(&authority, None, None);
+    let files = card.write(office.path(), "card");
+    let stage = before(&direct)
+        .file("client-ca.crt", &text(authority.pem()))
+        .file("client-ca.crl", &revocation_list(office.path(), 4))
+        .set("listen.tls", "mode", "'verify-full'")
+        .set("listen.tls", "client_ca", "'client-ca.crt'")
+        .set("listen.tls", "client_crl", "'client-ca.crl'")
+        .more(METRICS)
+        .start();
+    stage.proxy.await_log("a revocation list has expired");
+    let page = page(&stage);
+    let shown = page.lines().any(|line| {
+        line.starts_with("portcullis_certificate_days_left{")
+            && line.contains("client-ca.crl\",kind=\"revocation_list\"")
+            && line.ends_with(" -1")
+    });
+    assert!(shown, "{page}");
+    let login = stage.endpoint(&direct).login();
+    login
+        .with("PGSSLCERT", &files.certificate)
+        .with("PGSSLKEY", &files.private_key)
+        .complains("");
+    stage.proxy.await_log("CRL has expired");
+}
+
+/// Each file of both legs and of the metrics listener has a line, whatever is in it.
+#[test]
+fn the_end_of_every_certificate_is_shown_and_told() {
+    let direct = role("all_ends");
+    let ours = Authority::new("authority of everything");
+    let issue = |it: &Identity| ours.issue(it);
+    let (server, card) = (issue(&Identity::localhost()), issue(&Identity::client("x")));
+    let office = office(&ours, None, None);
+    let list = revocation_list(office.path(), 864_000);
+    let ca = Cluster::shared().ca_file().display().to_string();
+    let plan = identity(before(&direct), "more", &server);
+    let plan = identity(identity(plan, "card", &card), "web", &server);
+    let stage = plan
+        .file("client-ca.crt", &text(ours.pem()))
+        .file("client-ca.crl", &list)
+        .set("listen.tls", "client_ca", "'client-ca.crt'")
+        .set("listen.tls", "client_crl", "'client-ca.crl'")
+        .set("database.tls", "certificate", "'card.crt'")
+        .set("database.tls", "private_key", "'card.key'")
+        .more(
+            "[[listen.tls.identity]]\nnames = ['localhost']\ncertificate = 'more.crt'\n\
+             private_key = 'more.key'\n\
+             [metrics]\naddress = '127.0.0.1:0'\ncertificate = 'web.crt'\n\
+             private_key = 'web.key'\n",
+        )
+        .start();
+    let tls = testkit::ClientTls::verified(&ours, "localhost");
+    let peer = testkit::Peer::tcp(address(&stage)).handshake(&tls);
+    let page = page_over(peer);
+    for (file, kind) in [
+        ("proxy.crt", "certificate"),
+        ("more.crt", "certificate"),
+        ("client-ca.crt", "authority"),
+        ("client-ca.crl", "revocation_list"),
+        ("card.crt", "certificate"),
+        (ca.as_str(), "authority"),
+        ("web.crt", "certificate"),
+    ] {
+        let wanted = format!("{file}\",kind=\"{kind}\"}} ");
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("portcullis_certificate_days_left{"));
+        assert_eq!(
+            lines.filter(|line| line.contains(&wanted)).count(),
+            1,
+            "{file} {kind}: {page}"
+        );
+        // The tests' certificates live for a day, the list for ten.
+        if kind != "revocation_list" {
+            let told = |line: &str| line.contains("about to expire") && line.contains(file);
+            let log = stage.proxy.log();
+            assert!(log.lines().any(told), "{file}: {log}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The HTTP listener: what it tells, whom it tells, and when it says that clients should go elsewhere.
 
-use std::net::SocketAddr;
-
 use e2e::drivers::Endpoint;
+use e2e::observed::address;
 use e2e::scripted::Session;
 use e2e::{Stage, StagePlan};
 use testkit::{Authority, ClientTls, Cluster, Identity, Peer, Signal, wait};
@@ -11,18 +10,6 @@ use testkit::{Authority, ClientTls, Cluster, Identity, Peer, Signal, wait};
 fn plan(metrics: &str) -> StagePlan {
     let more = format!("[metrics]\naddress = '127.0.0.1:0'\n{metrics}\n");
     StagePlan::new("localhost", 1, "ca.crt".as_ref()).more(&more)
-}
-
-/// The port that the system chose stands in the log.
-fn address(stage: &Stage) -> SocketAddr {
-    stage.proxy.await_log("metrics are served");
-    let log = stage.proxy.log();
-    let line = log.lines().find(|line| line.contains("metrics are served"));
-    let (_, rest) = line
-        .and_then(|it| it.split_once("address="))
-        .expect("an address");
-    let text = rest.split_whitespace().next().expect("an address");
-    text.parse().expect("an address")
 }
 
 /// Sends one request and reads the whole answer.

@@ -3,6 +3,7 @@
 mod connect;
 mod copy;
 mod counted;
+mod crowd;
 mod idle;
 mod storm;
 mod transactions;
@@ -22,7 +23,7 @@ pub struct Measure {
 }
 
 /// What is exact comes first.
-pub const ALL: [Measure; 7] = [
+pub const ALL: [Measure; 8] = [
     Measure {
         name: "instructions",
         what: "user instructions under callgrind",
@@ -55,8 +56,13 @@ pub const ALL: [Measure; 7] = [
     },
     Measure {
         name: "idle",
-        what: "memory of idle clients",
+        what: "memory of idle clients, each with its server connection in TLS",
         run: idle::run,
+    },
+    Measure {
+        name: "crowd",
+        what: "memory of idle clients alone, of repeated bursts, and after 4,000 have gone",
+        run: crowd::run,
     },
 ];
 

@@ -61,6 +61,15 @@ impl Lookup {
         }
     }
 
+    /// Takes the number of columns that rows have, which must be right even where there is no row:
+    /// or else a query that serves nobody looks as if it knew nobody.
+    pub fn on_columns(self, columns: usize) -> Result<Self, AuthQueryFault> {
+        match columns {
+            2 => Ok(self),
+            _ => Err(AuthQueryFault::Columns { columns }),
+        }
+    }
+
     /// Takes one row, in text format.
     pub fn on_row(self, columns: &[Option<&[u8]>]) -> Result<Self, AuthQueryFault> {
         let [user, secret] = columns else {
@@ -122,6 +131,11 @@ mod tests {
         let secret = Some(&b"hunter2"[..]);
         let known: Row<'_> = &[alice, secret];
         assert!(matches!(run(&[]), Ok(Stored::Unknown)));
+        for columns in [0, 1, 3] {
+            let fault = Lookup::new("alice").on_columns(columns).unwrap_err();
+            assert_eq!(fault, AuthQueryFault::Columns { columns });
+        }
+        assert!(Lookup::new("alice").on_columns(2).is_ok());
         assert!(matches!(
             run(&[known]),
             Ok(Stored::Known(Verifier::Password(_)))

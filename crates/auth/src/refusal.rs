@@ -1,6 +1,7 @@
 //! Owns what a client is told when it may not come in, and what the operator's log is told. The
 //! two differ on purpose: before authentication a client reads no more than PostgreSQL would say.
 
+use crate::auth_query::AuthQueryFault;
 use crate::digest::CryptoFault;
 
 /// A login that ends here. Send it as a FATAL ErrorResponse and close.
@@ -48,6 +49,9 @@ pub enum Reason {
     /// The proof or password does not match.
     #[error("the password does not match")]
     WrongPassword,
+    /// What `auth_query` gave can't be used: the exchange was run to its end and then failed.
+    #[error("{0}; see auth_query in [auth]")]
+    AuthQuery(AuthQueryFault),
     /// The stored verifier is of a kind that the method cannot use.
     #[error("the stored verifier cannot be used with this authentication method")]
     UnusableVerifier,

@@ -1,5 +1,6 @@
 //! Owns what is stored about a role's password, whatever its kind, and how texts become it.
 
+use crate::auth_query::AuthQueryFault;
 use crate::digest::{CryptoFault, md5_hex};
 use crate::scram::{ScramFault, ScramVerifier};
 use buf::Secret;
@@ -101,6 +102,9 @@ pub enum Stored {
     /// No such user, or its password is missing or expired. The exchange runs to its end as for
     /// any other user and then fails.
     Unknown,
+    /// The look-up gave something that can't be used, which is the operator's business. The client
+    /// sees what it would for [`Stored::Unknown`]; the refusal tells the reason.
+    Unusable(AuthQueryFault),
     /// Nothing is stored: take the password and let the server decide. Only for
     /// [`Method::Password`](crate::Method::Password).
     AskServer,

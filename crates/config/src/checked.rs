@@ -2,9 +2,10 @@
 //! judgement. Paths are already resolved against the directory of the configuration file.
 
 use crate::error::{ConfigError, Place};
+use crate::pool::{Pool, PoolOfDatabase, PoolOfUser};
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -27,12 +28,18 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// `[[user]]`: what differs for single users. Names are unique.
     pub users: Vec<User>,
+    /// `[pool]`: how clients share server connections.
+    pub pool: Pool,
+    /// `[[peer]]`: other instances. Their numbers are unique, and not this one's.
+    pub peers: Vec<Peer>,
     /// `[limits]`: bounds on what a client may cause.
     pub limits: Limits,
     /// `[log]`: what is written about sessions.
     pub log: Log,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
+    /// `[admin]`: the console, if there is one.
+    pub admin: Option<Admin>,
     /// `[files]`: how changes come into force.
     pub files: Files,
     /// `[process]`: what the process asks of the kernel.
@@ -62,8 +69,12 @@ pub struct Listen {
     pub idle_transaction_timeout: Option<Duration>,
     /// How long one query may run.
     pub query_timeout: Option<Duration>,
+    /// How long one transaction may take.
+    pub transaction_timeout: Option<Duration>,
     /// How long sessions may go on after the first SIGTERM.
     pub drain_timeout: Duration,
+    /// Number of this instance among its peers; `None` if it has none.
+    pub peer_id: Option<u32>,
     /// Whether a method may be `trust`.
     pub allow_trust: bool,
     /// TCP_USER_TIMEOUT of client connections.
@@ -365,8 +376,12 @@ pub struct Database {
     pub user: Option<DatabaseUser>,
     /// Most connections at a time; `None` without a limit.
     pub max_db_connections: Option<u32>,
+    /// What its pools have instead of what `[pool]` says.
+    pub pool: PoolOfDatabase,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
+    /// How long after a failed login the next one is tried.
+    pub server_login_retry: Duration,
     /// Connections that may wait for their next client.
     pub server_idle_max: u32,
     /// How long one may; `None` without a limit.
@@ -428,6 +443,19 @@ pub enum HostAddress {
     Ip(IpAddr),
     /// The directory of a Unix-domain socket (`.s.PGSQL.<port>`).
     UnixDir(PathBuf),
+}
+
+/// Another instance, for cancel requests that belong to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its number.
+    pub id: u32,
+    /// Where it is, and how it is met.
+    pub host: Host,
+    /// Encryption towards it.
+    pub tls: ServerTls,
+    /// Where its number stands.
+    pub place: Place,
 }
 
 /// Encryption towards servers.
@@ -497,6 +525,24 @@ pub struct User {
     pub method: Option<Method>,
     /// Whom to log in as at the server; goes before the database's `user`.
     pub server_user: Option<DatabaseUser>,
+    /// What this user's pools have instead of what `[pool]` and the database say.
+    pub pool: PoolOfUser,
+    /// Timeouts instead of those of `[listen]`.
+    pub timeouts: TimeoutsOfUser,
+}
+
+/// What a user has instead of the timeouts of `[listen]`. The outer `None`: nothing is said; the
+/// inner: no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeoutsOfUser {
+    /// Silence outside a transaction.
+    pub client_idle: Option<Option<Duration>>,
+    /// Silence inside one.
+    pub idle_transaction: Option<Option<Duration>>,
+    /// One transaction.
+    pub transaction: Option<Option<Duration>>,
+    /// One query.
+    pub query: Option<Option<Duration>>,
 }
 
 /// Bounds on what a client may cause.
@@ -522,6 +568,8 @@ pub struct Limits {
     pub cancel_wait_timeout: Duration,
     /// How long a client may wait for a server connection.
     pub query_wait_timeout: Duration,
+    /// How long one waits before it is told so; `None` = never.
+    pub query_wait_notify: Option<Duration>,
 }
 
 /// What is written about sessions.
@@ -565,11 +613,24 @@ pub struct Metrics {
     pub hosts: Vec<String>,
 }
 
+/// The console.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Admin {
+    /// Who may do everything there.
+    pub admin_users: Vec<String>,
+    /// Who may look at everything there.
+    pub stats_users: Vec<String>,
+}
+
 /// What the process asks of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Whether a crash may write memory, secrets and rows included, to disk.
     pub core_dumps: bool,
+    /// What the running proxy gives up.
+    pub sandbox: Sandbox,
+    /// Whether secrets and buffers are kept out of swap.
+    pub lock_memory: bool,
 }
 
 /// A file or environment variable that a setting names, for the caller to read.

@@ -90,7 +90,7 @@ pub enum Conflict {
     BindingNeedsScram,
     /// PostgreSQL speaks no TLS over Unix sockets.
     #[error(
-        "PostgreSQL speaks no TLS over a Unix socket; write mode = \"disable\" in [database.tls], or name the host"
+        "PostgreSQL speaks no TLS over a Unix socket; write mode = \"disable\" in the TLS section of this host, or name the host"
     )]
     UnixHostWithTls,
     /// A list of ports that does not fit the hosts.
@@ -191,6 +191,20 @@ pub enum Conflict {
     /// Two sections for the same host.
     #[error("this host has a section above already; remove one of them")]
     HostTwice,
+    /// More connections ready than there may be.
+    #[error("{least} connections can't be kept ready in a pool of {size}; lower min_pool_size")]
+    PoolBelowLeast {
+        /// `min_pool_size`.
+        least: u32,
+        /// The pool's size.
+        size: u32,
+    },
+    /// Users of a console that is not there.
+    #[error("console = false leaves these users no console; remove them, or write true")]
+    NoConsole,
+    /// Peers that could not tell this instance from another.
+    #[error("peers know this instance by its number; set peer_id in [listen]")]
+    PeerIdNeeded,
     /// A role made of parts that the pattern does not capture.
     #[error("{{{name}}} is in no part of certificate; write it there to capture it")]
     NotCaptured {

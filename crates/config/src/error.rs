@@ -194,6 +194,9 @@ pub enum Malformed {
     /// Not the name of an environment variable.
     #[error("this is not the name of a variable; write letters, digits and _, without a $")]
     EnvName,
+    /// Not the name of a parameter.
+    #[error("this is not the name of a parameter; write each in quotes of its own, as a list")]
+    Parameter,
     /// A control character.
     #[error("control characters are not allowed here; remove them")]
     ControlCharacter,

@@ -16,6 +16,7 @@ mod error;
 mod nearest;
 mod page;
 mod pattern;
+mod pool;
 mod read;
 mod sections;
 mod setting;
@@ -24,19 +25,22 @@ mod warning;
 mod words;
 
 pub use checked::{
-    Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates, Clients,
-    Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host, HostAddress,
-    Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn,
-    Metrics, NamedKeyPair, Origin, Pattern, Piece, Process, ServerTls, ServerTlsOn, ServerTrust,
-    Sha256, Source, Tcp, Tls, TlsOptions, UnixSocket, User, Workers,
+    Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates,
+    Clients, Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host,
+    HostAddress, Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log,
+    MaxClientConn, Metrics, NamedKeyPair, Origin, Pattern, Peer, Piece, Process, ServerTls,
+    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket,
+    User, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
 pub use page::{example, help, reference};
+pub use pool::{Pool, PoolOfDatabase, PoolOfUser, PoolSize, Prepared, SessionState};
 pub use sections::SECTIONS;
 pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use warning::{Warning, Weakness};
 pub use words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    PlaintextCancel, Profile, Reload, Renegotiation, Tls12Limit, UnixSocketMethod, UnknownName,
+    Pinning, PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, Sandbox, ServerReset,
+    Tls12Limit, UnixSocketMethod, UnknownName,
 };

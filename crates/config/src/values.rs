@@ -39,6 +39,12 @@ pub(crate) struct ServerName(pub(crate) String);
 #[derive(Clone)]
 pub(crate) struct EnvName(pub(crate) String);
 
+/// Names of PostgreSQL users.
+#[derive(Clone)]
+pub(crate) struct Roles(pub(crate) Vec<String>);
+/// Names of PostgreSQL's parameters.
+#[derive(Clone)]
+pub(crate) struct ParameterNames(pub(crate) Vec<String>);
 /// A program and its arguments.
 #[derive(Clone)]
 pub(crate) struct Command(pub(crate) Vec<String>);
@@ -336,6 +342,14 @@ impl Read for Hosts {
     }
 }
 
+impl Read for HostAddress {
+    const KIND: Kind = kind("a host", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        host(value, Self::KIND.name)
+    }
+}
+
 /// One host: the directory of a socket, an address, or a name (RFC 1123, and `_` as in practice).
 fn host(value: &Value<'_>, expected: &'static str) -> Result<HostAddress, Bad> {
     let text = text(value, Bounds::new(1, 253), expected)?;
@@ -426,6 +440,30 @@ impl Read for EnvName {
             true => Ok(Self(text.to_owned())),
             false => Err(malformed(value, Malformed::EnvName)),
         }
+    }
+}
+
+impl Read for Roles {
+    const KIND: Kind = kind("a user, or a list of users", Unit::Length);
+
+    fn read(value: &Value<'_>, bounds: Bounds) -> Result<Self, Bad> {
+        each(value, |one| String::read(one, bounds)).map(Self)
+    }
+}
+
+impl Read for ParameterNames {
+    const KIND: Kind = kind("a parameter, or a list of parameters", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = value.text(Self::KIND.name)?;
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.".contains(letter);
+            match !text.is_empty() && text.chars().all(fits) {
+                true => Ok(text.to_owned()),
+                false => Err(malformed(value, Malformed::Parameter)),
+            }
+        };
+        each(value, one).map(Self)
     }
 }
 

@@ -50,7 +50,13 @@ pub enum Weakness {
     /// A lower security level.
     #[error("keys and signatures of 80 bits are taken; level 2 asks for 112")]
     SecurityLevel,
+    /// Clients see what others left behind.
+    #[error("a client finds what another one left in its session; \"auto\" takes it back")]
+    NoReset,
     /// Core dumps.
     #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
     CoreDumps,
+    /// No sandbox.
+    #[error("whoever breaks into the proxy may do all that its account may do; \"on\" confines it")]
+    NoSandbox,
 }

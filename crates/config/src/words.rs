@@ -179,6 +179,41 @@ choice! {
 }
 
 choice! {
+    /// When a server connection goes back to its pool.
+    pub enum PoolMode {
+        /// when its client disconnects
+        Session = "session",
+        /// when the client's transaction ends
+        Transaction = "transaction",
+        /// after each query; transactions of several statements are refused
+        Statement = "statement",
+    }
+}
+
+choice! {
+    /// How a server connection is made ready for another client.
+    pub enum ServerReset {
+        /// it is reset unless its statements are known to leave nothing behind
+        Auto = "auto",
+        /// it is reset for every other client: for triggers and functions that change the session
+        /// out of sight
+        Always = "always",
+        /// it is not: whatever a client leaves behind, the next one finds
+        Never = "never",
+    }
+}
+
+choice! {
+    /// What becomes of a client whose state no other server connection has.
+    pub enum Pinning {
+        /// it keeps its server connection while the state is there, and a notice says so
+        Allow = "allow",
+        /// what would make such state is refused with an error
+        Refuse = "refuse",
+    }
+}
+
+choice! {
     /// Whether SCRAM is bound to the TLS channel (SCRAM-SHA-256-PLUS, RFC 5929).
     pub enum ChannelBinding {
         /// never
@@ -229,6 +264,18 @@ choice! {
         Poll = "poll",
         /// only on SIGHUP
         Sighup = "sighup",
+    }
+}
+
+choice! {
+    /// Whether the running proxy gives up what it does not need.
+    pub enum Sandbox {
+        /// yes, and the kernel refuses the rest
+        On = "on",
+        /// no: the kernel notes such system calls in its log, and the proxy tells of such files
+        Log = "log",
+        /// no
+        Off = "off",
     }
 }
 

@@ -2,8 +2,8 @@
 
 use config::{
     CaSource, CertificateName, ClientCertificates, Config, DatabaseName, Holds, HostAddress,
-    ListenTls, MaxClientConn, Method, MinTlsVersion, Origin, Reload, ServerTls, ServerTrust,
-    TlsOptions, Workers,
+    ListenTls, MaxClientConn, Method, MinTlsVersion, Origin, Reload, Sandbox, ServerTls,
+    ServerTrust, TlsOptions, Workers,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -41,7 +41,8 @@ fn defaults_are_safe_and_those_people_know() {
     assert_eq!(listen.query_timeout, None);
     assert_eq!(config.auth.method, Method::ScramSha256);
     assert!(config.tcp.keepalive);
-    assert!(!config.process.core_dumps);
+    assert!(!config.process.core_dumps && !config.process.lock_memory);
+    assert_eq!(config.process.sandbox, Sandbox::On);
     assert_eq!(config.log.stats, Some(Duration::from_secs(60)));
     assert_eq!(config.files.reload, Reload::Watch);
     assert_eq!(config.files.reload_interval, Duration::from_secs(60));
@@ -203,6 +204,10 @@ fn each_weakening_is_warned_about_once() {
         (
             format!("{tls}{rest}[process]\ncore_dumps = true\n"),
             "10:14: process.core_dumps",
+        ),
+        (
+            format!("{tls}{rest}[process]\nsandbox = \"log\"\n"),
+            "10:11: process.sandbox",
         ),
         (
             format!(

@@ -5,12 +5,13 @@ use config::{Config, ConfigError, Fallback, Problem, SECTIONS, Section, Setting,
 /// A file that has this one setting, in its section.
 fn alone(section: &Section, setting: &Setting, value: &str) -> String {
     let header = match section.path {
-        "database" | "user" | "auth.map" | "listen.tls.identity" | "listener" => {
+        "database" | "user" | "auth.map" | "listen.tls.identity" | "listener" | "peer" => {
             format!("[[{}]]", section.path)
         }
         "listener.tls" => "[[listener]]\n[listener.tls]".to_owned(),
         "listener.tls.identity" => "[[listener]]\n[[listener.tls.identity]]".to_owned(),
         "database.tls" => "[[database]]\n[database.tls]".to_owned(),
+        "peer.tls" => "[[peer]]\n[peer.tls]".to_owned(),
         "database.host_tls" => "[[database]]\n[[database.host_tls]]".to_owned(),
         path => format!("[{path}]"),
     };

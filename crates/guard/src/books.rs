@@ -1,6 +1,7 @@
 //! Owns the allocator's books: how much is mapped, how much of it is locked, and what the kernel
 //! refused.
 
+use crate::mapping::Block;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The books of the process. Numbers are bytes and stand for themselves: nothing is ordered by them.
@@ -36,10 +37,23 @@ pub struct Held {
     pub inherited: usize,
 }
 
-/// From now on the kernel is asked to keep guarded memory out of swap, as far as RLIMIT_MEMLOCK
-/// allows. What was mapped before stays as it is, so call it early.
-pub fn lock() {
-    BOOKS.locks.store(true, Ordering::Relaxed);
+/// The kernel does not let so much memory be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotLockable {
+    /// Bytes that were asked for.
+    pub least: usize,
+}
+
+/// From now on guarded memory is kept out of swap. Tries first whether `least` bytes can be locked
+/// (RLIMIT_MEMLOCK, CAP_IPC_LOCK); if not, nothing changes. Beyond that, what the kernel refuses is
+/// used unlocked and stands in the books. What was mapped before stays as it is, so call it early.
+pub fn lock(least: usize) -> Result<(), NotLockable> {
+    let before = BOOKS.locks.swap(true, Ordering::Relaxed);
+    if Block::new(least).is_locked() {
+        return Ok(());
+    }
+    BOOKS.locks.store(before, Ordering::Relaxed);
+    Err(NotLockable { least })
 }
 
 /// What is held now.

@@ -76,6 +76,11 @@ impl Block {
         block
     }
 
+    /// Whether it is kept out of swap.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.granted.locked || self.len == 0
+    }
+
     /// Enters the block into the books, or takes it out.
     fn book(&self, change: impl Fn(&std::sync::atomic::AtomicUsize, usize)) {
         let of = |condition: bool| if condition { self.len } else { 0 };
@@ -149,7 +154,7 @@ mod tests {
         block[99_999] = 1;
         let flags = flags_of(block.as_ptr() as usize);
         assert!(flags.contains(" dd") && flags.contains(" wf"), "{flags}");
-        crate::lock();
+        assert_eq!(crate::lock(4096), Ok(()));
         let locked = Block::new(8192);
         let flags = flags_of(locked.as_ptr() as usize);
         assert!(flags.contains(" lo"), "{flags}");

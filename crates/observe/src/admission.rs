@@ -23,6 +23,8 @@ counters! {
         proxied,
         /// Logins of clients that failed to prove who they are.
         logins_failed,
+        /// Logins refused because what auth_query returned cannot be used.
+        look_ups_unusable,
         /// Passwords turned into keys (PBKDF2), for logins of clients and at servers.
         derivations,
         /// Derivations saved because the keys were kept.

@@ -10,8 +10,8 @@ pub struct GaugeReading<'a> {
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// What it is the gauge of, where there are several: the label's name and value.
-    pub label: Option<(&'static str, &'a str)>,
+    /// What it is the gauge of, where there are several: names and values of its labels.
+    pub labels: &'a [(&'static str, &'a str)],
     /// Its value.
     pub value: i64,
 }
@@ -22,9 +22,19 @@ pub struct Gauges(Mutex<Standing>);
 
 #[derive(Debug, Default)]
 struct Standing {
-    /// Files with the end of their certificates' validity.
-    certificates: Vec<(String, i64)>,
+    certificates: Vec<End>,
     last_reload: Option<LastReload>,
+}
+
+/// A file and when it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Its path.
+    pub file: String,
+    /// What is in it, such as `certificate` or `staple`. One file may hold several kinds.
+    pub kind: &'static str,
+    /// The end of its validity.
+    pub not_after_unix_s: i64,
 }
 
 /// How the last reload went.
@@ -37,8 +47,8 @@ pub struct LastReload {
 }
 
 impl Gauges {
-    /// The certificates in force, in place of those before: file and end of validity.
-    pub fn set_certificates(&self, certificates: Vec<(String, i64)>) {
+    /// The certificates, revocation lists and staples in force, in place of those before.
+    pub fn set_certificates(&self, certificates: Vec<End>) {
         self.lock().certificates = certificates;
     }
 
@@ -55,12 +65,13 @@ impl Gauges {
     /// Shows every gauge as it stands at `now_unix_s`.
     pub fn each(&self, now_unix_s: i64, mut visit: impl FnMut(GaugeReading<'_>)) {
         let standing = self.lock();
-        for (file, not_after_unix_s) in &standing.certificates {
+        for end in &standing.certificates {
             visit(GaugeReading {
                 name: "certificate_days_left",
-                help: "Days until a certificate expires, rounded down; negative afterwards.",
-                label: Some(("file", file)),
-                value: not_after_unix_s
+                help: "Days until a certificate, revocation list or staple expires, rounded down; negative afterwards.",
+                labels: &[("file", &end.file), ("kind", end.kind)],
+                value: end
+                    .not_after_unix_s
                     .saturating_sub(now_unix_s)
                     .div_euclid(86_400),
             });
@@ -71,13 +82,13 @@ impl Gauges {
         visit(GaugeReading {
             name: "reload_last_in_force",
             help: "1 if the last reload came into force, 0 if it was refused.",
-            label: None,
+            labels: &[],
             value: i64::from(last.came_into_force),
         });
         visit(GaugeReading {
             name: "reload_last_unix_s",
             help: "When the last reload ended, in seconds since 1970.",
-            label: None,
+            labels: &[],
             value: last.at_unix_s,
         });
     }
@@ -88,9 +99,9 @@ impl Gauges {
         self.each(now_unix_s, |reading| {
             let sample = Sample {
                 labels: reading
-                    .label
-                    .map(|(label, value)| (label, value.to_owned()))
-                    .into_iter()
+                    .labels
+                    .iter()
+                    .map(|(label, value)| (*label, (*value).to_owned()))
                     .collect(),
                 value: reading.value as f64,
             };
@@ -120,8 +131,9 @@ mod tests {
         let mut shown = Vec::new();
         gauges.each(now_unix_s, |reading| {
             assert!(reading.help.ends_with('.'));
-            let label = reading.label.map_or("", |(_, value)| value);
-            shown.push((format!("{} {label}", reading.name), reading.value));
+            let labels: Vec<_> = reading.labels.iter().map(|(_, value)| *value).collect();
+            let of = format!("{} {}", reading.name, labels.join(" "));
+            shown.push((of, reading.value));
         });
         shown
     }
@@ -130,8 +142,12 @@ mod tests {
     fn days_are_those_of_the_moment_and_of_the_certificates_in_force() {
         let gauges = Gauges::default();
         assert_eq!(shown(&gauges, 0), []);
-        gauges.set_certificates(vec![("a.crt".to_owned(), 86_400 * 3)]);
-        let days = |days| vec![("certificate_days_left a.crt".to_owned(), days)];
+        gauges.set_certificates(vec![End {
+            file: "a.crt".to_owned(),
+            kind: "certificate",
+            not_after_unix_s: 86_400 * 3,
+        }]);
+        let days = |days| vec![("certificate_days_left a.crt certificate".to_owned(), days)];
         assert_eq!(shown(&gauges, 0), days(3));
         assert_eq!(shown(&gauges, 1), days(2));
         assert_eq!(shown(&gauges, 86_400 * 3 + 1), days(-1));

@@ -16,7 +16,7 @@ mod tls;
 pub use admission::Admission;
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, exposition};
-pub use gauge::{GaugeReading, Gauges, LastReload};
+pub use gauge::{End, GaugeReading, Gauges, LastReload};
 pub use reload::Reload;
 pub use server::Server;
 pub use tls::Tls;

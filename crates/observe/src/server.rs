@@ -11,6 +11,10 @@ counters! {
         reused,
         /// Resets after a client that did not succeed, so that the connection was closed.
         resets_failed,
+        /// Times that a client kept a connection, for what only that one has, beyond its transaction.
+        pinned,
+        /// Clients whose wait for a connection ended without one.
+        waits_failed,
         /// Connections that turned out to be dead when somebody asked for them.
         died_at_rest,
     }

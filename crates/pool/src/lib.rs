@@ -9,13 +9,14 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
-pub use pool::{Asked, Bounds, Pool, Returned};
+pub use pool::{Asked, Bounds, Group, Home, Pool, Returned, Served, Wanted};
 
 /// A permission to hold one server connection of the pool. Given back exactly once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a lease that is dropped is never given back to its pool"]
 pub struct Lease {
     number: u64,
+    group: Group,
 }
 
 impl Lease {

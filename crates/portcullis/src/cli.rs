@@ -16,6 +16,8 @@ use std::path::PathBuf;
     portcullis demo                               a throw-away PostgreSQL, verified on both legs\n\n\
     Before a server of yours:\n  \
     portcullis quickstart postgres://USER@HOST/DB verified, in one line\n\n\
+    A configuration from PgBouncer's:\n  \
+    portcullis import /etc/pgbouncer/pgbouncer.ini --write portcullis\n\n\
     A configuration from nothing:\n  \
     portcullis init                               write portcullis.toml, with every setting explained\n  \
     portcullis check --config portcullis.toml     find every mistake in it\n  \
@@ -55,6 +57,12 @@ pub(crate) enum Command {
     /// session ends with its transaction, at most drain_timeout later; a second one, or SIGQUIT,
     /// ends all sessions at once.
     Run(RunOptions),
+    /// Run passphrase commands for a process that has given up the right to do so.
+    #[command(hide = true)]
+    Attend,
+    /// Go into the sandbox of `run`, and say what it came to.
+    #[command(hide = true)]
+    Confine(RunOptions),
     /// Find every mistake in a configuration, then prove both legs.
     ///
     /// Reads the configuration and every file it names: certificates, keys, authorities, users,
@@ -71,6 +79,15 @@ pub(crate) enum Command {
     /// Every setting is in it, with its meaning and its default. Only what must be set is set. A
     /// file that is already there is never overwritten.
     Init(InitOptions),
+    /// Take over a configuration of PgBouncer.
+    ///
+    /// Reads pgbouncer.ini, the files that it includes, its users file and its rules, and prints the
+    /// same as a commented configuration, with what has no equivalent, why, and what to do. Relative
+    /// paths are taken from the working directory, as PgBouncer does.
+    ///
+    /// With --write DIR the configuration is written there, with users, rules and passwords in files
+    /// of their own. Nothing that is there already is overwritten. No secret is ever printed.
+    Import(ImportOptions),
     /// Explain settings: one by name, or all of them.
     ///
     /// Without a name this prints the reference of all settings, in Markdown.
@@ -179,6 +196,17 @@ pub(crate) struct InitOptions {
     /// Where to write it.
     #[arg(value_name = "FILE", default_value = "portcullis.toml")]
     pub(crate) file: PathBuf,
+}
+
+/// Options of `import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// PgBouncer's configuration.
+    #[arg(value_name = "FILE", default_value = "/etc/pgbouncer/pgbouncer.ini")]
+    pub(crate) file: PathBuf,
+    /// Write all files into this directory instead of printing the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 /// Options of `settings`.

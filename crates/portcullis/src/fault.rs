@@ -42,6 +42,42 @@ pub(crate) enum Fault {
         /// Why.
         kind: ErrorKind,
     },
+    /// A file that the running process has given up the right to read.
+    #[error(
+        "{place}: {} lies outside of what the sandbox lets this process read, which is what its \
+         configuration named at the start; it needs a restart",
+        path.display()
+    )]
+    Outside {
+        /// The setting that names it.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The sandbox.
+    #[error("process.sandbox: {0}; \"off\" does without")]
+    Sandbox(#[from] sandbox::SandboxFault),
+    /// Memory that should be locked can't be.
+    #[error(
+        "process.lock_memory: this process may not lock the {needed_mib} MiB that keys and {workers} \
+         workers need at least{}; raise the limit (LimitMEMLOCK= in a service unit, ulimit -l in a \
+         shell), or set it to false",
+        limited(*limit)
+    )]
+    NotLockable {
+        /// What it takes.
+        needed_mib: u64,
+        /// Worker threads.
+        workers: usize,
+        /// RLIMIT_MEMLOCK, in bytes, if that is known.
+        limit: Option<u64>,
+    },
+    /// What `check` learnt from a process that went into the sandbox.
+    #[error("a process like `run` does not get into its sandbox: {said}")]
+    NotConfined {
+        /// What it said.
+        said: String,
+    },
     /// A file with secrets that others can read.
     #[error(
         "{place}: others can read {} (mode {mode:04o}); use mode 0600, or 0640 if root owns it",
@@ -150,12 +186,14 @@ pub(crate) enum Fault {
         fault: RehearsalFault,
     },
     /// A certificate that is of no use any more, in place of one that works.
-    #[error("{place}: {file} holds a certificate that has expired; it does not come into force")]
+    #[error("{place}: {file} holds a {what} that has expired; it does not come into force")]
     ExpiredAlready {
         /// The setting that names the listener's certificate.
         place: Place,
         /// The file.
         file: String,
+        /// What it holds.
+        what: &'static str,
     },
     /// `init` never overwrites.
     #[error("{} is already there and stays as it is; give another name, or move it away", path.display())]
@@ -186,6 +224,9 @@ pub(crate) enum Fault {
     /// The quick start.
     #[error(transparent)]
     Quick(#[from] crate::quickstart::QuickFault),
+    /// A configuration of PgBouncer that is not right itself.
+    #[error(transparent)]
+    Import(::import::Fault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),
@@ -207,6 +248,12 @@ fn unread(kind: ErrorKind) -> &'static str {
         ErrorKind::IsADirectory => "name the file in it, as portcullis.toml",
         _ => "check the path and that this user may read it",
     }
+}
+
+fn limited(limit: Option<u64>) -> String {
+    limit.map_or_else(String::new, |bytes| {
+        format!(" (RLIMIT_MEMLOCK is {} KiB)", bytes / 1024)
+    })
 }
 
 /// What a rule needs that the configuration lacks.
@@ -239,6 +286,13 @@ pub(crate) enum PasswordProblem {
     ZeroByte,
 }
 
+fn by_hand(fault: crate::material::CommandFault) -> &'static str {
+    match fault.is_its_own() {
+        true => "; run it by hand, as this user",
+        false => "",
+    }
+}
+
 /// Why a passphrase cannot be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PassphraseProblem {
@@ -246,6 +300,6 @@ pub(crate) enum PassphraseProblem {
     #[error("the passphrase is empty; it is the first line")]
     Empty,
     /// The program gave none.
-    #[error("{0}; run it by hand, as this user")]
+    #[error("{}{}", .0, by_hand(*.0))]
     Command(crate::material::CommandFault),
 }

@@ -4,11 +4,14 @@
 
 mod check;
 mod cli;
+mod confine;
 mod conninfo;
 mod demo;
+mod directory;
 mod draft;
 mod expiry;
 mod fault;
+mod import;
 mod init;
 mod interrupt;
 mod leg;
@@ -43,8 +46,11 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Quickstart(options) => quickstart::run(&options),
         Command::Run(options) => run::run(&options, keys),
-        Command::Check(options) => check::run(&options),
+        Command::Attend => material::attend().map_err(|error| vec![Fault::System(error)]),
+        Command::Confine(options) => check::confine(&options),
+        Command::Check(options) => check::run(&options, keys),
         Command::Init(options) => init::run(&options),
+        Command::Import(options) => import::run(&options),
         Command::Settings(options) => settings::run(&options),
         Command::Pages(options) => pages::run(&options),
     };

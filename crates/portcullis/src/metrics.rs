@@ -10,6 +10,7 @@ use shell::{Observed, Proxy};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tls::{Dated, Expires, Source};
 use web::{Readiness, Settings, TlsSettings, View, Web};
 
 /// Starts the listener, if one is configured.
@@ -39,6 +40,18 @@ pub(crate) fn rehearse(config: &Config) -> Result<(), Fault> {
         Some(settings) => web::rehearse(&settings).map_err(Fault::Web),
         None => Ok(()),
     }
+}
+
+/// Until when the listener's certificates are good.
+pub(crate) fn certificates(config: &Config) -> Vec<Dated> {
+    let Some(settings) = config.metrics.as_ref().and_then(encryption) else {
+        return Vec::new();
+    };
+    let own = Some((settings.certificate, Expires::Certificate));
+    let authority = settings.client_ca.map(|it| (it, Expires::Authority));
+    // They were read a moment ago; whatever has happened since then, the listener works.
+    let read = |(path, kind)| Dated::read(&Source::File(path), kind).ok().flatten();
+    own.into_iter().chain(authority).filter_map(read).collect()
 }
 
 fn encryption(metrics: &Metrics) -> Option<TlsSettings> {

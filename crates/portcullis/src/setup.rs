@@ -13,10 +13,12 @@ use config::{
     DatabaseUser, HostAddress, ListenTls, Method, Origin, Renegotiation, ServerTls, ServerTrust,
     UnixSocketMethod, Workers,
 };
+use session::lending::{PinRule, ResetRule};
+use session::statements::StatementLimits;
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, ProxyProtocol, RestRules, Setup,
-    TcpOptions, Timeouts, Tls12Limit,
+    ListenerTls, LogLines, Login, Negotiation, PlaintextCancel, PoolMode, PoolRules, Pools,
+    ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing, TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -83,9 +85,13 @@ pub(crate) fn setup(
         timeouts: Timeouts {
             client_login: listen.client_login_timeout,
             query_wait: config.limits.query_wait_timeout,
-            client_idle: listen.client_idle_timeout.unwrap_or_default(),
-            idle_transaction: listen.idle_transaction_timeout.unwrap_or_default(),
-            query: listen.query_timeout.unwrap_or_default(),
+            query_wait_notify: config.limits.query_wait_notify.unwrap_or_default(),
+            session: session_timeouts(config, None),
+            of_users: config
+                .users
+                .iter()
+                .map(|user| (user.name.clone(), session_timeouts(config, Some(user))))
+                .collect(),
             drain: listen.drain_timeout,
             close: CLOSE,
             cancel: config.limits.cancel_wait_timeout,
@@ -99,11 +105,41 @@ pub(crate) fn setup(
             config::Tls12Limit::Warn => Tls12Limit::Warn,
             config::Tls12Limit::Close => Tls12Limit::Close,
         },
+        sharing: sharing(config),
+        console: config.admin.as_ref().map(|admin| shell::console::Users {
+            admins: admin.admin_users.clone(),
+            watchers: admin.stats_users.clone(),
+        }),
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,
         },
     })
+}
+
+/// How long sessions may be at what, by what a user has instead of what goes for all.
+fn session_timeouts(config: &Config, user: Option<&config::User>) -> SessionTimeouts {
+    let listen = &config.listen;
+    let own = user.map(|user| &user.timeouts);
+    let either = |own: Option<Option<Duration>>, general: Option<Duration>| {
+        own.unwrap_or(general).unwrap_or_default()
+    };
+    SessionTimeouts {
+        idle: either(
+            own.and_then(|it| it.client_idle),
+            listen.client_idle_timeout,
+        ),
+        idle_pinned: config.pool.state.idle_pinned_timeout.unwrap_or_default(),
+        idle_transaction: either(
+            own.and_then(|it| it.idle_transaction),
+            listen.idle_transaction_timeout,
+        ),
+        transaction: either(
+            own.and_then(|it| it.transaction),
+            listen.transaction_timeout,
+        ),
+        query: either(own.and_then(|it| it.query), listen.query_timeout),
+    }
 }
 
 fn tcp(config: &Config, user_timeout: Option<Duration>) -> TcpOptions {
@@ -387,9 +423,58 @@ fn database(
             lifetime: entry.server_lifetime.unwrap_or_default(),
             check_after: entry.server_check_delay,
         },
+        pools: pools(config, entry),
         connect_timeout: entry.server_connect_timeout,
         tcp: tcp(config, entry.tcp_user_timeout),
     })
+}
+
+/// What becomes of the sessions' state where server connections are shared.
+fn sharing(config: &Config) -> Sharing {
+    let (state, prepared) = (&config.pool.state, &config.pool.prepared);
+    let lower = |names: &[String]| names.iter().map(|it| it.to_ascii_lowercase()).collect();
+    Sharing {
+        reset: match state.reset {
+            config::ServerReset::Auto => ResetRule::Auto,
+            config::ServerReset::Always => ResetRule::Always,
+            config::ServerReset::Never => ResetRule::Never,
+        },
+        pinning: match state.pinning {
+            config::Pinning::Allow => PinRule::Allow,
+            config::Pinning::Refuse => PinRule::Refuse,
+        },
+        statements: StatementLimits {
+            server_max: prepared.per_server.unwrap_or(0) as usize,
+            client_max: prepared.count_max as usize,
+            client_bytes_max: usize::try_from(prepared.bytes_max).unwrap_or(usize::MAX),
+            ..StatementLimits::default()
+        },
+        tracked: lower(&state.tracked),
+        ignored: lower(&state.ignored),
+    }
+}
+
+/// How the clients of a database share its server connections.
+fn pools(config: &Config, entry: &config::Database) -> Pools {
+    let rules = |user: Option<&config::User>| {
+        let size = config.pool_size(entry, user);
+        PoolRules {
+            mode: match size.mode {
+                config::PoolMode::Session => PoolMode::Session,
+                config::PoolMode::Transaction => PoolMode::Transaction,
+                config::PoolMode::Statement => PoolMode::Statement,
+            },
+            size: Some(size.size as usize),
+            pinned_max: config.pool.state.max_pinned_of(size.size) as usize,
+            reserve: size.reserve_size as usize,
+            reserve_after: config.pool.reserve_timeout,
+        }
+    };
+    let of_user = |user: &config::User| (user.name.clone(), rules(Some(user)));
+    Pools {
+        general: rules(None),
+        of_users: config.users.iter().map(of_user).collect(),
+    }
 }
 
 fn host(

@@ -5,7 +5,10 @@
 //! Source: manual, "Start-up".
 
 use crate::fault::{Fault, FaultKind, Side};
+use crate::wishes::Wishes;
+use crate::wishes::startup::{Divided, split};
 use buf::{Plain, Secret};
+use std::sync::Arc;
 use wire::frame::whole;
 use wire::startup::{
     CancelRequest, Negotiated, Packet, ProtocolVersion, Replication, StartupMessage, first,
@@ -152,6 +155,34 @@ pub fn startup_for_server(
         let what = "parameters are too long with the server's names";
         Fault::new(Side::Client, FaultKind::Malformed { tag: 0, what })
     })
+}
+
+/// The same for a connection that clients share: what a session can set by itself stays out of the packet
+/// and is what the client wishes for. `tracked` names more parameters that every role may set,
+/// `ignored` those that are left out altogether; both in lower case.
+pub fn startup_for_shared(
+    newcomer: &Newcomer,
+    (user, database): (&str, &str),
+    (tracked, ignored): (&[String], &[String]),
+) -> Result<(StartupMessage, Arc<Wishes>), Fault> {
+    let Divided { wishes, rest } = split(&newcomer.startup, tracked);
+    let own: [(&[u8], &[u8]); 2] = [
+        (b"user", user.as_bytes()),
+        (b"database", database.as_bytes()),
+    ];
+    let kept = |name: &[u8]| {
+        !ignored
+            .iter()
+            .any(|it| name.eq_ignore_ascii_case(it.as_bytes()))
+    };
+    let rest = rest.iter().filter(|(name, _)| kept(name));
+    let rest = rest.map(|(name, value)| (&**name, value.expose()));
+    let message = StartupMessage::new(newcomer.version, own.into_iter().chain(rest));
+    let message = message.map_err(|_| {
+        let what = "parameters are too long with the server's names";
+        Fault::new(Side::Client, FaultKind::Malformed { tag: 0, what })
+    })?;
+    Ok((message, wishes))
 }
 
 fn startup(fault: &StartupFault) -> Fault {

@@ -53,6 +53,14 @@ impl ClientStream {
         }
     }
 
+    /// True if something is to go to the server without more input: the rest of a frame that was
+    /// gathered, or a batch that has to be sent again.
+    #[inline]
+    pub fn has_more(&self, server: &Server) -> bool {
+        let pooled = self.pooled.as_deref();
+        pooled.is_some_and(|it| !it.is_between() || server.again.is_due())
+    }
+
     /// True if the stream stands between two frames: nothing half-sent lies at the server.
     pub fn between_frames(&self) -> bool {
         self.passing == 0 && self.pooled.as_deref().is_none_or(Pooled::is_between)

@@ -138,11 +138,13 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "53300",
             format!("sorry, too many clients already ({setting} = {limit})"),
         ),
+        FaultKind::Cancelled => fatal("57014", "canceling statement due to user request"),
         FaultKind::NotRestored => fatal(
             "08006",
             "the server connection could not be given this session's settings",
         ),
-        FaultKind::ShuttingDown => fatal(
+        FaultKind::Disabled { name } => fatal("57P03", format!("database \"{name}\" is disabled")),
+        FaultKind::ShuttingDown | FaultKind::Killed => fatal(
             "57P01",
             "terminating connection due to administrator command",
         ),

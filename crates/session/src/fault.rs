@@ -184,12 +184,24 @@ pub enum FaultKind {
         /// What was being waited for.
         phase: &'static str,
     },
+    /// The client cancelled what it waited to ask.
+    #[error("cancelled while it waited for a server connection")]
+    Cancelled,
     /// The server refused to take over the client's session settings, which went ahead of its request.
     #[error("the server connection could not be given the client's session settings")]
     NotRestored,
     /// The keys of a TLS 1.2 connection are worn, and the operator wants it closed for that.
     #[error("a TLS 1.2 connection has passed the limit of its keys (tls12_limit = \"close\")")]
     WornKeys,
+    /// An administrator ended this session from the console.
+    #[error("ended from the console (KILL, KILL_CLIENT)")]
+    Killed,
+    /// An administrator turned the database off.
+    #[error("the database was disabled from the console (DISABLE)")]
+    Disabled {
+        /// Its name.
+        name: String,
+    },
     /// Portcullis is shutting down.
     #[error("shutting down")]
     ShuttingDown,
@@ -241,6 +253,7 @@ impl Fault {
             FaultKind::Limit { .. }
             | FaultKind::ServerRefusesTls
             | FaultKind::ServerLogin { .. }
+            | FaultKind::Disabled { .. }
             | FaultKind::Unavailable { .. } => Retry::Safe,
             FaultKind::Io { phase, .. } if *phase == "connecting" => Retry::Safe,
             FaultKind::Io { .. }

@@ -43,8 +43,6 @@ pub enum Fate {
     Forward,
     /// Nobody does: the request was ours.
     Swallow,
-    /// The request was ours, and we read the rows.
-    Observe,
     /// Nothing was sent: the reply is made here when its turn comes ([`Ledger::take_said`]).
     Say,
     /// What was sent in the client's stead is sure to fail; the error that the client gets is ours.
@@ -310,7 +308,7 @@ impl Ledger {
     pub fn is_one_batch(&self) -> bool {
         const LOOK_BACK_MAX: usize = 64;
         let ends = |it: &Entry| {
-            let is_ours = matches!(it.terms.fate, Fate::Swallow | Fate::Observe);
+            let is_ours = it.terms.fate == Fate::Swallow;
             !is_ours
                 && matches!(
                     it.debt,

@@ -13,13 +13,17 @@ pub mod fault;
 pub mod fuzzing;
 pub mod greeting;
 pub mod ledger;
+pub mod lending;
 pub mod login;
 pub mod lookup;
 pub mod relay;
 pub mod reset;
 mod server;
 pub mod statements;
+mod traffic;
 pub mod welcome;
+pub mod wishes;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
+pub use traffic::Traffic;

@@ -7,7 +7,7 @@
 use crate::fault::{Fault, FaultKind, ServerWords, Side};
 use buf::{Full, Plain, Secret};
 use wire::frame::whole;
-use wire::from_server::{self, DataRow, ErrorResponse};
+use wire::from_server::{self, DataRow, ErrorResponse, RowDescription};
 use wire::{Int16s, Int32s, Message, Text, Values, from_client};
 
 /// Rows that an answer may have.
@@ -19,6 +19,7 @@ pub type Row = Vec<Option<Secret>>;
 /// A question under way.
 #[derive(Debug, Default)]
 pub struct Lookup {
+    columns: Option<usize>,
     rows: Vec<Row>,
     refused: Option<Fault>,
 }
@@ -50,6 +51,10 @@ impl Lookup {
             result_formats: Int16s::pack(&[], &mut formats).ok_or_else(too_many)?,
         }
         .encode(output)?;
+        from_client::Describe {
+            target: from_client::Target::Portal(unnamed),
+        }
+        .encode(output)?;
         from_client::Execute {
             portal: unnamed,
             rows_max: 0,
@@ -57,6 +62,12 @@ impl Lookup {
         .encode(output)?;
         from_client::Sync.encode(output)?;
         Ok(Lookup::default())
+    }
+
+    /// How many columns the server said the rows have, also where there is no row; 0 for a statement
+    /// that gives none. `None` before it said so.
+    pub fn columns(&self) -> Option<usize> {
+        self.columns
     }
 
     /// Takes the answer off `input`; `None` asks for more.
@@ -76,6 +87,11 @@ impl Lookup {
             };
             let mut over = false;
             match frame.tag {
+                b'T' => {
+                    let row = RowDescription::decode(frame.body);
+                    self.columns = Some(row.map_err(|_| malformed("columns"))?.columns.len());
+                }
+                b'n' => self.columns = Some(0),
                 b'D' => {
                     let row = DataRow::decode(frame.body).map_err(|_| malformed("columns"))?;
                     if self.rows.len() >= ROWS_MAX {

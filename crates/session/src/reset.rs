@@ -11,6 +11,7 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Request, Status};
+use crate::lending::Standing;
 use crate::server::Server;
 use buf::{Full, Plain};
 use wire::frame::{Frame, whole};
@@ -27,9 +28,12 @@ pub struct Reset {
 
 impl Server {
     /// True if the connection can be made as new: all that was asked for is answered, nothing is
-    /// half-sent, and the server has not said goodbye.
+    /// half-sent, the server has not said goodbye, and nobody wants it closed.
     pub fn may_be_reset(&self) -> bool {
-        self.ledger.is_closed() && self.between_frames() && !self.ending
+        self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
+            && !self.traffic.close_needed()
     }
 
     /// Takes in what came while nobody had the connection: news of parameters, notices. Anything
@@ -58,6 +62,8 @@ impl Reset {
         }
         // Alone in its message: it may not run inside a transaction block.
         ask(server, "DISCARD ALL", output)?;
+        server.statements.clear();
+        server.standing = Standing::default();
         Ok(Reset { messages: 0 })
     }
 

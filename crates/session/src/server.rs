@@ -3,9 +3,12 @@
 
 use crate::fault::{Fault, FaultKind, Side};
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
+use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
 use crate::statements::{Again, Lease, There};
+use crate::traffic::Traffic;
 use buf::{Full, Plain, Secret};
+use std::sync::Arc;
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
 
@@ -26,20 +29,21 @@ pub struct Server {
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
     pub ending: bool,
+    /// ReadyForQuery outside a transaction so far, of clients' requests.
+    pub rounds: u64,
     /// Prepared statements that it holds.
     pub statements: There,
     /// A batch that may have to be sent again.
     pub again: Again,
     /// What was asked of it since it was lent.
     pub lease: Lease,
-    /// Rows that answer questions of ours, oldest first.
-    observed: Vec<Secret>,
+    /// What stands on it.
+    pub standing: Standing,
+    /// What others may know of it.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Server {
-    /// Rows that a question of ours may have as its answer.
-    const OBSERVED_MAX: usize = 512;
-
     /// A connection whose login has just ended with ReadyForQuery.
     pub fn new(
         version: ProtocolVersion,
@@ -54,10 +58,12 @@ impl Server {
             key,
             version,
             ending: false,
+            rounds: 0,
             statements: There::default(),
             again: Again::default(),
             lease: Lease::default(),
-            observed: Vec::new(),
+            standing: Standing::default(),
+            traffic: Arc::default(),
         }
     }
 
@@ -67,30 +73,23 @@ impl Server {
         self.passing == 0
     }
 
+    /// True if its client could go on with another server connection: nothing is owed or half-sent, no
+    /// transaction and no batch of the extended protocol is open.
+    #[inline]
+    pub fn may_part(&self) -> bool {
+        self.status == Status::Idle
+            && self.ledger.is_closed()
+            && self.between_frames()
+            && !self.ending
+            && !self.again.is_due()
+    }
+
     /// True if nothing is under way: no debt, no transaction.
     pub fn is_idle(&self) -> bool {
         self.status == Status::Idle
             && self.ledger.is_settled()
             && self.between_frames()
             && !self.again.is_due()
-    }
-
-    /// Keeps the body of a DataRow that answers a question of ours.
-    pub(crate) fn observe(&mut self, body: &[u8]) -> Result<(), Fault> {
-        if self.observed.len() >= Self::OBSERVED_MAX {
-            let what = "more rows than were asked for";
-            return Err(Fault::new(
-                Side::Server,
-                FaultKind::Malformed { tag: b'D', what },
-            ));
-        }
-        self.observed.push(Secret::new(body));
-        Ok(())
-    }
-
-    /// Takes the rows that answered questions of ours.
-    pub fn take_observed(&mut self) -> Vec<Secret> {
-        std::mem::take(&mut self.observed)
     }
 
     /// Notes a ParameterStatus.
@@ -127,7 +126,11 @@ impl Server {
                 },
             )
         })?;
-        self.ledger.ready().map_err(turn)
+        let fate = self.ledger.ready().map_err(turn)?;
+        if fate == Fate::Forward && self.status == Status::Idle {
+            self.rounds += 1;
+        }
+        Ok(fate)
     }
 }
 

@@ -314,6 +314,7 @@ fn a_question_is_bound_and_its_answer_is_bounded() {
     let expected = [
         frame(b'P', b"\0SELECT $1\0\0\0"),
         frame(b'B', b"\0\0\0\0\0\x01\0\0\0\x07o'b; --\0\0"),
+        frame(b'D', b"P\0"),
         frame(b'E', b"\0\0\0\0\0"),
         frame(b'S', b""),
     ]
@@ -321,21 +322,37 @@ fn a_question_is_bound_and_its_answer_is_bounded() {
     assert_eq!(output.bytes(), expected);
 
     let row = frame(b'D', b"\0\x02\0\0\0\x01a\xff\xff\xff\xff");
+    let column = b"c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0";
     let answer = [
         frame(b'1', b""),
         frame(b'2', b""),
+        frame(b'T', &[&b"\0\x02"[..], column, column].concat()),
         row,
         frame(b'C', b"SELECT 1\0"),
     ]
     .concat();
     let mut input = plain(&answer);
+    assert_eq!(lookup.columns(), None);
     assert!(lookup.step(&mut input).unwrap().is_none());
+    assert_eq!(lookup.columns(), Some(2));
     input.push(READY).unwrap();
     let rows = lookup.step(&mut input).unwrap().unwrap();
     assert_eq!(rows.len(), 1);
     assert!(rows[0][0].as_ref().unwrap().same_as(b"a") && rows[0][1].is_none());
 
+    let mut lookup = Lookup::ask("x", &[], &mut plain(b"")).unwrap();
+    let nothing = [frame(b'n', b""), READY.to_vec()].concat();
+    assert_eq!(
+        lookup
+            .step(&mut plain(&nothing))
+            .unwrap()
+            .map(|it| it.len()),
+        Some(0)
+    );
+    assert_eq!(lookup.columns(), Some(0));
+
     for (bytes, expected) in [
+        (frame(b'T', b"\0\x02c\0"), "columns"),
         (
             [frame(b'E', b"C42501\0\0"), READY.to_vec()].concat(),
             "SQLSTATE 42501",

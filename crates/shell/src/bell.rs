@@ -93,6 +93,12 @@ impl Bell {
         self.waiting = true;
     }
 
+    /// It is another socket's from now on, which is worth asking.
+    #[inline]
+    pub fn renew(&mut self) {
+        self.waiting = false;
+    }
+
     /// True if the socket has not rung since it had nothing.
     #[inline]
     pub fn is_silent(&self) -> bool {

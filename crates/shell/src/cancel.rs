@@ -13,39 +13,93 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use wire::from_server::BackendKeyData;
 use wire::startup::CancelRequest;
 
 /// What a first miss waits, before any hit has been measured.
 const FIRST_MISS: Duration = Duration::from_millis(2);
 
-/// Where a session's server is and how to cancel what it does.
-#[derive(Clone)]
+/// A server connection, where a cancel of what it does is to be sent.
 pub struct Target {
     host: Arc<Host>,
     tcp: TcpOptions,
     key: BackendKeyData,
-    /// Cancels of this session under way.
-    under_way: Arc<AtomicUsize>,
+    /// Cancels on their way to it.
+    under_way: AtomicUsize,
+    arrived: Notify,
 }
 
 impl Target {
     /// A server with its own key.
-    pub fn new(host: Host, tcp: TcpOptions, key: BackendKeyData) -> Target {
-        let host = Arc::new(host);
-        let under_way = Arc::default();
+    pub fn new(host: Arc<Host>, tcp: TcpOptions, key: BackendKeyData) -> Target {
         Target {
             host,
             tcp,
             key,
-            under_way,
+            under_way: AtomicUsize::new(0),
+            arrived: Notify::new(),
         }
+    }
+
+    /// True if a cancel is on its way to it: whoever has it next could be hit.
+    pub fn is_aimed_at(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until no cancel is on its way any more.
+    pub async fn settled(&self) {
+        loop {
+            let arrived = self.arrived.notified();
+            if !self.is_aimed_at() {
+                return;
+            }
+            arrived.await;
+        }
+    }
+}
+
+/// What a cancel request of one client is meant for at this moment.
+#[derive(Default)]
+pub struct Aim(Mutex<Aimed>);
+
+#[derive(Default)]
+enum Aimed {
+    /// It does nothing that could be cancelled.
+    #[default]
+    Nothing,
+    /// It waits for a server connection.
+    Wait(Arc<Notify>),
+    /// This one works for it.
+    At(Arc<Target>),
+}
+
+impl Aim {
+    /// A server connection works for the client from now on.
+    #[inline]
+    pub fn take(&self, target: &Arc<Target>) {
+        *self.lock() = Aimed::At(Arc::clone(target));
+    }
+
+    /// It does so no more.
+    #[inline]
+    pub fn leave(&self) {
+        *self.lock() = Aimed::Nothing;
+    }
+
+    /// The client waits for one; a cancel rings this.
+    pub fn wait(&self, cancelled: &Arc<Notify>) {
+        *self.lock() = Aimed::Wait(Arc::clone(cancelled));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Aimed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The keys handed out, and the cancels under way.
 pub struct Cancels {
-    keys: Mutex<Keys<Target>>,
+    keys: Mutex<Keys<Arc<Aim>>>,
     under_way: AtomicUsize,
     rate: Mutex<Rate>,
     last_hit_us: AtomicU64,
@@ -55,7 +109,7 @@ pub struct Cancels {
 pub struct Issued<'a> {
     cancels: &'a Cancels,
     key: BackendKeyData,
-    under_way: Arc<AtomicUsize>,
+    aim: Arc<Aim>,
 }
 
 /// What is carried out; more is dropped.
@@ -81,14 +135,13 @@ impl Default for Cancels {
 }
 
 impl Cancels {
-    /// Hands a key out for the server at `host` whose own key is `server`.
-    pub fn issue(&self, issued: BackendKeyData, target: Target) -> Issued<'_> {
-        let under_way = Arc::clone(&target.under_way);
-        self.lock().insert(&issued, target);
+    /// Hands a key out.
+    pub fn issue(&self, issued: BackendKeyData, aim: Arc<Aim>) -> Issued<'_> {
+        self.lock().insert(&issued, Arc::clone(&aim));
         Issued {
             cancels: self,
             key: issued,
-            under_way,
+            aim,
         }
     }
 
@@ -105,7 +158,12 @@ impl Cancels {
         let Some(_under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
             return Ok(Carried::Dropped);
         };
-        let Some(target) = self.begin(request) else {
+        let target = match self.begin(request) {
+            Begun::Send(target) => Some(target),
+            Begun::Told => return Ok(Carried::Out),
+            Begun::Unknown => None,
+        };
+        let Some(target) = target else {
             let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
             tokio::time::sleep(wait.min(bounds.deadline)).await;
             return Ok(Carried::Unknown);
@@ -121,25 +179,36 @@ impl Cancels {
     pub async fn stop(&self, issued: &Issued<'_>, deadline: Duration) -> Result<(), Fault> {
         let BackendKeyData { pid, key } = issued.key.clone();
         match self.begin(&CancelRequest { pid, key }) {
-            Some(target) => within(deadline, &target.0).await,
-            None => Ok(()),
+            Begun::Send(target) => within(deadline, &target.0).await,
+            Begun::Told | Begun::Unknown => Ok(()),
         }
     }
 
-    /// Finds a request's target and counts the cancel in one step, so that a session that is over
-    /// knows of every cancel that is still on its way to its server.
-    fn begin(&self, request: &CancelRequest) -> Option<OnItsWay> {
-        let keys = self.lock();
-        let target = keys.find(request)?;
-        target.under_way.fetch_add(1, Ordering::AcqRel);
-        Some(OnItsWay(target))
+    /// Finds what a request is meant for and counts the cancel in one step with it, so that whoever
+    /// takes a server connection away from its client knows of every cancel on its way to it.
+    fn begin(&self, request: &CancelRequest) -> Begun {
+        let Some(aim) = self.lock().find(request) else {
+            return Begun::Unknown;
+        };
+        let aimed = aim.lock();
+        match &*aimed {
+            Aimed::Nothing => Begun::Unknown,
+            Aimed::Wait(cancelled) => {
+                cancelled.notify_one();
+                Begun::Told
+            }
+            Aimed::At(target) => {
+                target.under_way.fetch_add(1, Ordering::AcqRel);
+                Begun::Send(OnItsWay(Arc::clone(target)))
+            }
+        }
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Keys<Target>> {
+    fn lock(&self) -> MutexGuard<'_, Keys<Arc<Aim>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,12 +229,23 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// What becomes of a request.
+enum Begun {
+    /// It goes to a server.
+    Send(OnItsWay),
+    /// The client waited for one, and knows.
+    Told,
+    /// No such key, or its client does nothing.
+    Unknown,
+}
+
 /// A cancel on its way to its server.
-struct OnItsWay(Target);
+struct OnItsWay(Arc<Target>);
 
 impl Drop for OnItsWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.arrived.notify_waiters();
     }
 }
 
@@ -242,11 +322,9 @@ async fn send(target: &Target) -> Result<(), Fault> {
 }
 
 impl Issued<'_> {
-    /// Forgets the key; true if no cancel of it is on its way to the server.
-    pub fn retire(self) -> bool {
-        let under_way = Arc::clone(&self.under_way);
-        drop(self);
-        under_way.load(Ordering::Acquire) == 0
+    /// What a cancel with this key is meant for.
+    pub fn aim(&self) -> &Arc<Aim> {
+        &self.aim
     }
 
     /// What the client is told.

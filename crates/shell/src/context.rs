@@ -2,14 +2,17 @@
 //! it but the setup outlives a reload.
 
 use crate::cancel::Cancels;
+use crate::console;
 use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
 use crate::live::Live;
-use crate::rest::Resting;
+use crate::rest::ServerSide;
 use crate::setup::Setup;
+use crate::strangers::Strangers;
 use buf::Secret;
 use observe::{Counters, Gauges};
+use pool::Group;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -18,15 +21,19 @@ pub struct Context {
     /// What the operator configured: each client takes a snapshot when it is accepted.
     pub live: Live,
     /// The pools.
-    pub exchange: Exchange<Resting>,
+    pub exchange: Exchange<Box<ServerSide>>,
     /// Makes the keys of resting connections: see [`Key`](crate::rest::Key).
     pub key_secret: [u8; 32],
     /// PBKDF2.
     pub deriver: Deriver,
     /// Who may come in.
     pub door: Door,
+    /// What is logged of those who did not.
+    pub strangers: Strangers,
     /// Cancel keys handed out.
     pub cancels: Cancels,
+    /// What the console knows.
+    pub(crate) console: console::Desk,
     /// Clients connected now, from accept to close.
     pub clients: AtomicUsize,
     /// What happened so far.
@@ -36,6 +43,24 @@ pub struct Context {
 }
 
 impl Context {
+    /// What the names of prepared statements on servers are made with.
+    pub fn statements_key(&self) -> [u8; 32] {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(b"prepared statements");
+        hash.finish()
+    }
+
+    /// Where the connections of a role are counted together. A keyed hash: names are not kept.
+    pub fn group_of(&self, role: &str) -> Group {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(role.as_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&hash.finish()[..8]);
+        Group(u64::from_be_bytes(number))
+    }
+
     /// The shared state of a proxy with this setup.
     /// `kept_under` is random and secret: derived keys are kept under hashes keyed with it;
     /// `key_secret` is another such.
@@ -50,7 +75,9 @@ impl Context {
                 Arc::clone(&counters),
             ),
             door: Door::new(setup.listeners.len(), &setup.limits, Arc::clone(&counters)),
+            strangers: Strangers::default(),
             cancels: Cancels::default(),
+            console: console::Desk::default(),
             clients: AtomicUsize::new(0),
             counters,
             gauges: Arc::default(),

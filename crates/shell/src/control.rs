@@ -2,8 +2,10 @@
 //! two atomics each time it would sleep; a change wakes those it concerns. No session needs a timer
 //! for this, which would cost the worker a look at the clock each time it sleeps.
 
+use pool::Home;
+use session::statements::Interner;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -19,8 +21,12 @@ pub enum Phase {
 }
 
 /// Shared by a worker's sessions and whoever steers them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Control {
+    /// The worker whose sessions these are.
+    pub home: Home,
+    /// Prepared statements that its clients have in common.
+    pub statements: Interner,
     phase: AtomicU8,
     /// Sessions of this worker.
     pub sessions: AtomicUsize,
@@ -42,6 +48,9 @@ struct Sleeper {
 pub struct Silence {
     state: AtomicU8,
     wake_at_s: AtomicU32,
+    /// The last sweep that found it active.
+    active_s: AtomicU32,
+    ended: AtomicBool,
 }
 
 impl Default for Silence {
@@ -49,6 +58,8 @@ impl Default for Silence {
         Silence {
             state: AtomicU8::new(Silence::ACTIVE),
             wake_at_s: AtomicU32::new(u32::MAX),
+            active_s: AtomicU32::new(0),
+            ended: AtomicBool::new(false),
         }
     }
 }
@@ -74,6 +85,12 @@ impl Silence {
         swept
     }
 
+    /// True once the session was [told to end](Control::end).
+    #[inline]
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Asks for a ring at this second; `None`: for none.
     pub fn wake_at(&self, second: Option<u32>) {
         let second = second.unwrap_or(u32::MAX);
@@ -82,6 +99,26 @@ impl Silence {
 }
 
 impl Control {
+    /// The instructions of a worker.
+    pub fn new(home: Home, statements: Interner) -> Control {
+        Control {
+            home,
+            statements,
+            phase: AtomicU8::default(),
+            sessions: AtomicUsize::default(),
+            freed: AtomicUsize::default(),
+            seconds: AtomicU32::default(),
+            asleep: Mutex::default(),
+        }
+    }
+
+    /// The same for tests.
+    #[cfg(test)]
+    pub fn of_test() -> Control {
+        let cache = session::statements::CacheLimits::default();
+        Control::new(Home(0), Interner::new([0; 32], cache))
+    }
+
     /// The present instruction.
     #[inline]
     pub fn phase(&self) -> Phase {
@@ -117,11 +154,36 @@ impl Control {
                 waker.wake_by_ref();
             }
             match silence.state.load(Ordering::Relaxed) {
-                Silence::ACTIVE => silence.state.store(Silence::SWEPT, Ordering::Relaxed),
+                Silence::ACTIVE => {
+                    silence.state.store(Silence::SWEPT, Ordering::Relaxed);
+                    silence.active_s.store(now_s, Ordering::Relaxed);
+                }
                 Silence::SWEPT => waker.wake_by_ref(),
                 _ => {}
             }
         }
+    }
+
+    /// Ends session `number`; nothing if it doesn't sleep here yet.
+    pub fn end(&self, number: u64) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Sleeper { waker, silence }) = asleep.get(&number) {
+            silence.ended.store(true, Ordering::Relaxed);
+            waker.wake_by_ref();
+        }
+    }
+
+    /// For how many seconds session `number` has been silent, as far as sweeps tell.
+    pub fn silent_s(&self, number: u64) -> Option<u32> {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        let silence = &asleep.get(&number)?.silence;
+        let active = silence.state.load(Ordering::Relaxed) == Silence::ACTIVE;
+        let since = silence.active_s.load(Ordering::Relaxed);
+        Some(if active {
+            0
+        } else {
+            self.second().saturating_sub(since)
+        })
     }
 
     /// Has session `number` woken by changes until it [leaves](Self::leave).

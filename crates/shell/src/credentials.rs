@@ -4,9 +4,10 @@
 use crate::dial::{Dialled, ServerLogin, converse, dial, full};
 use crate::life::Life;
 use crate::setup::{AuthQuery, Setup};
+use auth::auth_query::{self, AuthQueryFault};
 use auth::{Credential, Method, ServerUser, Stored, Verifier};
 use session::fault::{Fault, FaultKind, Side};
-use session::lookup::Lookup;
+use session::lookup::{Lookup, Row};
 use wire::ProtocolVersion;
 use wire::startup::StartupMessage;
 
@@ -25,6 +26,7 @@ pub async fn stored(
         return Ok(Stored::Known(verifier.clone()));
     }
     match (&life.setup.auth.query, method) {
+        (None, Method::Password) if life.setup.is_console(database) => Ok(Stored::Unknown),
         (Some(query), _) => ask(life, query, user, database).await,
         (None, Method::Password) => Ok(Stored::AskServer),
         (None, _) => Ok(Stored::Unknown),
@@ -47,7 +49,12 @@ async fn ask(
     user: &str,
     database: &str,
 ) -> Result<Stored, Fault> {
-    let name = query.database.as_deref().unwrap_or(database);
+    let name = match &query.database {
+        Some(name) => name,
+        // The console has no tables: users that the file doesn't have need auth_dbname there.
+        None if life.setup.is_console(database) => return Ok(Stored::Unknown),
+        None => database,
+    };
     // A database that doesn't exist is no reason to tell a stranger so: the login fails later.
     let Some(entry) = life.setup.database(name) else {
         return Ok(Stored::Unknown);
@@ -82,20 +89,30 @@ async fn ask(
             asked.unwrap_or_default()
         };
         let rows = converse(&mut port, |input, _| lookup.step(input)).await?;
+        let columns = lookup.columns();
         full(port.room().push(session::farewell::TERMINATE))?;
         let _ = tokio::time::timeout(life.setup.timeouts.close, port.close()).await;
-        Ok::<_, Fault>(rows)
+        Ok::<_, Fault>((columns, rows))
     };
-    let rows = tokio::time::timeout(entry.connect_timeout, asking)
+    let (columns, rows) = tokio::time::timeout(entry.connect_timeout, asking)
         .await
         .map_err(|_| unavailable(&"server_connect_timeout passed"))?
         .map_err(|fault| unavailable(&fault))?;
-    let mut found = auth::auth_query::Lookup::new(user);
-    for row in &rows {
+    Ok(meaning(user, columns, &rows).unwrap_or_else(|fault| {
+        life.context.counters.admission.look_ups_unusable.add(1);
+        Stored::Unusable(fault)
+    }))
+}
+
+/// What an answer of `auth_query` says of the user.
+fn meaning(user: &str, columns: Option<usize>, rows: &[Row]) -> Result<Stored, AuthQueryFault> {
+    let mut found = auth_query::Lookup::new(user);
+    if let Some(columns) = columns {
+        found = found.on_columns(columns)?;
+    }
+    for row in rows {
         let columns: Vec<_> = row.iter().map(|v| v.as_ref().map(|v| v.expose())).collect();
-        found = found
-            .on_row(&columns)
-            .map_err(|fault| unavailable(&fault))?;
+        found = found.on_row(&columns)?;
     }
     Ok(found.finish())
 }

@@ -17,6 +17,7 @@ use session::greeting::Preamble;
 use session::login::{Dialogue, LoginEvent, Welcome};
 use session::welcome::put_response;
 use std::future::poll_fn;
+use std::sync::Arc;
 use tls::{Engine, ServerName, Upkeep};
 use wire::startup::StartupMessage;
 
@@ -33,7 +34,7 @@ pub struct Dialled {
     /// The leg's facts.
     pub leg: LegFacts,
     /// Where it is.
-    pub host: Host,
+    pub host: Arc<Host>,
 }
 
 /// Who logs in, and as what.
@@ -291,7 +292,7 @@ async fn settle(
             welcome,
             accepted,
             leg,
-            host: host.clone(),
+            host: Arc::new(host.clone()),
         }),
         LoginEvent::Request(_) => Err(refuse(auth::AuthFault::OutOfTurn)),
     }

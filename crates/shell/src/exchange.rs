@@ -7,11 +7,13 @@
 
 use crate::rest::{Key, RestRules};
 use crate::setup::Database;
-use pool::{Asked, Bounds, Lease, Pool, Returned, Ticket};
+use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Served, Ticket, Wanted};
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -32,15 +34,50 @@ struct Clock {
 }
 
 /// One pool, what rests in it, and those who wait for it.
-struct Place<C> {
+pub struct Place<C> {
     shared: Mutex<Shared<C>>,
     clock: Clock,
+    /// How often all its connections were to be replaced.
+    generation: AtomicU64,
+    pinned: AtomicUsize,
+}
+
+/// A connection that a client keeps for what only that one has.
+pub struct Pin<C>(Arc<Place<C>>);
+
+impl<C> Drop for Pin<C> {
+    fn drop(&mut self) {
+        self.0.pinned.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How a pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Connections in use.
+    pub lent: usize,
+    /// Connections that nobody uses.
+    pub resting: usize,
+    /// Those who wait for one.
+    pub waiting: usize,
+    /// Nothing is lent.
+    pub paused: bool,
+}
+
+type Call<C> = oneshot::Sender<Lent<C>>;
+
+/// Gives those who waited what is theirs. Not under a lock: a waiter that is gone by now gives its lease
+/// back at once.
+fn tell<C>(called: Vec<(Call<C>, Lent<C>)>) {
+    for (call, lent) in called {
+        let _ = call.send(lent);
+    }
 }
 
 struct Shared<C> {
     pool: Pool<Key>,
     resting: HashMap<u64, C>,
-    waiters: HashMap<Ticket, oneshot::Sender<Lent<C>>>,
+    waiters: HashMap<Ticket, Call<C>>,
 }
 
 /// What a client gets.
@@ -55,7 +92,7 @@ pub enum Lent<C> {
 pub struct Leased<C> {
     place: Arc<Place<C>>,
     lease: Option<Lease>,
-    generation: u64,
+    generation: (u64, u64),
 }
 
 impl<C> Default for Exchange<C> {
@@ -71,55 +108,6 @@ impl<C> Default for Exchange<C> {
 }
 
 impl<C> Exchange<C> {
-    /// A lease of a database's pool, at once or when its turn comes; waits end after `patience`.
-    /// With a key, a connection that rests under it will do.
-    pub async fn lease(
-        &self,
-        database: &Database,
-        key: Option<Key>,
-        patience: Duration,
-    ) -> Result<Lent<C>, Fault> {
-        let place = self.place(database, patience);
-        let (ticket, turn) = {
-            let mut shared = place.lock();
-            match shared.pool.ask(key, place.clock.now()) {
-                Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
-                    Some(rested) => return Ok(Lent::Rested(place.guard(lease), rested)),
-                    None => return Ok(Lent::Fresh(place.guard(lease))),
-                },
-                Asked::Dial(lease) => return Ok(Lent::Fresh(place.guard(lease))),
-                Asked::Replace(lease) => {
-                    let made_room = shared.resting.remove(&lease.number());
-                    drop(shared);
-                    drop(made_room);
-                    return Ok(Lent::Fresh(place.guard(lease)));
-                }
-                Asked::Wait(ticket) => {
-                    let (call, turn) = oneshot::channel();
-                    shared.waiters.insert(ticket, call);
-                    (ticket, turn)
-                }
-            }
-        };
-        let waiting = Waiting {
-            place: &place,
-            ticket,
-        };
-        let called = tokio::time::timeout(patience, turn).await;
-        // Takes the ticket back; a lease that was sent in this moment returns by its guard.
-        drop(waiting);
-        match called {
-            Ok(Ok(lent)) => Ok(lent),
-            Ok(Err(_)) | Err(_) => Err(Fault::new(
-                Side::Proxy,
-                FaultKind::Timeout {
-                    setting: "query_wait_timeout",
-                    phase: "waiting for a free server connection (max_db_connections)",
-                },
-            )),
-        }
-    }
-
     /// Gives the pools the limits of another setup, and the connections that rested under the one
     /// before. A pool that the setup doesn't have goes, unless a connection is lent or waited for;
     /// should its name come back, those count.
@@ -132,37 +120,43 @@ impl<C> Exchange<C> {
             closed.extend(shared.take(numbers));
             match databases.iter().find(|entry| entry.name == *name) {
                 Some(entry) => {
-                    for (ticket, lease) in shared.pool.rebound(bounds(entry, patience)) {
-                        called.push((shared.waiters.remove(&ticket), place.guard(lease)));
-                    }
+                    shared.pool.rebound(bounds(entry, patience));
+                    called.extend(place.serve(&mut shared));
                     true
                 }
                 None => shared.pool.lent() > 0 || shared.pool.waiting() > 0,
             }
         });
-        // Without a lock: a waiter that is gone by now gives its lease back at once.
-        for (call, guard) in called {
-            if let Some(call) = call {
-                let _ = call.send(Lent::Fresh(guard));
-            }
-        }
+        tell(called);
         closed
     }
 
-    /// Takes out the connections that rested long enough, and those that `is_gone` says are dead.
-    pub fn expire(&self, is_gone: impl Fn(&C) -> bool) -> Vec<C> {
+    /// Takes out the connections that rested long enough, and those that `is_gone` says are dead; it
+    /// asks the kernel at most, and never waits.
+    pub fn expire(&self, mut is_gone: impl FnMut(&mut C) -> bool) -> Vec<C> {
         let places: Vec<_> = self.lock().values().map(Arc::clone).collect();
         let mut closed = Vec::new();
         for place in places {
             let mut shared = place.lock();
             let mut numbers = shared.pool.expire(self.clock.now());
-            // Asks the kernel and never waits.
-            let gone = shared.resting.iter().filter(|(_, it)| is_gone(it));
-            let gone: Vec<u64> = gone.map(|(number, _)| *number).collect();
+            let mut gone = Vec::new();
+            for (number, connection) in &mut shared.resting {
+                if is_gone(connection) {
+                    gone.push(*number);
+                }
+            }
             numbers.extend(gone.into_iter().filter(|it| shared.pool.forget(*it)));
             closed.extend(shared.take(numbers));
         }
         closed
+    }
+
+    /// Every pool with the name of its database.
+    pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
+        let pools = self.lock();
+        let each = pools.iter();
+        each.map(|(name, place)| (name.clone(), Arc::clone(place)))
+            .collect()
     }
 
     /// Connections that rest now, and those that are lent.
@@ -176,7 +170,8 @@ impl<C> Exchange<C> {
         places.into_iter().map(count).fold((0, 0), add)
     }
 
-    fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
+    /// The pool of a database.
+    pub fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
         let mut pools = self.lock();
         if let Some(place) = pools.get(&database.name) {
             return Arc::clone(place);
@@ -189,6 +184,8 @@ impl<C> Exchange<C> {
         let place = Arc::new(Place {
             shared: Mutex::new(shared),
             clock: self.clock.clone(),
+            generation: AtomicU64::new(0),
+            pinned: AtomicUsize::new(0),
         });
         pools.insert(database.name.clone(), Arc::clone(&place));
         place
@@ -227,16 +224,139 @@ impl<C> Shared<C> {
 }
 
 impl<C> Place<C> {
+    /// A connection or the right to make one, if that can be had at once; else a turn to wait for.
+    pub fn ask(self: &Arc<Self>, wanted: Wanted<Key>) -> Result<Lent<C>, Turn<C>> {
+        let mut shared = self.lock();
+        let lent = match shared.pool.ask(wanted, self.clock.now()) {
+            Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
+                Some(rested) => Lent::Rested(self.guard(lease), rested),
+                None => Lent::Fresh(self.guard(lease)),
+            },
+            Asked::Dial(lease) => Lent::Fresh(self.guard(lease)),
+            Asked::Replace(lease, gone) => {
+                let made_room = shared.resting.remove(&gone);
+                drop(shared);
+                drop(made_room);
+                Lent::Fresh(self.guard(lease))
+            }
+            Asked::Wait(ticket) => {
+                let (call, called) = oneshot::channel();
+                shared.waiters.insert(ticket, call);
+                return Err(Turn {
+                    place: Arc::clone(self),
+                    ticket: Some(ticket),
+                    called,
+                });
+            }
+        };
+        Ok(lent)
+    }
+
+    /// The same, waiting for the turn; waits end after `patience`.
+    pub async fn lease(
+        self: &Arc<Self>,
+        wanted: Wanted<Key>,
+        patience: Duration,
+    ) -> Result<Lent<C>, Fault> {
+        let mut turn = match self.ask(wanted) {
+            Ok(lent) => return Ok(lent),
+            Err(turn) => turn,
+        };
+        let called = poll_fn(|cx| turn.poll(cx));
+        let called = tokio::time::timeout(patience, called).await;
+        called.map_err(|_| {
+            Fault::new(
+                Side::Proxy,
+                FaultKind::Timeout {
+                    setting: "query_wait_timeout",
+                    phase: "waiting for a free server connection (pool_size, max_db_connections)",
+                },
+            )
+        })
+    }
+
+    /// Notes that a client keeps a connection for what only that one has; `None` if as many as may do.
+    pub fn pin(self: &Arc<Self>, max: usize) -> Option<Pin<C>> {
+        let pinned = self.pinned.fetch_add(1, Ordering::Relaxed);
+        let pin = Pin(Arc::clone(self));
+        (pinned < max).then_some(pin)
+    }
+
+    /// Lends nothing from now on: who asks waits.
+    pub fn pause(&self) {
+        self.lock().pool.pause();
+    }
+
+    /// Lends again.
+    pub fn resume(self: &Arc<Self>) {
+        let called = {
+            let mut shared = self.lock();
+            shared.pool.resume();
+            self.serve(&mut shared)
+        };
+        tell(called);
+    }
+
+    /// Has every connection of now closed once nobody uses it; gives those that rest.
+    pub fn reconnect(&self) -> Vec<C> {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        let mut shared = self.lock();
+        let numbers = shared.pool.empty();
+        shared.take(numbers)
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let shared = self.lock();
+        Standing {
+            lent: shared.pool.lent(),
+            resting: shared.pool.resting(),
+            waiting: shared.pool.waiting(),
+            paused: shared.pool.is_paused(),
+        }
+    }
+
+    /// Those whom something can be given now.
+    fn serve(self: &Arc<Self>, shared: &mut Shared<C>) -> Vec<(Call<C>, Lent<C>)> {
+        let mut called = Vec::new();
+        while let Some(served) = shared.pool.serve() {
+            let (ticket, lent) = match served {
+                Served::Dial(ticket, lease) => (ticket, Lent::Fresh(self.guard(lease))),
+                Served::Rested(ticket, lease) => match shared.resting.remove(&lease.number()) {
+                    Some(rested) => (ticket, Lent::Rested(self.guard(lease), rested)),
+                    None => (ticket, Lent::Fresh(self.guard(lease))),
+                },
+                Served::Replace(ticket, lease, gone) => {
+                    drop(shared.resting.remove(&gone));
+                    (ticket, Lent::Fresh(self.guard(lease)))
+                }
+            };
+            if let Some(call) = shared.waiters.remove(&ticket) {
+                called.push((call, lent));
+            }
+        }
+        called
+    }
+
+    fn generation(&self) -> (u64, u64) {
+        let own = self.generation.load(Ordering::Relaxed);
+        (self.clock.generation.load(Ordering::Relaxed), own)
+    }
+
     fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
         Leased {
             place: Arc::clone(self),
             lease: Some(lease),
-            generation: self.clock.generation.load(Ordering::Relaxed),
+            generation: self.generation(),
         }
     }
 
     /// Ends a lease; the connections that this closes are given.
-    fn give_back(self: &Arc<Self>, mut lease: Lease, mut clean: Option<(Key, C)>) -> Vec<C> {
+    fn give_back(
+        self: &Arc<Self>,
+        mut lease: Lease,
+        mut clean: Option<((Key, Home), C)>,
+    ) -> Vec<C> {
         loop {
             let mut shared = self.lock();
             let key = clean.as_ref().map(|(key, _)| *key);
@@ -290,8 +410,8 @@ impl<C> Place<C> {
 impl<C> Leased<C> {
     /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
     /// Gives the connections that are to be closed instead, this one if its setup is of the past.
-    pub fn keep(mut self, key: Key, connection: C) -> Vec<C> {
-        let current = self.place.clock.generation.load(Ordering::Relaxed);
+    pub fn keep(mut self, key: (Key, Home), connection: C) -> Vec<C> {
+        let current = self.place.generation();
         match self.lease.take() {
             Some(lease) if self.generation == current => {
                 self.place.give_back(lease, Some((key, connection)))
@@ -313,23 +433,55 @@ impl<C> Drop for Leased<C> {
 }
 
 /// A place in the queue, given up when the waiter leaves for whatever reason.
-struct Waiting<'a, C> {
-    place: &'a Place<C>,
-    ticket: Ticket,
+pub struct Turn<C> {
+    place: Arc<Place<C>>,
+    ticket: Option<Ticket>,
+    called: oneshot::Receiver<Lent<C>>,
 }
 
-impl<C> Drop for Waiting<'_, C> {
+impl<C> Turn<C> {
+    /// Ends the wait by up to `reserve` connections beyond the limit of its group.
+    pub fn reserve(&mut self, reserve: usize) -> Option<Leased<C>> {
+        let ticket = self.ticket?;
+        let lease = {
+            let mut shared = self.place.lock();
+            let lease = shared.pool.reserve(ticket, reserve)?;
+            shared.waiters.remove(&ticket);
+            lease
+        };
+        self.ticket = None;
+        Some(self.place.guard(lease))
+    }
+
+    /// Ready when the turn has come; not to be asked again then.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Lent<C>> {
+        match std::pin::Pin::new(&mut self.called).poll(cx) {
+            Poll::Ready(Ok(lent)) => {
+                self.ticket = None;
+                Poll::Ready(lent)
+            }
+            // Nobody drops the other end while the ticket is in the queue.
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<C> Drop for Turn<C> {
     fn drop(&mut self) {
-        let mut shared = self.place.lock();
-        shared.pool.cancel(self.ticket);
-        shared.waiters.remove(&self.ticket);
+        // A lease that was sent in this moment returns by its guard.
+        if let Some(ticket) = self.ticket {
+            let mut shared = self.place.lock();
+            shared.pool.cancel(ticket);
+            shared.waiters.remove(&ticket);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::{Login, TcpOptions};
+    use crate::setup::{Login, Pools, TcpOptions};
+    use pool::Group;
 
     const LONG: Duration = Duration::from_secs(60);
     const KEY: Key = Key::of_bytes([1; 32]);
@@ -348,8 +500,33 @@ mod tests {
                 lifetime: LONG,
                 check_after: LONG,
             },
+            pools: Pools::default(),
             connect_timeout: LONG,
             tcp: TcpOptions::default(),
+        }
+    }
+
+    fn want(key: impl Into<Option<Key>>) -> Wanted<Key> {
+        Wanted {
+            key: key.into(),
+            group: Group(0),
+            group_max: None,
+            home: Home(0),
+        }
+    }
+
+    const HERE: (Key, Home) = (KEY, Home(0));
+
+    impl Exchange<u32> {
+        async fn lease(
+            &self,
+            database: &Database,
+            key: Option<Key>,
+            patience: Duration,
+        ) -> Result<Lent<u32>, Fault> {
+            self.place(database, patience)
+                .lease(want(key), patience)
+                .await
         }
     }
 
@@ -440,7 +617,7 @@ mod tests {
     async fn what_rests_goes_to_the_next_with_the_same_key() {
         let exchange = Exchange::default();
         let only = database("a", 2);
-        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
         assert_eq!(exchange.counts(), (1, 0));
         let Ok(Lent::Fresh(other)) = exchange.lease(&only, Some(OTHER), LONG).await else {
             panic!("somebody else's");
@@ -450,7 +627,7 @@ mod tests {
         };
         assert_eq!(exchange.counts(), (0, 2));
         drop(leased);
-        assert_eq!(other.keep(OTHER, 8), []);
+        assert_eq!(other.keep((OTHER, Home(0)), 8), []);
         assert_eq!(exchange.expire(|it| *it == 8), [8]);
         assert_eq!(exchange.counts(), (0, 0));
     }
@@ -468,7 +645,7 @@ mod tests {
         while counts(&exchange, "a") != Some((1, 1)) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(first.keep(KEY, 7), []);
+        assert_eq!(first.keep(HERE, 7), []);
         assert!(waiter.await.unwrap());
         assert_eq!(exchange.counts(), (0, 0));
     }
@@ -478,9 +655,9 @@ mod tests {
         let exchange = Exchange::default();
         let only = database("a", 3);
         let held = fresh(&exchange, &only).await;
-        assert_eq!(fresh(&exchange, &only).await.keep(KEY, 7), []);
+        assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
         assert_eq!(exchange.rebound(&[database("a", 3)], LONG), [7]);
-        assert_eq!(held.keep(KEY, 8), [8]);
+        assert_eq!(held.keep(HERE, 8), [8]);
         assert_eq!(exchange.counts(), (0, 0));
     }
 }

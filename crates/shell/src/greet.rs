@@ -4,10 +4,10 @@
 use crate::chance;
 use crate::door::Seat;
 use crate::life::Life;
-use crate::log;
 use crate::port::Port;
 use crate::setup::{DirectTls, ListenerTls, PlaintextCancel};
 use crate::socket::Socket;
+use crate::strangers::Event;
 use buf::Cipher;
 use session::arrival::Reached;
 use session::fault::{Fault, FaultKind, Side};
@@ -129,7 +129,10 @@ impl Life<'_> {
             || self.listener.plaintext_cancel == PlaintextCancel::Accept;
         match permitted {
             true => self.cancel(request).await,
-            false => log::plaintext_cancel_refused(self.peer),
+            false => {
+                let strangers = &self.context.strangers;
+                strangers.cancel(Event::PlaintextCancel, self.peer, None);
+            }
         }
     }
 }

@@ -58,6 +58,14 @@ impl Keeper {
         Ok(dues.into_iter().flatten().min())
     }
 
+    /// The same for a client without a server.
+    #[cold]
+    pub fn tick_alone(&mut self, now_s: u32, client: &mut Port) -> Result<Option<u32>, Fault> {
+        let due = client.tick(now_s)?;
+        self.account(client);
+        Ok(due)
+    }
+
     /// True if the session is to end at its next moment without a transaction.
     #[inline]
     pub fn wants_end(&self) -> bool {

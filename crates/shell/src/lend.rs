@@ -21,6 +21,9 @@ pub const CIPHER_BYTES: usize = PLAIN_BYTES + 8 * 1024;
 /// Buffers of each kind kept per thread; more than these, used in a burst, are given back.
 const KEPT_MAX: usize = 16;
 
+/// What a worker keeps of both kinds after a burst, in bytes.
+pub const KEPT_BYTES: usize = KEPT_MAX * (PLAIN_BYTES + CIPHER_BYTES);
+
 thread_local! {
     static PLAIN: RefCell<Vec<Plain>> = const { RefCell::new(Vec::new()) };
     static CIPHER: RefCell<Vec<Cipher>> = const { RefCell::new(Vec::new()) };

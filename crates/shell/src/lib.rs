@@ -8,10 +8,13 @@
 //! `port` (socket, TLS engine, buffers), then what they use.
 
 mod acceptor;
+mod alone;
 mod balancer;
 mod bell;
+mod brevity;
 mod cancel;
 mod chance;
+pub mod console;
 mod context;
 mod control;
 mod credentials;
@@ -35,11 +38,13 @@ mod pump;
 mod rest;
 pub mod setup;
 mod socket;
+mod strangers;
 mod tcp;
 mod turn;
 mod watch;
 mod worker;
 
 pub use derive::Deriver;
+pub use lend::KEPT_BYTES;
 pub use observed::Observed;
 pub use proxy::{Proxy, StartFault};

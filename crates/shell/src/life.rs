@@ -2,40 +2,39 @@
 //! the server; relay and farewell are in `linked`. Each step is a pure machine of another crate; this
 //! is their order, and what is said and logged when one of them ends it.
 
+mod link;
 mod linked;
+mod member;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
-use crate::cancel::{Bounds, Carried, Issued, Target};
+use crate::cancel::{Bounds, Carried};
+use crate::console::Registered;
 use crate::context::Context;
 use crate::control::Control;
 use crate::credentials;
-use crate::dial::{Dialled, ServerLogin, converse, dial, full};
+use crate::dial::{converse, full};
 use crate::door::Seat;
-use crate::exchange::{Leased, Lent};
-use crate::log::{self, Started};
+use crate::log;
 use crate::port::Port;
-use crate::rest::{Key, Resting};
-use crate::setup::{ClientCertificates, Database, Listener, Login, Setup};
+use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
-use crate::{chance, entry, leg, lend};
+use crate::strangers::Event;
+use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
-use auth::{
-    Attempt, Chance, Claim, Credential, Gate, GateStep, LegFacts, Proof, Proved, Reason, ServerUser,
-};
-use linked::{Linked, Next};
+use auth::{Attempt, Chance, Claim, Gate, GateStep, LegFacts, Proved, Reason};
+use link::In;
+use pool::Home;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
-use wire::from_server::BackendKeyData;
-use wire::startup::{CancelRequest, Replication};
-use wire::{CancelKey, ProtocolVersion};
+use wire::startup::CancelRequest;
 
-/// Serves one client from accept to close.
+/// Serves one client from accept to close. What only one part of its life needs is in a box of that
+/// part: a session that sleeps keeps the room of none.
 pub async fn serve(
     context: Arc<Context>,
     control: Arc<Control>,
@@ -45,48 +44,43 @@ pub async fn serve(
     let setup = Arc::clone(&incoming.setup);
     let listener = &setup.listeners[incoming.listener];
     let end = tokio::time::Instant::now() + setup.timeouts.client_login;
-    if let Err(fault) = behind_balancer(&context, listener, &mut incoming, end).await {
-        return log::refused(&incoming.peer, None, &fault);
+    let told = Box::pin(behind_balancer(&context, listener, &mut incoming, end));
+    if let Err(fault) = told.await {
+        return context.strangers.refused(&incoming.peer, None, &fault);
     }
     let peer = incoming.peer.clone();
-    let admission = incoming.admission;
     let life = Life {
         context: &context,
         setup: &setup,
         listener,
         peer: &peer,
         address: incoming.address,
+        home: control.home,
+        control: &control,
+        number: u64::from(control.home.0) << 48 | (number + 1),
     };
-    let source = Source::of(incoming.address);
-    let mut progress = Progress::default();
-    let seat = match context.door.arrive(incoming.listener, source) {
-        Ok(seat) => seat,
-        Err(fault) => return life.refuse(progress, fault).await,
+    let Some(entrant) = Box::pin(life.enter(incoming, end, number)).await else {
+        return;
     };
-    // The login's state is large and short-lived: a session keeps none of it.
-    let login = Box::pin(life.login(incoming.socket, admission, seat, &mut progress));
-    let login = tokio::time::timeout_at(end, login);
-    let linked = match login.await {
-        Ok(Ok(linked)) => linked,
-        Ok(Err(fault)) => {
-            if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
-                context.door.failed(source, user);
-            }
-            return life.refuse(progress, fault).await;
-        }
-        Err(_) => {
-            let kind = FaultKind::Timeout {
-                setting: "client_login_timeout",
-                phase: "logging in",
-            };
-            return life.refuse(progress, Fault::new(Side::Client, kind)).await;
-        }
-    };
-    let Some(client) = progress.port else { return };
-    let Some(linked) = linked else {
-        return life.part(client).await;
-    };
-    life.relay(client, linked, control, number).await;
+    // `registered` goes at the end: until then others see this client.
+    let Entrant {
+        port,
+        is_in,
+        registered,
+    } = *entrant;
+    match (is_in, &registered) {
+        (In::Linked(linked), _) => Box::pin(life.relay(port, linked, number)).await,
+        (In::Member(member), _) => Box::pin(life.share(port, member, number)).await,
+        (In::Guest(guest), Some(it)) => Box::pin(life.talk(port, guest, &it.client)).await,
+        (In::Guest(_), None) => Box::pin(life.part(port)).await,
+    }
+}
+
+/// A client that is in.
+struct Entrant<'a> {
+    port: Port,
+    is_in: In<'a>,
+    registered: Option<Registered<'a>>,
 }
 
 /// Learns who is behind a load balancer, where the listener stands behind one.
@@ -124,19 +118,38 @@ pub(crate) struct Life<'a> {
     pub(crate) peer: &'a str,
     /// The same for rules; `None` over a Unix-domain socket.
     pub(crate) address: Option<IpAddr>,
+    /// The worker on which all this happens.
+    pub(crate) home: Home,
+    /// Its instructions.
+    pub(crate) control: &'a Arc<Control>,
+    /// The client's number in the process; never 0.
+    pub(crate) number: u64,
 }
 
 /// What is known of a client that is on its way in, so that a fault can be told and logged.
-#[derive(Default)]
-struct Progress {
+struct Progress<'a> {
     port: Option<Port>,
+    /// The session among those of its worker.
+    session: (Arc<Control>, u64),
+    /// What the console shows of a client that has proved who it is.
+    registered: Option<Registered<'a>>,
     /// Claimed role and wanted database.
     claim: Option<(String, String)>,
     /// The server is to say whether the client's password is right.
     server_decides: bool,
 }
 
-impl Progress {
+impl Progress<'_> {
+    fn new(session: (Arc<Control>, u64)) -> Self {
+        Progress {
+            port: None,
+            session,
+            registered: None,
+            claim: None,
+            server_decides: false,
+        }
+    }
+
     /// Whether a fault is a failed proof of the client's, which counts against its address and the
     /// user it named.
     fn is_to_blame(&self, fault: &Fault) -> bool {
@@ -151,6 +164,59 @@ impl Progress {
 }
 
 impl<'a> Life<'a> {
+    /// Lets the client in, or tells it why not; `None` if it is gone then.
+    async fn enter(
+        &self,
+        incoming: Incoming,
+        end: tokio::time::Instant,
+        number: u64,
+    ) -> Option<Box<Entrant<'a>>> {
+        let source = Source::of(self.address);
+        let mut progress = Progress::new((Arc::clone(self.control), number));
+        let seat = match self.context.door.arrive(incoming.listener, source) {
+            Ok(seat) => seat,
+            Err(fault) => {
+                self.refuse(progress, fault).await;
+                return None;
+            }
+        };
+        let login = self.login(incoming.socket, incoming.admission, seat, &mut progress);
+        let login = tokio::time::timeout_at(end, login).await;
+        let fault = match login {
+            Ok(Ok(Some(is_in))) => {
+                let mut port = progress.port?;
+                let registered = progress.registered;
+                port.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+                return Some(Box::new(Entrant {
+                    port,
+                    is_in,
+                    registered,
+                }));
+            }
+            Ok(Ok(None)) => {
+                if let Some(client) = progress.port {
+                    self.part(client).await;
+                }
+                return None;
+            }
+            Ok(Err(fault)) => {
+                if let (true, Some((user, _))) = (progress.is_to_blame(&fault), &progress.claim) {
+                    self.context.door.failed(source, user);
+                }
+                fault
+            }
+            Err(_) => {
+                let kind = FaultKind::Timeout {
+                    setting: "client_login_timeout",
+                    phase: "logging in",
+                };
+                Fault::new(Side::Client, kind)
+            }
+        };
+        self.refuse(progress, fault).await;
+        None
+    }
+
     /// Everything up to the client's first ReadyForQuery; `None` for a cancel request. The port is
     /// left in `progress` as soon as there is one.
     async fn login(
@@ -158,8 +224,8 @@ impl<'a> Life<'a> {
         socket: Socket,
         admission: Admission,
         mut seat: Seat<'_>,
-        progress: &mut Progress,
-    ) -> Result<Option<Linked<'a>>, Fault> {
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<In<'a>>, Fault> {
         let Some((port, mut reached)) = self.greet(socket, &mut seat).await? else {
             return Ok(None);
         };
@@ -176,7 +242,9 @@ impl<'a> Life<'a> {
             }
         };
         progress.claim = Some((newcomer.user.clone(), newcomer.database.clone()));
-        if admission == Admission::OverLimit {
+        let console = self.setup.is_console(&newcomer.database);
+        // Who is to find out why there are so many clients must be able to come in.
+        if admission == Admission::OverLimit && !console {
             let limit = self.setup.limits.max_client_conn as u64;
             let setting = "max_client_conn";
             return Err(Fault::new(Side::Proxy, FaultKind::Limit { setting, limit }));
@@ -186,13 +254,32 @@ impl<'a> Life<'a> {
             port,
             self.listener.client_certificates != ClientCertificates::NotAsked,
         );
-        let entered = self.admit(port, &newcomer, &client_leg, &mut seat).await?;
-        progress.server_decides = matches!(entered, Entered::Claims(_));
+        let entered = match console && self.is_ourselves(port) {
+            true => None,
+            false => Some(self.admit(port, &newcomer, &client_leg, &mut seat).await?),
+        };
+        progress.server_decides = matches!(entered, Some(Entered::Claims(_)));
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
-        let linked = self.link(port, &newcomer, entered, client_leg).await?;
+        let facts = self.facts(port, &newcomer, &client_leg);
+        let session = progress.session.clone();
+        let registered = self.context.console.register(facts, session);
+        let client = Arc::clone(&registered.client);
+        progress.registered = Some(registered);
+        let is_in = match entered {
+            Some(entered) if !console => {
+                let linked = self.link((port, &client), &newcomer, entered, client_leg);
+                tokio::select! {
+                    is_in = linked => is_in?,
+                    () = client.killed() => {
+                        return Err(Fault::new(Side::Proxy, FaultKind::Killed));
+                    }
+                }
+            }
+            entered => In::Guest(self.admit_to_console(port, &newcomer, entered.as_ref())?),
+        };
         self.context.door.succeeded(seat.source(), &newcomer.user);
-        Ok(Some(linked))
+        Ok(Some(is_in))
     }
 
     /// Lets the client prove who it is.
@@ -279,173 +366,6 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Leases a server, logs in to it as this client, and welcomes the client.
-    async fn link(
-        &self,
-        port: &mut Port,
-        newcomer: &Newcomer,
-        mut entered: Entered,
-        client_leg: LegFacts,
-    ) -> Result<Linked<'a>, Fault> {
-        let Some(database) = self.setup.database(&newcomer.database) else {
-            let name = newcomer.database.clone();
-            return Err(Fault::new(
-                Side::Client,
-                FaultKind::UnknownDatabase { name },
-            ));
-        };
-        let (role, credential) = self.credential(database, &newcomer.user, &mut entered);
-        let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
-        let startup = arrival::startup_for_server(newcomer, role.name(), name)?;
-        let may_rest = newcomer.replication == Replication::No && !database.rest.lifetime.is_zero();
-        let key = match may_rest {
-            true => Some(Key::of(&startup, &self.context.key_secret)?),
-            false => None,
-        };
-        let login = ServerLogin {
-            user: &role,
-            credential,
-            startup: &startup,
-        };
-        // Whom the server itself has to judge is not let in by a connection of before.
-        let asked = key.filter(|_| matches!(entered, Entered::Proved(_)));
-        let (lease, mut dialled, born) = self.server(database, asked, login).await?;
-        let proved = match entered {
-            Entered::Proved(proved) => proved,
-            Entered::Claims(claim) => {
-                let accepted = claim.accepted(&dialled.accepted);
-                accepted.map_err(|refusal| refused(&refusal))?
-            }
-        };
-        let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        let issued = self.issue(&dialled, database, newcomer.version)?;
-        let cancel_key = issued.as_ref().map(|issued| issued.key().clone());
-        // The welcome lies in a lent buffer of the same size as the output; what the server sent
-        // must leave room for our own messages around it.
-        full(welcome::put(
-            last.as_deref(),
-            &dialled.welcome,
-            cancel_key.as_ref(),
-            port.room(),
-        ))?;
-        dialled.welcome.0.clear();
-        lend::give_back_plain(&mut dialled.welcome.0);
-        port.hibernate();
-        dialled.port.hibernate();
-        let log = Started::new(self.peer, newcomer, &proved, &client_leg, &dialled);
-        if self.setup.log.connections {
-            log::started(&log);
-        }
-        Ok(Linked {
-            dialled,
-            lease,
-            next: key.map(|key| Next {
-                key,
-                born,
-                lifetime: database.rest.lifetime,
-            }),
-            issued,
-            log,
-        })
-    }
-
-    /// A connection that rested, or a new one.
-    async fn server(
-        &self,
-        database: &Database,
-        key: Option<Key>,
-        login: ServerLogin<'_>,
-    ) -> Result<(Leased<Resting>, Dialled, Instant), Fault> {
-        let patience = self.setup.timeouts.query_wait;
-        let counters = &self.context.counters.server;
-        let limit = database.connect_timeout;
-        let lease = match self.context.exchange.lease(database, key, patience).await? {
-            Lent::Fresh(lease) => lease,
-            Lent::Rested(lease, rested) => {
-                let woken = tokio::time::timeout(limit, rested.wake(database.rest.check_after));
-                match woken.await {
-                    Ok(Ok((dialled, born))) => {
-                        counters.reused.add(1);
-                        return Ok((lease, dialled, born));
-                    }
-                    // It died at rest: nothing of this client's was sent to it.
-                    Ok(Err(_)) | Err(_) => counters.died_at_rest.add(1),
-                }
-                lease
-            }
-        };
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(limit, dialling).await;
-        let dialled = dialled.unwrap_or_else(|_| {
-            Err(Fault::new(
-                Side::Server,
-                FaultKind::Timeout {
-                    setting: "server_connect_timeout",
-                    phase: "connecting to the server",
-                },
-            ))
-        })?;
-        counters.dialled.add(1);
-        Ok((lease, dialled, Instant::now()))
-    }
-
-    /// Who Portcullis is towards the server, and what proves it.
-    fn credential(
-        &self,
-        database: &Database,
-        user: &str,
-        entered: &mut Entered,
-    ) -> (ServerUser, Credential) {
-        let exception = self.setup.auth.exceptions.get(user);
-        let login = exception.and_then(|exception| exception.login.as_ref());
-        match (login.unwrap_or(&database.login), entered) {
-            (Login::Forced { user, password }, _) => (
-                user.clone(),
-                match password {
-                    Some(password) => Credential::Password(password.clone()),
-                    None => Credential::None,
-                },
-            ),
-            (Login::AsClient, Entered::Claims(claim)) => {
-                (ServerUser::claimed(claim), claim.credential())
-            }
-            (Login::AsClient, Entered::Proved(proved)) => {
-                let role = ServerUser::same_as_client(&proved.user);
-                let kept = credentials::from_users_file(self.setup, role.name());
-                let credential = match (std::mem::replace(&mut proved.proof, Proof::None), kept) {
-                    // A password fits every server; what a client showed fits one verifier.
-                    (_, kept @ Credential::Password(_)) | (Proof::None, kept) => kept,
-                    (proof, _) => proof.into_credential(),
-                };
-                (role, credential)
-            }
-        }
-    }
-
-    /// The client's own cancel key: the server's process id with a secret of ours.
-    fn issue(
-        &self,
-        dialled: &Dialled,
-        database: &Database,
-        version: ProtocolVersion,
-    ) -> Result<Option<Issued<'a>>, Fault> {
-        let Some(server) = &dialled.server.key else {
-            return Ok(None);
-        };
-        let secret: [u8; 32] = chance::bytes()?;
-        let len = if version >= ProtocolVersion::V3_2 {
-            32
-        } else {
-            4
-        };
-        let issued = CancelKey::new(&secret[..len]).map(|key| BackendKeyData {
-            pid: server.pid,
-            key,
-        });
-        let target = Target::new(dialled.host.clone(), database.tcp.clone(), server.clone());
-        Ok(issued.map(|issued| self.context.cancels.issue(issued, target)))
-    }
-
     pub(crate) async fn cancel(&self, request: &CancelRequest) {
         let limits = &self.setup.limits;
         let bounds = Bounds {
@@ -453,18 +373,19 @@ impl<'a> Life<'a> {
             per_second: limits.cancels_per_second,
             deadline: self.setup.timeouts.cancel,
         };
-        let cancels = &self.context.cancels;
+        let (cancels, strangers) = (&self.context.cancels, &self.context.strangers);
         match cancels.carry_out(request, self.peer, bounds).await {
             Ok(Carried::Out) => log::cancelled(self.peer),
-            Ok(Carried::Unknown) => log::cancel_unknown(self.peer),
-            Ok(Carried::Dropped) => log::cancel_dropped(self.peer),
-            Err(fault) => log::cancel_failed(self.peer, &fault),
+            Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, self.peer, None),
+            Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, self.peer, None),
+            Err(fault) => strangers.cancel(Event::CancelFailed, self.peer, Some(&fault)),
         }
     }
 
     /// Tells the client why it can't come in, as far as it may know, and closes.
-    async fn refuse(&self, progress: Progress, fault: Fault) {
-        log::refused(self.peer, progress.claim.as_ref(), &fault);
+    async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
+        let claim = progress.claim.as_ref();
+        self.context.strangers.refused(self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
             self.part(port).await;
@@ -477,7 +398,7 @@ impl<'a> Life<'a> {
 }
 
 /// How a client came in.
-enum Entered {
+pub(crate) enum Entered {
     /// It proved who it is.
     Proved(Proved),
     /// The server is to say.

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::setup::{
         Authentication, ClientCertificates, DirectTls, Limits, ListenerTls, LogLines,
-        PlaintextCancel, TcpOptions, Timeouts,
+        PlaintextCancel, SessionTimeouts, Sharing, TcpOptions, Timeouts,
     };
     use auth::users::Users;
     use auth::{GateRules, Method, MockSecret};
@@ -145,18 +145,20 @@ mod tests {
             timeouts: Timeouts {
                 client_login: second,
                 query_wait: second,
-                client_idle: second,
-                idle_transaction: second,
-                query: second,
+                query_wait_notify: second,
+                session: SessionTimeouts::default(),
+                of_users: HashMap::new(),
                 drain: second,
                 close: second,
                 cancel: second,
             },
             tcp: TcpOptions::default(),
+            sharing: Sharing::default(),
             log: LogLines {
                 connections: true,
                 disconnections: true,
             },
+            console: None,
             workers,
         }
     }

@@ -1,13 +1,14 @@
-//! Owns what is logged of a session: one line at its start, one at its end, one for each client
-//! that is refused. Names, facts and counts; never SQL, parameters, rows, passwords or keys.
+//! Owns what is logged of a session: one line at its start, one at its end. Names, facts and
+//! counts; never SQL, parameters, rows, passwords or keys.
 
-use crate::dial::Dialled;
 use crate::leg::Summary;
 use crate::port::Port;
 use crate::pump::Ending;
+use crate::rest::ServerSide;
+use admin::{Command, Right};
 use auth::{Acceptance, LegFacts, Proved, ProvedBy};
 use session::arrival::Newcomer;
-use session::fault::{Fault, FaultKind, Side};
+use session::fault::{Fault, FaultKind};
 use std::time::Instant;
 use tracing::{info, warn};
 
@@ -33,7 +34,7 @@ impl Started {
         newcomer: &Newcomer,
         proved: &Proved,
         client_leg: &LegFacts,
-        dialled: &Dialled,
+        server: &ServerSide,
     ) -> Started {
         Started {
             client: client.to_owned(),
@@ -42,11 +43,30 @@ impl Started {
             proof: proof(proved.by),
             client_tls: Summary(client_leg).to_string(),
             client_certificate: client_leg.peer.as_ref().map(|peer| peer.subject.clone()),
-            server: dialled.host.address.to_string(),
-            server_tls: Summary(&dialled.leg).to_string(),
-            server_login: login(dialled.accepted.how()),
-            pid: dialled.server.key.as_ref().map_or(0, |key| key.pid),
+            server: server.host.address.to_string(),
+            server_tls: Summary(&server.leg).to_string(),
+            server_login: login(server.accepted.how()),
+            pid: server.server.key.as_ref().map_or(0, |key| key.pid),
             since: Instant::now(),
+        }
+    }
+
+    /// The name that the client gave.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The facts of a session that shares server connections.
+    pub fn sharing(
+        client: &str,
+        newcomer: &Newcomer,
+        proved: &Proved,
+        client_leg: &LegFacts,
+        server: &ServerSide,
+    ) -> Started {
+        Started {
+            pid: 0,
+            ..Started::new(client, newcomer, proved, client_leg, server)
         }
     }
 }
@@ -70,11 +90,12 @@ pub fn started(session: &Started) {
 }
 
 /// The last line of a session.
-pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
+pub fn ended(session: &Started, ending: &Ending, client: &Port, server: Option<&Port>) {
     let reason = match ending {
         Ending::Terminated => "client said goodbye".to_owned(),
         Ending::ClientGone { truncated: false } => "client closed without Terminate".to_owned(),
         Ending::ClientGone { truncated: true } => "client vanished".to_owned(),
+        Ending::Parted => "client has no server".to_owned(),
         Ending::ServerEnded => "server ended the session".to_owned(),
         Ending::Fault(fault) => fault.to_string(),
     };
@@ -91,8 +112,8 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
                 reason,
                 client_bytes_in = client.bytes_in,
                 client_bytes_out = client.bytes_out,
-                server_bytes_in = server.bytes_in,
-                server_bytes_out = server.bytes_out,
+                server_bytes_in = server.map(|it| it.bytes_in),
+                server_bytes_out = server.map(|it| it.bytes_out),
                 duration_ms = session.since.elapsed().as_millis() as u64,
                 "session ended"
             )
@@ -104,21 +125,38 @@ pub fn ended(session: &Started, ending: &Ending, client: &Port, server: &Port) {
     }
 }
 
-/// A client that didn't get in.
-pub fn refused(client: &str, claim: Option<&(String, String)>, fault: &Fault) {
-    // Port scans and health checks that connect and leave are no news.
-    if fault.side == Side::Client && matches!(fault.kind, FaultKind::Lost { truncated: false }) {
-        tracing::debug!(target: "portcullis::session", client, reason = %fault, "client left");
-        return;
-    }
-    let reason = fault.to_string();
-    match claim {
-        Some((user, database)) => warn!(
-            target: "portcullis::session",
-            client, user, database, reason, "client refused"
-        ),
-        None => warn!(target: "portcullis::session", client, reason, "client refused"),
-    }
+/// A client of the console that is in.
+pub fn console_opened(client: &str, user: &str, right: Right) {
+    let right = match right {
+        Right::Admin => "admin",
+        Right::Stats => "stats",
+    };
+    info!(target: "portcullis::console", client, user, right, "console opened");
+}
+
+/// Its end.
+pub fn console_closed(client: &str, user: &str, fault: Option<&Fault>) {
+    let reason = fault.map_or("client said goodbye".to_owned(), Fault::to_string);
+    info!(target: "portcullis::console", client, user, reason, "console closed");
+}
+
+/// What an administrator ordered. A value may be a secret one day: only SET's key is shown.
+pub fn ordered(user: &str, command: &Command) {
+    let about = match command {
+        Command::Pause(name)
+        | Command::Resume(name)
+        | Command::Kill(name)
+        | Command::Reconnect(name)
+        | Command::WaitClose(name) => name.clone(),
+        Command::Disable(name) | Command::Enable(name) => Some(name.clone()),
+        Command::KillClient(number) => Some(number.to_string()),
+        Command::Set { key, .. } => Some(key.clone()),
+        Command::Shutdown(mode) => Some(format!("{mode:?}")),
+        Command::Suspend | Command::Reload => None,
+    };
+    let command = command.name();
+    let about = about.unwrap_or_default();
+    info!(target: "portcullis::console", user, command, about, "command issued");
 }
 
 /// A connection that could not be made as new after its client; it is closed.
@@ -126,33 +164,9 @@ pub fn reset_failed(client: &str, fault: &Fault) {
     warn!(target: "portcullis::session", client, reason = %fault, "server connection could not be reset");
 }
 
-/// A cancel request outside TLS that the setting refuses.
-pub fn plaintext_cancel_refused(client: &str) {
-    warn!(
-        target: "portcullis::cancel",
-        client,
-        "refused an unencrypted cancel request (psql up to 18 sends such on Ctrl-C); \
-         plaintext_cancel = \"accept\" in [listen.tls] lets it pass"
-    );
-}
-
 /// A cancel request that reached its server.
 pub fn cancelled(client: &str) {
     info!(target: "portcullis::cancel", client, "cancel request carried out");
-}
-
-/// A cancel request for no session of ours.
-pub fn cancel_unknown(client: &str) {
-    info!(target: "portcullis::cancel", client, "cancel request for an unknown session");
-}
-
-/// A cancel request beyond the limit.
-pub fn cancel_dropped(client: &str) {
-    warn!(
-        target: "portcullis::cancel",
-        client,
-        "cancel request dropped: too many, see cancel_rate and cancel_concurrency in [limits]"
-    );
 }
 
 /// A cancel request that didn't reach its server.
@@ -181,4 +195,10 @@ fn login(how: Acceptance) -> &'static str {
         Acceptance::ScramSha256 => "scram-sha-256",
         Acceptance::ScramSha256Plus => "scram-sha-256-plus",
     }
+}
+
+/// A client that waited for a server connection and got none.
+pub fn waited(client: &str, waited: std::time::Duration) {
+    let waited_ms = waited.as_millis() as u64;
+    info!(target: "portcullis::session", client, waited_ms, "no server connection was to be had");
 }

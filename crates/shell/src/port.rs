@@ -4,6 +4,7 @@
 //! through the engine: `plain_out` → `Engine::send` → `cipher_out` → `Socket::poll_write`.
 //! Never knows what the plaintext means.
 
+use crate::console::Meter;
 use crate::lend::{self, READ_BYTES};
 use crate::socket::{Detached, Socket};
 use crate::turn::turn;
@@ -11,7 +12,8 @@ use buf::{Cipher, Plain};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 use tls::{EndOfInput, Engine, Handshake, Received, Tally, TlsFault};
 
 /// Our end towards one peer.
@@ -30,6 +32,8 @@ pub struct Port {
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
     pub bytes_out: u64,
+    /// Where others may read both.
+    pub(crate) meter: Option<Arc<Meter>>,
 }
 
 /// Where the incoming stream stands.
@@ -70,6 +74,7 @@ impl Port {
             cipher_out: Cipher::none(),
             bytes_in: 0,
             bytes_out: 0,
+            meter: None,
         }
     }
 
@@ -161,6 +166,9 @@ impl Port {
             let before = self.cipher_out.len();
             let written = self.socket.poll_write(cx, &mut self.cipher_out);
             self.bytes_out += (before - self.cipher_out.len()) as u64;
+            if let Some(meter) = &self.meter {
+                meter.sent(self.bytes_out);
+            }
             if let Err(error) = ready!(written) {
                 return Poll::Ready(Err(self.io("writing", &error)));
             }
@@ -190,6 +198,12 @@ impl Port {
     /// [`poll_receive`](Self::poll_receive), awaited.
     pub async fn receive(&mut self) -> Result<Arrived, Fault> {
         poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    /// Gives both sides of the plaintext a buffer; [`rest`](Self::rest) takes back what stays empty.
+    pub(crate) fn lend(&mut self) {
+        lend::borrow_plain(&mut self.plain_in);
+        lend::borrow_plain(&mut self.plain_out);
     }
 
     /// Gives `plain_out` a buffer, so that messages can be put into it.
@@ -253,7 +267,12 @@ impl Port {
         lend::borrow_cipher(&mut self.cipher_in);
         let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_BYTES);
         match &read {
-            Poll::Ready(Ok(count)) if *count > 0 => self.bytes_in += *count as u64,
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                self.bytes_in += *count as u64;
+                if let Some(meter) = &self.meter {
+                    meter.received(self.bytes_in);
+                }
+            }
             _ => lend::give_back_cipher(&mut self.cipher_in),
         }
         read
@@ -297,18 +316,19 @@ impl Port {
         !self.has_output() && self.plain_in.is_empty() && self.input == Input::Open
     }
 
-    /// Takes the port away from this thread, if it [is quiet](Self::is_quiet).
-    pub fn park(self) -> Result<Parked, Fault> {
-        if !self.is_quiet() {
-            return Err(Fault::new(self.side, FaultKind::Lost { truncated: false }));
-        }
-        let phase = "leaving its worker";
-        let detached = self.socket.detach();
-        Ok(Parked {
-            side: self.side,
-            socket: detached.map_err(|error| io(self.side, phase, &error))?,
-            engine: self.engine,
-        })
+    /// True if the runtime that watches the socket has seen something come, the end of the stream
+    /// included. Asks nobody.
+    pub fn has_news(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.socket.poll_readable(&mut cx).is_ready()
+    }
+
+    /// Has this thread's runtime watch the socket from now on.
+    pub fn move_here(mut self) -> Result<Port, Fault> {
+        let side = self.side;
+        let moved = self.socket.detach().and_then(Detached::attach);
+        self.socket = moved.map_err(|error| io(side, "joining a worker", &error))?;
+        Ok(self)
     }
 
     /// Throws away what was under way, and hands the buffers back.
@@ -332,38 +352,6 @@ impl Port {
                 cause: fault.to_string(),
             },
         )
-    }
-}
-
-/// A port at rest: it can move to another thread.
-pub struct Parked {
-    side: Side,
-    socket: Detached,
-    engine: Engine,
-}
-
-impl Parked {
-    /// A port on this thread.
-    pub fn wake(self) -> Result<Port, Fault> {
-        let Parked {
-            side,
-            socket,
-            engine,
-        } = self;
-        let socket = socket
-            .attach()
-            .map_err(|error| io(side, "joining a worker", &error))?;
-        Ok(Port::new(side, socket, engine, Cipher::none()))
-    }
-
-    /// True if something has come, the end of the stream included.
-    pub fn has_news(&self) -> bool {
-        self.socket.is_readable()
-    }
-
-    /// True if the peer has hung up.
-    pub fn hung_up(&self) -> bool {
-        self.socket.hung_up()
     }
 }
 

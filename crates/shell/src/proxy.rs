@@ -3,10 +3,10 @@
 
 use crate::acceptor::{Bound, accept, bind};
 use crate::chance;
+use crate::console::{Orders, carry};
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::observed::Observed;
-use crate::rest::Resting;
 use crate::setup::{Address, Setup};
 use crate::worker::Worker;
 use observe::{Counters, Gauges};
@@ -113,6 +113,42 @@ impl Proxy {
         Observed::new(Arc::clone(&self.context), controls.collect())
     }
 
+    /// Where orders of administrators are taken that only the caller can carry out.
+    pub fn orders(&self) -> Orders {
+        self.context.console.orders.open()
+    }
+
+    /// Pauses all databases, as PAUSE does; false if that was so already.
+    pub fn pause(&self) -> bool {
+        let paused = self.context.console.holds.pause(None).is_ok();
+        if paused {
+            carry::apply(&self.context);
+            self.context.console.servers.close_when_freed(None);
+        }
+        paused
+    }
+
+    /// Ends that; false if they were not paused.
+    pub fn resume(&self) -> bool {
+        let resumed = self.context.console.holds.resume(None).is_ok();
+        if resumed {
+            carry::apply(&self.context);
+        }
+        resumed
+    }
+
+    /// Clients connected now, but those of the console.
+    pub fn clients_beside_console(&self) -> usize {
+        let all = self.context.console.clients.all();
+        let consoles = all.iter().filter(|it| it.facts.is_console).count();
+        self.clients().saturating_sub(consoles)
+    }
+
+    /// Stops accepting; who is connected stays.
+    pub fn close_doors(&self) {
+        let _ = self.stop.send(true);
+    }
+
     /// What stands now.
     pub fn gauges(&self) -> &Arc<Gauges> {
         &self.context.gauges
@@ -126,6 +162,7 @@ impl Proxy {
         let patience = setup.timeouts.query_wait;
         // What rested under the setup of before: closing its socket is all it needs.
         drop(self.context.exchange.rebound(&setup.databases, patience));
+        carry::apply(&self.context);
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -174,6 +211,7 @@ impl Drop for Proxy {
                 worker.join();
             }
         }
+        self.context.strangers.write_due();
     }
 }
 
@@ -193,7 +231,7 @@ fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
         .collect()
 }
 
-/// On the acceptor's thread: sends silent sessions to rest, has setups freed that no session lives
+/// On the acceptor's thread: sends silent sessions to rest, writes the lines that were left out, has setups freed that no session lives
 /// with any more, and gives freed memory back to the system when it is worth a look.
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
@@ -213,7 +251,9 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         controls().for_each(|control| control.sweep());
-        for over in context.exchange.expire(Resting::is_gone) {
+        context.strangers.write_due();
+        context.console.tick();
+        for over in context.exchange.expire(|it| it.is_gone()) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }
     }

@@ -9,35 +9,56 @@ use crate::bell::Bells;
 use crate::keeper::Keeper;
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
+use crate::rest::ServerSide;
 use crate::watch::{Watch, Watched};
+use session::ClientStream;
 use session::farewell::{FLUSH, TERMINATE};
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
-use session::{ClientStream, Server};
 use std::task::{Context, Poll};
 use tls::{EndOfInput, Engine};
 
 /// Turns before other sessions of the worker get theirs.
 const TURNS_MAX: usize = 16;
 
-/// Client, server and what lies between them.
-pub struct Pump {
-    /// Our end towards the client.
-    pub client: Port,
-    /// Our end towards the server.
-    pub server: Port,
-    /// How far the client's stream of frames is.
+/// A client that is in, with all that goes with it from server connection to server connection.
+pub struct ClientSide {
+    /// Our end.
+    pub port: Port,
+    /// How far its stream of frames is.
     pub stream: ClientStream,
-    /// The server connection's state.
-    pub link: Server,
-    /// Deadlines and the client's hang-up.
+    /// Deadlines and its hang-up.
     pub watch: Watch,
-    /// Whether more may come from the client.
+    /// Whether more may come from it.
     pub upstream: Upstream,
     /// The upkeep of both legs.
     pub keeper: Keeper,
     /// Which sockets are worth asking.
     pub bells: Bells,
+    /// How long it keeps a server connection.
+    pub keeps: Keeps,
+}
+
+/// How long a client keeps the server connection that it was lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Until it leaves.
+    ForGood,
+    /// Until its transaction ends; `since` is the server's count of rounds when it was lent.
+    Round {
+        /// See [`session::Server::rounds`].
+        since: u64,
+    },
+    /// Until it leaves: it made something that only this connection has.
+    Pinned,
+}
+
+/// A client, the server connection lent to it, and what lies between them.
+pub struct Pump<'a> {
+    /// The client.
+    pub client: &'a mut ClientSide,
+    /// The server.
+    pub server: &'a mut ServerSide,
 }
 
 /// Whether more may come from the client.
@@ -66,6 +87,8 @@ pub enum Ending {
     ServerEnded,
     /// Something broke.
     Fault(Fault),
+    /// It has not: the client needs its server connection no more for now.
+    Parted,
 }
 
 enum Turn {
@@ -74,21 +97,22 @@ enum Turn {
     End(Ending),
 }
 
-impl Pump {
+impl Pump<'_> {
     /// Runs until the session ends.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.bells.listen(cx.waker());
-        if let Some(now_s) = self.keeper.next_second()
+        self.client.bells.listen(cx.waker());
+        if let Some(now_s) = self.client.keeper.next_second()
             && let Err(fault) = self.keep_up(now_s)
         {
             return Poll::Ready(Ending::Fault(fault));
         }
         for _ in 0..TURNS_MAX {
             match self.turn(cx) {
+                Ok(Turn::Moved) if self.may_part() => return Poll::Ready(Ending::Parted),
                 Ok(Turn::Moved) => {}
                 Ok(Turn::Still) => {
-                    self.client.rest();
-                    self.server.rest();
+                    self.client.port.rest();
+                    self.server.port.rest();
                     return self.sleep(cx);
                 }
                 Ok(Turn::End(ending)) => return Poll::Ready(ending),
@@ -99,16 +123,33 @@ impl Pump {
         Poll::Pending
     }
 
+    /// True if the client's transaction is over and all of its result is with the client's port.
+    #[inline]
+    fn may_part(&self) -> bool {
+        match self.client.keeps {
+            Keeps::ForGood | Keeps::Pinned => false,
+            Keeps::Round { since } => {
+                let server = &self.server.server;
+                server.rounds != since
+                    && server.may_part()
+                    && self.client.stream.between_frames()
+                    && self.client.upstream == Upstream::Open
+                    && self.server.port.is_quiet()
+            }
+        }
+    }
+
     /// Once a second: keys that are due.
     #[cold]
     fn keep_up(&mut self, now_s: u32) -> Result<(), Fault> {
         let due = self
+            .client
             .keeper
-            .tick(now_s, &mut self.client, &mut self.server)?;
-        self.watch.wake_at(due);
+            .tick(now_s, &mut self.client.port, &mut self.server.port)?;
+        self.client.watch.wake_at(due);
         // What a rested session had to say took memory, which goes back in time.
-        if self.client.has_output() || self.server.has_output() {
-            self.watch.moved();
+        if self.client.port.has_output() || self.server.port.has_output() {
+            self.client.watch.moved();
         }
         Ok(())
     }
@@ -130,47 +171,55 @@ impl Pump {
     /// Client to server.
     #[inline]
     fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        let stuck = self.server.has_output() && self.server.poll_send(cx)?.is_pending();
+        let stuck = self.server.port.has_output() && self.server.port.poll_send(cx)?.is_pending();
         // A client in the middle of a renegotiation is read all the same: its answer takes what
         // waits for it, and so the server gets on.
-        if (stuck || self.upstream != Upstream::Open) && !self.client.withholds() {
+        if (stuck || self.client.upstream != Upstream::Open) && !self.client.port.withholds() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if !self.bells.client.is_silent() && may_receive(&self.client) {
-            match self.client.poll_receive(&mut self.bells.client.context())? {
+        if !self.client.bells.client.is_silent() && may_receive(&self.client.port) {
+            match self
+                .client
+                .port
+                .poll_receive(&mut self.client.bells.client.context())?
+            {
                 Poll::Ready(Arrived::Bytes) => turn = Turn::Moved,
                 Poll::Ready(Arrived::End(kind)) => end = Some(kind),
-                Poll::Pending => self.bells.client.wait(),
+                Poll::Pending => self.client.bells.client.wait(),
             }
         }
-        if !self.client.plain_in.is_empty() && !stuck && self.upstream == Upstream::Open {
-            let before = self.client.plain_in.len();
+        let has_more = !self.client.port.plain_in.is_empty()
+            || self.client.stream.has_more(&self.server.server);
+        if has_more && !stuck && self.client.upstream == Upstream::Open {
+            let before = self.client.port.plain_in.len();
             let relayed = to_server(
-                &mut self.stream,
-                &mut self.link,
-                &mut self.client.plain_in,
-                self.server.room(),
+                &mut self.client.stream,
+                &mut self.server.server,
+                &mut self.client.port.plain_in,
+                self.server.port.room(),
             );
-            if self.client.plain_in.len() != before {
+            if self.client.port.plain_in.len() != before || !self.server.port.plain_out.is_empty() {
                 turn = Turn::Moved;
-                self.watch.moved();
+                self.client.watch.moved();
             }
-            let _ = self.server.poll_send(cx)?;
+            let _ = self.server.port.poll_send(cx)?;
             match relayed {
-                Ok(Relayed::Terminated) if self.link.ledger.is_settled() => {
+                Ok(Relayed::Terminated) if self.server.server.ledger.is_settled() => {
                     return Ok(Turn::End(Ending::Terminated));
                 }
                 Ok(Relayed::Terminated) => {
-                    self.upstream = Upstream::Terminated;
+                    self.client.upstream = Upstream::Terminated;
                     return self.last_words(cx, TERMINATE);
                 }
                 Ok(_) => {}
-                Err(fault) if self.link.ledger.is_empty() || !fault.is_told() => return Err(fault),
+                Err(fault) if self.server.server.ledger.is_empty() || !fault.is_told() => {
+                    return Err(fault);
+                }
                 Err(fault) => {
-                    self.upstream = Upstream::Broken(fault);
-                    self.watch.give_up_soon();
+                    self.client.upstream = Upstream::Broken(fault);
+                    self.client.watch.give_up_soon();
                     return self.last_words(cx, FLUSH);
                 }
             }
@@ -186,57 +235,65 @@ impl Pump {
     /// The last message to the server while replies are owed.
     #[cold]
     fn last_words(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Result<Turn, Fault> {
-        let _ = self.server.room().push(message);
-        let _ = self.server.poll_send(cx)?;
+        let _ = self.server.port.room().push(message);
+        let _ = self.server.port.poll_send(cx)?;
         Ok(Turn::Moved)
     }
 
     /// Server to client.
     #[inline]
     fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        let stuck = self.client.has_output() && self.client.poll_send(cx)?.is_pending();
-        if stuck && !self.server.withholds() {
+        let stuck = self.client.port.has_output() && self.client.port.poll_send(cx)?.is_pending();
+        if stuck && !self.server.port.withholds() {
             return Ok(Turn::Still);
         }
         let mut turn = Turn::Still;
         let mut end = None;
-        if !self.bells.server.is_silent() && may_receive(&self.server) {
-            match self.server.poll_receive(&mut self.bells.server.context()) {
+        if !self.client.bells.server.is_silent() && may_receive(&self.server.port) {
+            match self
+                .server
+                .port
+                .poll_receive(&mut self.client.bells.server.context())
+            {
                 Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
                 Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
                 Poll::Ready(Err(fault)) => return Err(fault),
-                Poll::Pending => self.bells.server.wait(),
+                Poll::Pending => self.client.bells.server.wait(),
             }
         }
-        if !self.server.plain_in.is_empty() && !stuck {
-            let before = self.server.plain_in.len();
+        let has_words =
+            !self.server.port.plain_in.is_empty() || self.server.server.ledger.has_said();
+        if has_words && !stuck {
+            let before = self.server.port.plain_in.len();
             let relayed = to_client(
-                &mut self.stream,
-                &mut self.link,
-                &mut self.server.plain_in,
-                self.client.room(),
+                &mut self.client.stream,
+                &mut self.server.server,
+                &mut self.server.port.plain_in,
+                self.client.port.room(),
             );
-            if self.server.plain_in.len() != before {
+            if self.server.port.plain_in.len() != before {
                 turn = Turn::Moved;
-                self.watch.moved();
+                self.client.watch.moved();
             }
-            let sent = self.client.poll_send(cx)?;
+            let sent = self.client.port.poll_send(cx)?;
             if relayed? == Relayed::ServerEnding {
-                self.link.ending = true;
+                self.server.server.ending = true;
             }
             if sent.is_pending() {
                 return Ok(turn);
             }
         }
-        if let Upstream::Broken(fault) = &self.upstream
-            && (self.link.ledger.is_empty() || end.is_some())
-            && self.link.between_frames()
+        if let Upstream::Broken(fault) = &self.client.upstream
+            && (self.server.server.ledger.is_empty() || end.is_some())
+            && self.server.server.between_frames()
         {
             return Err(fault.clone());
         }
         match end {
-            Some(_) if self.upstream == Upstream::Terminated => Ok(Turn::End(Ending::Terminated)),
-            Some(_) if self.link.ending => Ok(Turn::End(Ending::ServerEnded)),
+            Some(_) if self.client.upstream == Upstream::Terminated => {
+                Ok(Turn::End(Ending::Terminated))
+            }
+            Some(_) if self.server.server.ending => Ok(Turn::End(Ending::ServerEnded)),
             Some(kind) => Err(Fault::new(
                 Side::Server,
                 FaultKind::Lost {
@@ -249,25 +306,30 @@ impl Pump {
 
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        if self.keeper.wants_end() && self.link.is_idle() {
+        if self.client.keeper.wants_end() && self.server.server.is_idle() {
             return Poll::Ready(Ending::Fault(Fault::new(Side::Proxy, FaultKind::WornKeys)));
         }
-        let unread = self.server.has_output()
-            || !may_receive(&self.client)
-            || self.upstream != Upstream::Open;
+        let unread = self.server.port.has_output()
+            || !may_receive(&self.client.port)
+            || self.client.upstream != Upstream::Open;
         loop {
-            match self.watch.poll(cx, unread, &self.client.socket, &self.link) {
+            match self.client.watch.poll(
+                cx,
+                unread,
+                &self.client.port.socket,
+                Some((&self.server.server, self.client.keeps)),
+            ) {
                 Watched::Sleep => return Poll::Pending,
                 Watched::End(ending) => return Poll::Ready(ending),
                 Watched::GiveUp => {
-                    return Poll::Ready(match &self.upstream {
+                    return Poll::Ready(match &self.client.upstream {
                         Upstream::Broken(fault) => Ending::Fault(fault.clone()),
                         Upstream::Open | Upstream::Terminated => Ending::Terminated,
                     });
                 }
                 Watched::Rest => {
-                    self.client.hibernate();
-                    self.server.hibernate();
+                    self.client.port.hibernate();
+                    self.server.port.hibernate();
                 }
             }
         }
@@ -276,6 +338,6 @@ impl Pump {
 
 /// True if a record's plaintext fits.
 #[inline]
-fn may_receive(port: &Port) -> bool {
+pub fn may_receive(port: &Port) -> bool {
     PLAIN_BYTES - port.plain_in.len() >= Engine::PLAIN_MIN
 }

@@ -1,19 +1,23 @@
-//! Owns what becomes of a server connection between two clients: it is reset, parked without a
-//! thread or buffer of its own, and looked at before somebody else gets it.
+//! Owns a server connection as it goes from client to client: what stays with it, its reset, its rest
+//! without a buffer of its own, and the look at it before somebody else gets it.
 //!
 //! A connection in doubt never rests: whatever is not a plain success on the way closes it.
 
+use crate::cancel::Target;
 use crate::dial::{Dialled, converse, full};
 use crate::lend;
-use crate::port::{Arrived, Parked, Port};
-use crate::setup::Host;
+use crate::port::{Arrived, Port};
+use crate::setup::{Host, TcpOptions};
 use auth::{Accepted, LegFacts};
 use buf::Plain;
+use pool::Home;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
+use session::lending::{self, Asked, Asking, Awaiting, Wanted};
 use session::login::Welcome;
 use session::reset::Reset;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use wire::startup::StartupMessage;
@@ -32,13 +36,15 @@ impl Key {
         Key(bytes)
     }
 
-    /// The key of connections that begin with this packet; `secret` is the process's own.
-    pub fn of(startup: &StartupMessage, secret: &[u8; 32]) -> Result<Key, Fault> {
+    /// The key of connections that begin with this packet; `secret` is the process's own. Those that
+    /// serve whole sessions and those that are shared are kept apart: a reset means another thing.
+    pub fn of(startup: &StartupMessage, shared: bool, secret: &[u8; 32]) -> Result<Key, Fault> {
         let mut packet = Plain::none();
         lend::borrow_plain(&mut packet);
         full(startup.encode(&mut packet))?;
         let mut hash = openssl::sha::Sha256::new();
         hash.update(secret);
+        hash.update(&[u8::from(shared)]);
         hash.update(packet.bytes());
         packet.clear();
         lend::give_back_plain(&mut packet);
@@ -59,104 +65,191 @@ pub struct RestRules {
     pub check_after: Duration,
 }
 
-/// A server connection that nobody uses.
-pub struct Resting {
-    port: Parked,
-    server: Server,
-    accepted: Accepted,
-    leg: LegFacts,
-    host: Host,
-    born: Instant,
-    since: Instant,
-}
-
-/// What stays with a connection while clients come and go.
-pub struct Kept {
+/// A server connection with all that goes with it from client to client.
+pub struct ServerSide {
+    /// Our end.
+    pub port: Port,
+    /// Its state.
+    pub server: Server,
     /// What the server asked for at the login.
     pub accepted: Accepted,
     /// The leg's facts.
     pub leg: LegFacts,
     /// Where it is.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// When it was made.
     pub born: Instant,
+    /// Where a cancel of what it does is to be sent; some servers have no key.
+    pub target: Option<Arc<Target>>,
+    /// The worker whose runtime watches its socket.
+    pub home: Home,
+    since: Instant,
+    memory: Memory,
 }
 
-impl Resting {
-    /// Resets a connection and parks it; the caller holds the deadline.
-    pub async fn after_reset(
-        mut port: Port,
-        mut server: Server,
-        kept: Kept,
-    ) -> Result<Resting, Fault> {
+/// What a connection at rest holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// All that it needs while it works.
+    Warm,
+    /// It has been looked at once since it came to rest.
+    Cooling,
+    /// As little as possible.
+    Cold,
+}
+
+impl ServerSide {
+    /// A new connection, and what its server said at the login.
+    pub fn new(dialled: Dialled, tcp: &TcpOptions, home: Home) -> (Box<ServerSide>, Welcome) {
+        let now = Instant::now();
+        let key = dialled.server.key.clone();
+        let target = key.map(|key| Target::new(dialled.host.clone(), tcp.clone(), key));
+        let side = ServerSide {
+            port: dialled.port,
+            server: dialled.server,
+            accepted: dialled.accepted,
+            leg: dialled.leg,
+            host: dialled.host,
+            born: now,
+            target: target.map(Arc::new),
+            home,
+            since: now,
+            memory: Memory::Warm,
+        };
+        (Box::new(side), dialled.welcome)
+    }
+
+    /// Makes it as it was after its login; the caller holds the deadline.
+    pub async fn reset(&mut self) -> Result<(), Fault> {
         let mut reset = {
             let mut begun = None;
-            let begin = Reset::begin(&mut server, port.room());
+            let begin = Reset::begin(&mut self.server, self.port.room());
             full(begin.map(|reset| begun = Some(reset)))?;
             begun.unwrap_or_default()
         };
-        converse(&mut port, |input, _| reset.step(&mut server, input)).await?;
-        port.hibernate();
-        let Kept {
-            accepted,
-            leg,
-            host,
-            born,
-        } = kept;
-        Ok(Resting {
-            port: port.park()?,
-            server,
-            accepted,
-            leg,
-            host,
-            born,
-            since: Instant::now(),
-        })
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| reset.step(server, input)).await?;
+        match self.port.is_quiet() {
+            true => Ok(()),
+            false => Err(lost()),
+        }
     }
 
-    /// True if the peer has hung up.
-    pub fn is_gone(&self) -> bool {
-        self.port.hung_up()
+    /// To be called when its client is done with it.
+    pub fn rest(&mut self, now: Instant) {
+        let age = now.saturating_duration_since(self.born).as_secs();
+        let age_s = u32::try_from(age).unwrap_or(u32::MAX);
+        self.server.traffic.freed(age_s);
+        self.port.rest();
+        self.since = now;
+        self.memory = Memory::Warm;
     }
 
-    /// Makes it ready for a client on this worker, or says why it can't be used; the caller holds
-    /// the deadline.
-    pub async fn wake(self, check_after: Duration) -> Result<(Dialled, Instant), Fault> {
-        let Resting {
-            port,
-            mut server,
-            accepted,
-            leg,
-            host,
-            born,
-            since,
-        } = self;
-        let has_news = port.has_news();
-        let mut port = port.wake()?;
+    /// True if the peer has hung up, or nobody may get it any more. One that has been asked before hands back its memory.
+    pub fn is_gone(&mut self) -> bool {
+        self.memory = match self.memory {
+            Memory::Warm => Memory::Cooling,
+            Memory::Cooling | Memory::Cold => {
+                if self.memory == Memory::Cooling {
+                    self.port.hibernate();
+                }
+                Memory::Cold
+            }
+        };
+        self.server.traffic.close_needed() || self.port.socket.hung_up()
+    }
+
+    /// True if it can be lent on worker `home` as it is.
+    pub fn is_ready(&mut self, home: Home, check_after: Duration) -> bool {
+        self.home == home && !self.port.has_news() && self.since.elapsed() < check_after
+    }
+
+    /// Makes it ready for a client on worker `home`, or says why it can't be used; the caller holds
+    /// the deadline. A connection that comes from another worker costs two system calls.
+    pub async fn wake(
+        mut self: Box<Self>,
+        home: Home,
+        check_after: Duration,
+    ) -> Result<Box<ServerSide>, Fault> {
+        if self.server.traffic.close_needed() {
+            return Err(lost());
+        }
+        // The runtime has noted what came, without a question to the kernel.
+        let has_news = self.port.has_news();
+        if self.home != home {
+            self.port = self.port.move_here()?;
+            self.home = home;
+        }
         if has_news {
-            news(&mut port, &mut server).await?;
+            news(&mut self.port, &mut self.server).await?;
         }
-        if since.elapsed() >= check_after {
-            let mut check = Reset::check(&mut server, port.room()).map_err(|_| lost())?;
-            converse(&mut port, |input, _| check.step(&mut server, input)).await?;
+        if !check_after.is_zero() && self.since.elapsed() < check_after {
+            return Ok(self);
         }
+        self.check().await?;
+        Ok(self)
+    }
+
+    /// Asks the server for an answer, nothing else; the caller holds the deadline. A cancel request
+    /// that it had not noticed yet finds nothing to cancel then.
+    pub async fn check(&mut self) -> Result<(), Fault> {
+        let mut check = Reset::check(&mut self.server, self.port.room()).map_err(|_| lost())?;
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| check.step(server, input)).await
+    }
+
+    /// Brings it to where a client wants it whose wishes nobody has tried yet; the server may refuse
+    /// them. The caller holds the deadline.
+    pub async fn try_on(&mut self, wanted: &Wanted) -> Result<(), Fault> {
+        let begun = lending::try_on(&mut self.server, wanted, self.port.room());
+        if full_of(begun)? {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the answers to what was put in front of a client's messages.
+    pub async fn settle(&mut self) -> Result<(), Fault> {
+        let mut awaiting = Awaiting::default();
+        let server = &mut self.server;
+        converse(&mut self.port, |input, _| awaiting.step(server, input)).await
+    }
+
+    /// Asks what became of the session's parameters; the caller holds the deadline.
+    pub async fn ask(&mut self, wanted: &mut Wanted) -> Result<Asked, Fault> {
+        let begun = Asking::begin(&mut self.server, wanted, self.port.room());
+        let Some(mut asking) = full_of(begun)? else {
+            return Ok(Asked::Known);
+        };
+        let server = &mut self.server;
+        match converse(&mut self.port, |input, _| asking.step(server, input)).await? {
+            Asked::Known => Ok(asking.finish(&mut self.server, wanted)),
+            Asked::Unknown => Ok(Asked::Unknown),
+        }
+    }
+
+    /// Applies the wishes of the client that has it again, where a RESET led elsewhere; the caller holds
+    /// the deadline. True if there was something to do.
+    pub async fn restore(&mut self, wanted: &Wanted) -> Result<bool, Fault> {
+        let put = lending::restore(&mut self.server, wanted, self.port.room());
+        let put = full_of(put)?;
+        if put {
+            self.settle().await?;
+        }
+        Ok(put)
+    }
+
+    /// What a client is to be told that gets this connection after somebody else.
+    pub fn welcome(&self) -> Result<Welcome, Fault> {
         let mut welcome = Plain::none();
         lend::borrow_plain(&mut welcome);
-        full(server.reported.put(&mut welcome))?;
-        let dialled = Dialled {
-            port,
-            server,
-            welcome: Welcome(welcome),
-            accepted,
-            leg,
-            host,
-        };
-        Ok((dialled, born))
+        full(self.server.reported.put(&mut welcome))?;
+        Ok(Welcome(welcome))
     }
 
     /// Says goodbye; the caller holds the deadline.
     pub async fn close(self) {
-        if let Ok(mut port) = self.port.wake() {
+        if let Ok(mut port) = self.port.move_here() {
             let _ = port.room().push(session::farewell::TERMINATE);
             port.close().await;
         }
@@ -180,6 +273,13 @@ async fn news(port: &mut Port, server: &mut Server) -> Result<(), Fault> {
         .await;
     }
     Ok(())
+}
+
+fn full_of<T>(result: Result<T, buf::Full>) -> Result<T, Fault> {
+    result.map_err(|_| {
+        let kind = FaultKind::NotRestored;
+        Fault::new(Side::Proxy, kind)
+    })
 }
 
 fn lost() -> Fault {

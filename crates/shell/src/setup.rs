@@ -8,6 +8,8 @@ use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
+use session::lending::{PinRule, ResetRule};
+use session::statements::StatementLimits;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,6 +36,10 @@ pub struct Setup {
     pub log: LogLines,
     /// What becomes of TLS 1.2 connections whose keys are worn.
     pub tls12_limit: Tls12Limit,
+    /// What becomes of the sessions' state where server connections are shared.
+    pub sharing: Sharing,
+    /// Who may use the console; `None`: there is none.
+    pub console: Option<crate::console::Users>,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }
@@ -47,6 +53,21 @@ impl Setup {
         };
         named(Some(name)).or_else(|| named(None))
     }
+}
+
+/// What becomes of the sessions' state where server connections are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Sharing {
+    /// How a connection is made ready for another client (`server_reset`).
+    pub reset: ResetRule,
+    /// What becomes of a client that makes what only one connection has (`pinning`).
+    pub pinning: PinRule,
+    /// Prepared statements.
+    pub statements: StatementLimits,
+    /// Parameters carried beside the known ones, in lower case (`track_extra_parameters`).
+    pub tracked: Vec<String>,
+    /// Startup parameters left out, in lower case (`ignore_startup_parameters`).
+    pub ignored: Vec<String>,
 }
 
 /// What becomes of TLS 1.2 connections whose keys are worn.
@@ -171,10 +192,55 @@ pub struct Database {
     pub connections_max: Option<usize>,
     /// How long its connections rest and live.
     pub rest: RestRules,
+    /// How its clients share them.
+    pub pools: Pools,
     /// Name look-up, TCP, TLS and login to a server in all.
     pub connect_timeout: Duration,
     /// Options of its sockets.
     pub tcp: TcpOptions,
+}
+
+/// How the clients of a database share its server connections.
+#[derive(Debug, Clone, Default)]
+pub struct Pools {
+    /// Those of whom nothing else is said.
+    pub general: PoolRules,
+    /// Those of some users, by the name that the client gives.
+    pub of_users: HashMap<String, PoolRules>,
+}
+
+impl Pools {
+    /// What goes for a user.
+    pub fn of(&self, user: &str) -> &PoolRules {
+        self.of_users.get(user).unwrap_or(&self.general)
+    }
+}
+
+/// How the clients of one database and role share server connections.
+#[derive(Debug, Clone, Default)]
+pub struct PoolRules {
+    /// When a connection goes back.
+    pub mode: PoolMode,
+    /// Connections at once (`pool_size`), outside session mode; `None` without a limit.
+    pub size: Option<usize>,
+    /// Connections that clients may keep for what only those have (`max_pinned`).
+    pub pinned_max: usize,
+    /// Further ones (`reserve_pool_size`).
+    pub reserve: usize,
+    /// For clients that have waited this long (`reserve_pool_timeout`); `None`: for nobody.
+    pub reserve_after: Option<Duration>,
+}
+
+/// When a server connection goes back to its pool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PoolMode {
+    /// When its client leaves.
+    #[default]
+    Session,
+    /// When its client's transaction ends.
+    Transaction,
+    /// Likewise; and there are no transactions of several statements.
+    Statement,
 }
 
 /// One server address and how to get there.
@@ -333,18 +399,54 @@ pub struct Timeouts {
     pub client_login: Duration,
     /// Waiting for a free connection.
     pub query_wait: Duration,
-    /// Client silent outside a transaction; zero: off.
-    pub client_idle: Duration,
-    /// Client silent inside a transaction; zero: off.
-    pub idle_transaction: Duration,
-    /// Server busy with one request; zero: off.
-    pub query: Duration,
+    /// How long a client waits before it is told that it does; zero: never.
+    pub query_wait_notify: Duration,
+    /// Of sessions.
+    pub session: SessionTimeouts,
+    /// Of the sessions of some users, by the name that the client gives.
+    pub of_users: HashMap<String, SessionTimeouts>,
     /// From the first SIGTERM to the cut.
     pub drain: Duration,
     /// Saying goodbye to one peer.
     pub close: Duration,
     /// Waiting for the server to act on a cancel.
     pub cancel: Duration,
+}
+
+impl Timeouts {
+    /// What goes for the sessions of a user.
+    pub fn of(&self, user: &str) -> &SessionTimeouts {
+        self.of_users.get(user).unwrap_or(&self.session)
+    }
+}
+
+/// How long a session may be at something; zero: without a limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionTimeouts {
+    /// The client silent outside a transaction (`client_idle_timeout`).
+    pub idle: Duration,
+    /// The same while it keeps a server connection that others could use (`idle_pinned_timeout`).
+    pub idle_pinned: Duration,
+    /// The client silent inside a transaction (`idle_transaction_timeout`).
+    pub idle_transaction: Duration,
+    /// One transaction, however busy (`transaction_timeout`).
+    pub transaction: Duration,
+    /// The server busy with one request (`query_timeout`).
+    pub query: Duration,
+}
+
+impl SessionTimeouts {
+    /// True if there is nothing to watch.
+    pub fn none(&self) -> bool {
+        let all = [
+            self.idle,
+            self.idle_pinned,
+            self.idle_transaction,
+            self.transaction,
+            self.query,
+        ];
+        all.iter().all(Duration::is_zero)
+    }
 }
 
 /// Options of one leg's TCP sockets.

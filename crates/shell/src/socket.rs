@@ -6,6 +6,7 @@
 use buf::Cipher;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -38,24 +39,6 @@ impl Detached {
             Detached::Tcp(socket) => Socket::Tcp(TcpStream::from_std(socket)?),
             Detached::Unix(socket) => Socket::Unix(UnixStream::from_std(socket)?),
         })
-    }
-
-    /// True if a read would bring something, the end of the stream included.
-    pub fn is_readable(&self) -> bool {
-        let socket = match self {
-            Detached::Tcp(socket) => socket.as_fd(),
-            Detached::Unix(socket) => socket.as_fd(),
-        };
-        let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
-        nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
-    }
-
-    /// True if the peer has hung up.
-    pub fn hung_up(&self) -> bool {
-        match self {
-            Detached::Tcp(socket) => hung_up(socket.as_fd()),
-            Detached::Unix(socket) => hung_up(socket.as_fd()),
-        }
     }
 }
 
@@ -133,6 +116,33 @@ impl Socket {
     /// True for a Unix-domain socket.
     pub fn is_unix(&self) -> bool {
         matches!(self, Socket::Unix(_))
+    }
+
+    /// Our own address, over TCP.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// The peer's address, over TCP.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Tcp(socket) => socket.peer_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// The process at the other end of a Unix-domain socket.
+    pub fn peer_pid(&self) -> Option<u32> {
+        match self {
+            Socket::Tcp(_) => None,
+            Socket::Unix(socket) => {
+                let pid = socket.peer_cred().ok().and_then(|cred| cred.pid());
+                pid.and_then(|pid| u32::try_from(pid).ok())
+            }
+        }
     }
 
     /// The user id of the process at the other end of a Unix-domain socket.

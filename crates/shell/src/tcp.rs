@@ -41,3 +41,55 @@ pub fn configure(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// What the kernel says of a connection that was configured so.
+    fn configured(options: &TcpOptions) -> socket2::Socket {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let stream = connect("127.0.0.1", address.port(), options).await.unwrap();
+            socket2::Socket::from(stream.into_std().unwrap())
+        })
+    }
+
+    #[test]
+    fn the_kernel_is_told_what_the_operator_wants() {
+        let socket = configured(&TcpOptions {
+            keepalive: true,
+            keepalive_idle: Some(Duration::from_secs(77)),
+            keepalive_interval: Some(Duration::from_secs(7)),
+            keepalive_count: Some(3),
+            user_timeout: Some(Duration::from_millis(12_345)),
+            ..TcpOptions::default()
+        });
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(77)
+        );
+        let interval = socket.tcp_keepalive_interval().unwrap();
+        assert_eq!(interval, Duration::from_secs(7));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
+        let timeout = socket.tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(Duration::from_millis(12_345)));
+    }
+
+    #[test]
+    fn keepalive_may_be_off_and_the_timeout_is_off_by_default() {
+        let socket = configured(&TcpOptions {
+            keepalive: false,
+            ..TcpOptions::default()
+        });
+        assert!(!socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), None);
+    }
+}

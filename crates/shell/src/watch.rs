@@ -6,7 +6,8 @@
 //! unless something is configured or the client is being held back.
 
 use crate::control::{Control, Phase, Silence};
-use crate::pump::Ending;
+use crate::pump::{Ending, Keeps};
+use crate::setup::SessionTimeouts;
 use crate::socket::Socket;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
@@ -37,27 +38,12 @@ pub enum Watched {
     GiveUp,
 }
 
-/// Deadlines of a linked session; zero switches one off.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadlines {
-    /// `client_idle_timeout`.
-    pub idle: Duration,
-    /// `idle_transaction_timeout`.
-    pub idle_transaction: Duration,
-    /// `query_timeout`.
-    pub query: Duration,
-}
-
-impl Deadlines {
-    fn none(&self) -> bool {
-        self.idle.is_zero() && self.idle_transaction.is_zero() && self.query.is_zero()
-    }
-}
-
 /// What the session is doing, as far as deadlines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
     Idle,
+    /// It keeps a server connection that others could use.
+    IdlePinned,
     IdleInTransaction,
     Query,
 }
@@ -66,9 +52,11 @@ enum Doing {
 pub struct Watch {
     control: Arc<Control>,
     number: u64,
-    deadlines: Deadlines,
+    deadlines: SessionTimeouts,
     doing: Doing,
     since: Instant,
+    /// When the present transaction was first seen.
+    transaction_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     give_up: Option<Instant>,
     silence: Arc<Silence>,
@@ -77,13 +65,14 @@ pub struct Watch {
 
 impl Watch {
     /// A watch over session `number` of the worker that `control` belongs to.
-    pub fn new(control: Arc<Control>, number: u64, deadlines: Deadlines) -> Watch {
+    pub fn new(control: Arc<Control>, number: u64, deadlines: SessionTimeouts) -> Watch {
         Watch {
             control,
             number,
             deadlines,
             doing: Doing::Idle,
             since: Instant::now(),
+            transaction_since: None,
             timer: None,
             give_up: None,
             silence: Arc::default(),
@@ -98,7 +87,7 @@ impl Watch {
         cx: &mut Context<'_>,
         unread: bool,
         client: &Socket,
-        link: &Server,
+        link: Option<(&Server, Keeps)>,
     ) -> Watched {
         if !self.entered {
             self.entered = true;
@@ -106,8 +95,11 @@ impl Watch {
         }
         match self.control.phase() {
             Phase::Running => {}
-            Phase::Draining if !link.is_idle() => {}
+            Phase::Draining if link.is_some_and(|(link, _)| !link.is_idle()) => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
+        }
+        if self.silence.is_ended() {
+            return Watched::End(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
         }
         if self.silence.is_rest_due() {
             self.control.freed.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +117,7 @@ impl Watch {
         cx: &mut Context<'_>,
         unread: bool,
         client: &Socket,
-        link: &Server,
+        link: Option<(&Server, Keeps)>,
     ) -> Watched {
         loop {
             let now = Instant::now();
@@ -166,24 +158,46 @@ impl Watch {
     }
 
     /// The next deadline by what the session is doing, which may just have changed.
-    fn deadline(&mut self, now: Instant, link: &Server) -> Option<(Instant, &'static str)> {
-        let doing = match (link.ledger.is_settled(), link.status) {
-            (false, _) => Doing::Query,
-            (true, Status::Idle) => Doing::Idle,
-            (true, _) => Doing::IdleInTransaction,
+    fn deadline(
+        &mut self,
+        now: Instant,
+        link: Option<(&Server, Keeps)>,
+    ) -> Option<(Instant, &'static str)> {
+        let doing = match link {
+            Some((link, _)) if !link.ledger.is_settled() => Doing::Query,
+            None => Doing::Idle,
+            Some((link, Keeps::Pinned)) if link.status == Status::Idle => Doing::IdlePinned,
+            Some((link, _)) if link.status == Status::Idle => Doing::Idle,
+            Some(_) => Doing::IdleInTransaction,
         };
         if doing != self.doing || self.since > now {
             self.doing = doing;
             self.since = now;
         }
+        let transaction = match doing {
+            Doing::Idle | Doing::IdlePinned => {
+                self.transaction_since = None;
+                None
+            }
+            Doing::IdleInTransaction | Doing::Query => {
+                let since = *self.transaction_since.get_or_insert(now);
+                let limit = self.deadlines.transaction;
+                (!limit.is_zero()).then(|| (since + limit, "transaction_timeout"))
+            }
+        };
         let (limit, setting) = match doing {
             Doing::Idle => (self.deadlines.idle, "client_idle_timeout"),
+            Doing::IdlePinned if self.deadlines.idle_pinned.is_zero() => {
+                (self.deadlines.idle, "client_idle_timeout")
+            }
+            Doing::IdlePinned => (self.deadlines.idle_pinned, "idle_pinned_timeout"),
             Doing::IdleInTransaction => {
                 (self.deadlines.idle_transaction, "idle_transaction_timeout")
             }
             Doing::Query => (self.deadlines.query, "query_timeout"),
         };
-        (!limit.is_zero()).then(|| (self.since + limit, setting))
+        let own = (!limit.is_zero()).then(|| (self.since + limit, setting));
+        own.into_iter().chain(transaction).min_by_key(|(at, _)| *at)
     }
 
     /// From now on the session is only waiting for the end of something, and not for long.
@@ -207,7 +221,7 @@ impl Watch {
 
     fn passed(&self, setting: &'static str) -> Ending {
         let phase = match self.doing {
-            Doing::Idle => "the client was idle",
+            Doing::Idle | Doing::IdlePinned => "the client was idle",
             Doing::IdleInTransaction => "the client was idle in a transaction",
             Doing::Query => "the server worked on a request",
         };

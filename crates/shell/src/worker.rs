@@ -5,6 +5,8 @@ use crate::acceptor::{Accepted, Incoming};
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::life::serve;
+use pool::Home;
+use session::statements::{CacheLimits, Interner};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +28,10 @@ pub struct Worker {
 impl Worker {
     /// Starts worker `index`.
     pub fn start(index: usize, context: Arc<Context>) -> io::Result<Worker> {
-        let control = Arc::new(Control::default());
+        let control = Arc::new(Control::new(
+            Home(index as u16),
+            Interner::new(context.statements_key(), CacheLimits::default()),
+        ));
         let (mailbox, arrivals) = unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()

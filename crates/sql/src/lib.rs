@@ -52,4 +52,4 @@ pub use statement::{Statement, Statements, effects, statements};
 pub use token::{Kind, Span, Token};
 pub use unknown::Unknown;
 pub use verb::Verb;
-pub use word::fold;
+pub use word::{NAME_MAX, fold};

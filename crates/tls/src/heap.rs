@@ -1,9 +1,13 @@
 //! Owns where libcrypto keeps its memory: private keys in a secure heap, locked and left out of core
-//! dumps; all else in the C heap, overwritten as it is freed by threads that handle keys.
+//! dumps; record buffers beside the heap; all else in the C heap. What is freed is overwritten by
+//! threads that handle keys.
 //!
 //! Both are choices for the whole process that libcrypto takes only before its first allocation:
 //! [`guard_keys`] is for the first line of a program.
 #![allow(unsafe_code)]
+
+mod cache;
+pub(crate) mod records;
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
@@ -73,6 +77,7 @@ pub fn guard_keys() -> Result<KeyHeap, KeyHeapFault> {
     if unsafe { CRYPTO_set_mem_functions(allocate, resize, wipe_and_free) } != 1 {
         return Err(KeyHeapFault::Functions);
     }
+    records::reserve();
     // SAFETY: both numbers are powers of two, as the function demands; it is called once, as the
     // call above succeeds only before libcrypto's first allocation.
     match unsafe { CRYPTO_secure_malloc_init(SIZE, BLOCK_MIN) } {
@@ -84,9 +89,11 @@ pub fn guard_keys() -> Result<KeyHeap, KeyHeapFault> {
 
 /// From now on this thread does not overwrite what libcrypto frees: for threads that move data and
 /// decode no private keys. libssl allocates and frees some small blocks for each record, with nothing
-/// of its content, and wipes by itself what it decrypted and what it derived.
+/// of its content, and wipes by itself what it decrypted and what it derived. A few of these are kept
+/// for the next record until the thread ends.
 pub fn spare_wiping() {
     WIPES.set(false);
+    cache::open();
 }
 
 /// Bytes of the secure heap in use; 0 without one. It grows with each private key that is loaded.
@@ -96,6 +103,14 @@ pub fn key_bytes() -> usize {
 }
 
 extern "C" fn allocate(size: usize, _: *const c_char, _: c_int) -> *mut c_void {
+    let kept = cache::take(size);
+    if !kept.is_null() {
+        return kept;
+    }
+    let place = records::take(size);
+    if !place.is_null() {
+        return place;
+    }
     // SAFETY: malloc takes any size.
     unsafe { malloc(size) }
 }
@@ -116,8 +131,11 @@ unsafe extern "C" fn resize(
         unsafe { wipe_and_free(block, file, line) };
         return ptr::null_mut();
     }
-    // SAFETY: the block is live.
-    let usable = unsafe { malloc_usable_size(block) };
+    let usable = match records::number(block) {
+        Some(_) => records::PLACE,
+        // SAFETY: the block is live and came from malloc.
+        None => unsafe { malloc_usable_size(block) },
+    };
     if (usable / 2..=usable).contains(&size) {
         return block;
     }
@@ -139,12 +157,26 @@ unsafe extern "C" fn wipe_and_free(block: *mut c_void, _: *const c_char, _: c_in
     if block.is_null() {
         return;
     }
+    let place = records::number(block);
+    let usable = match place {
+        Some(_) => records::PLACE,
+        // SAFETY: the block is live and came from malloc.
+        None => unsafe { malloc_usable_size(block) },
+    };
     if WIPES.get() {
-        // SAFETY: the block is live and has so many bytes, which are the owner's to write.
-        unsafe { ptr::write_bytes(block.cast::<u8>(), 0, malloc_usable_size(block)) };
+        // SAFETY: the block has so many bytes, which are the owner's to write.
+        unsafe { ptr::write_bytes(block.cast::<u8>(), 0, usable) };
         // The zeros count as seen, so that they are not dropped as dead stores before free.
         std::hint::black_box(block);
     }
-    // SAFETY: the block came from malloc and is not used again.
-    unsafe { free(block) };
+    if let Some(number) = place {
+        // SAFETY: the block is this place, and is not used again.
+        return unsafe { records::leave(number) };
+    }
+    // SAFETY: the block came from malloc, has so many bytes, and is not used again.
+    unsafe {
+        if !cache::keep(block, usable) {
+            free(block);
+        }
+    }
 }

@@ -18,6 +18,8 @@ mod fault;
 mod ffi;
 mod flood;
 mod heap;
+#[cfg(feature = "keylog")]
+mod keylog;
 pub mod mint;
 mod name;
 mod profile;
@@ -38,6 +40,8 @@ pub use facts::{LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use flood::FloodKind;
 pub use heap::{KeyHeap, KeyHeapFault, guard_keys, key_bytes, spare_wiping};
+#[cfg(feature = "keylog")]
+pub use keylog::file as key_log;
 pub use name::{BadServerName, ServerName};
 pub use profile::{Effective, MaximumVersion, MinimumVersion, Profile};
 pub use rehearsal::{RehearsalFault, rehearse};
@@ -58,6 +62,7 @@ pub struct Versions {
 /// C library would keep it: it lies in holes between what other connections still use. Takes a
 /// millisecond or so; for a thread with nothing urgent to do, once in a while.
 pub fn give_memory_back() {
+    heap::records::give_back();
     #[cfg(target_env = "gnu")]
     ffi::trim_heap();
 }

@@ -175,6 +175,8 @@ pub(crate) fn apply(
         it.set_sigalgs_list(list)
     })?;
     set_options(builder)?;
+    #[cfg(feature = "keylog")]
+    crate::keylog::install(builder);
     Ok(Effective {
         minimum: version_name(builder.min_proto_version()),
         maximum: version_name(builder.max_proto_version()),

@@ -11,6 +11,7 @@ use std::process::Command;
 use testkit::{Cluster, tools};
 
 pub use tokio_client::log_in_until;
+pub use tokio_client::read as tokio_read;
 pub use tokio_client::refusal;
 pub use tokio_client::run as tokio_postgres;
 

@@ -52,6 +52,32 @@ pub fn refusal(endpoint: &Endpoint) -> (String, String) {
     (state, refused.message().to_owned())
 }
 
+/// Texts and `integer`s of each row of a query, by the extended protocol with results in binary.
+#[track_caller]
+pub fn read(
+    endpoint: &Endpoint,
+    query: &str,
+    texts: &[&str],
+    numbers: &[&str],
+) -> Vec<(Vec<String>, Vec<i32>)> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let tls = tls(endpoint);
+    let reading = async {
+        let (client, _messages) = connect(endpoint, &tls).await?;
+        client.query(query, &[]).await
+    };
+    let rows = runtime.block_on(async { tokio::time::timeout(LIMIT, reading).await });
+    let rows = rows.expect("an answer in time").expect("rows");
+    let values = |row: &tokio_postgres::Row| {
+        let texts = texts.iter().map(|name| row.get(name)).collect();
+        (texts, numbers.iter().map(|name| row.get(name)).collect())
+    };
+    rows.iter().map(values).collect()
+}
+
 /// Logs in again and again, each time with one query, until `done`; gives how often. Ends with the
 /// first login that fails.
 pub fn log_in_until(endpoint: &Endpoint, done: impl Fn() -> bool) -> Result<usize, String> {

@@ -6,6 +6,7 @@
 
 mod hello;
 mod offers;
+mod protocol;
 mod raw;
 
 use std::net::SocketAddr;

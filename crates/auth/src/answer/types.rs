@@ -25,7 +25,7 @@ pub struct ServerLogin<'a> {
 }
 
 /// What proves a role to a server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Credential {
     /// Nothing, or a client certificate that TLS has shown already.
     None,

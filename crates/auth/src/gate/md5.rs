@@ -49,6 +49,7 @@ impl AwaitReply {
                 (mock()?, Standing::Doomed(Reason::UnusableVerifier))
             }
             Stored::Unknown => (mock()?, Standing::Doomed(Reason::UnknownUser)),
+            Stored::Unusable(fault) => (mock()?, Standing::Doomed(Reason::AuthQuery(fault))),
         };
         Ok(Self {
             user: attempt.user.to_owned(),

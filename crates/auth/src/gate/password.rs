@@ -70,6 +70,7 @@ impl AwaitPassword {
         let check = match self.stored {
             Stored::AskServer => return GateStep::AskServer(Claim::new(self.user, password)),
             Stored::Unknown => Check::Decided(Err(Reason::UnknownUser)),
+            Stored::Unusable(fault) => Check::Decided(Err(Reason::AuthQuery(fault))),
             Stored::Known(verifier) => match Check::new(&self.user, &password, verifier) {
                 Ok(check) => check,
                 Err(fault) => return GateStep::Refused(Refusal::crypto(fault)),

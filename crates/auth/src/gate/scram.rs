@@ -108,6 +108,7 @@ impl Held {
             }
             Stored::Known(Verifier::Md5(_)) | Stored::AskServer => doomed(Reason::UnusableVerifier),
             Stored::Unknown => doomed(Reason::UnknownUser),
+            Stored::Unusable(fault) => doomed(Reason::AuthQuery(fault)),
         };
         let (salt, iterations) = match (&source, standing) {
             (Source::Verifier(verifier), Standing::Sound) => {

@@ -76,6 +76,23 @@ fn an_md5_verifier_is_as_good_as_none_under_scram() {
 }
 
 #[test]
+fn what_a_look_up_cannot_use_looks_like_an_unknown_user() {
+    let fault = auth_query::AuthQueryFault::NullUser;
+    for (method, doomed) in [
+        (Method::ScramSha256, Doomed::Scram),
+        (Method::ScramSha256, Doomed::ScramDerived),
+        (Method::Md5, Doomed::Md5),
+        (Method::Password, Doomed::Scram),
+    ] {
+        let (unusable, bodies) = outcome(method, doomed, Stored::Unusable(fault));
+        let (unknown, same) = outcome(method, doomed, Stored::Unknown);
+        assert_eq!(unusable.reason(), Some(Reason::AuthQuery(fault)));
+        assert_eq!(unusable.trace, unknown.trace, "{method:?} {doomed:?}");
+        assert_eq!(bodies, same, "{method:?} {doomed:?}");
+    }
+}
+
+#[test]
 fn the_salt_of_an_unknown_user_is_stable_and_its_own() {
     let mock = MockSecret::new(&[9; 32]);
     assert_eq!(mock.salt("alice"), mock.salt("alice"));

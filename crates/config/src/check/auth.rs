@@ -1,10 +1,13 @@
 //! Owns the judgement of `[auth]`, `[[auth.map]]` and `[[user]]`, beside the listener they serve.
 
-use super::Judge;
-use crate::checked::{Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, Piece, User};
+use super::{Judge, pool};
+use crate::checked::{
+    Auth, AuthQuery, CertificateMapping, DatabaseUser, Holds, Piece, TimeoutsOfUser, User,
+};
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections::{self, Sections};
+use crate::values::Timeout;
 use crate::warning::Weakness;
 use crate::words::{ChannelBinding, ListenMode, Method, UnixSocketMethod};
 use std::collections::HashMap;
@@ -274,7 +277,19 @@ impl Judge<'_, '_> {
             name: user.name.value.clone(),
             method: user.method.value,
             server_user: server_user.map(|name| DatabaseUser { name, password }),
+            pool: pool::of_user(user),
+            timeouts: timeouts(user),
         }
+    }
+}
+
+fn timeouts(user: &sections::User) -> TimeoutsOfUser {
+    let said = |given: &Given<Option<Timeout>>| given.value.as_ref().map(|it| it.0);
+    TimeoutsOfUser {
+        client_idle: said(&user.client_idle_timeout),
+        idle_transaction: said(&user.idle_transaction_timeout),
+        transaction: said(&user.transaction_timeout),
+        query: said(&user.query_timeout),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns the judgement of `[[database]]` and `[database.tls]`.
 
-use super::Judge;
 use super::tls::{Passphrase, Shape};
+use super::{Judge, pool};
 use crate::checked::{
     CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, ServerTls,
     ServerTlsOn, ServerTrust,
@@ -9,7 +9,6 @@ use crate::checked::{
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections;
-use crate::values::Hosts;
 use crate::warning::Weakness;
 use crate::words::{ChannelBinding, Negotiation, ServerMode};
 use std::collections::HashMap;
@@ -64,7 +63,9 @@ impl Judge<'_, '_> {
             dbname: database.dbname.value.clone(),
             user: user.map(|name| DatabaseUser { name, password }),
             max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
+            pool: pool::of_database(database),
             server_connect_timeout: database.server_connect_timeout.value,
+            server_login_retry: database.server_login_retry.value,
             server_idle_max: database.server_idle_max.value,
             server_idle_timeout: database.server_idle_timeout.value.0,
             server_lifetime: database.server_lifetime.value.0,
@@ -136,9 +137,9 @@ impl Judge<'_, '_> {
         fitted
     }
 
-    fn server_tls(
+    pub(super) fn server_tls<T>(
         &self,
-        (setting, hosts): (&Given<Hosts>, &[&HostAddress]),
+        (setting, hosts): (&Given<T>, &[&HostAddress]),
         tls: &sections::DatabaseTls,
     ) -> Option<ServerTls> {
         let local = |host: &&HostAddress| matches!(host, HostAddress::UnixDir(_));

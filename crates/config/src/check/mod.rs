@@ -1,9 +1,12 @@
 //! Owns the judgement of settings beside each other: sections in, a [`Config`] out, or conflicts.
 
+mod admin;
 mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod peer;
+mod pool;
 mod tls;
 
 use crate::checked::{
@@ -16,6 +19,7 @@ use crate::read::Given;
 use crate::sections::{self, Sections};
 use crate::values::EnvName;
 use crate::warning::{Warning, Weakness};
+use crate::words::Sandbox;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -82,6 +86,7 @@ impl Judge<'_, '_> {
             None => Vec::new(),
         };
         let databases = self.databases(&sections.databases, &sections.host_tls);
+        let peers = self.peers(sections);
         let users = self.users(&sections.users);
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
         Some(Config {
@@ -92,9 +97,12 @@ impl Judge<'_, '_> {
             auth: auth?,
             databases,
             users,
+            pool: self.pool(sections.pool.as_ref()?, sections),
+            peers,
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
+            admin: self.admin(sections.admin.as_ref()?),
             files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.
@@ -118,8 +126,13 @@ impl Judge<'_, '_> {
         if process.core_dumps.value {
             self.warn(&process.core_dumps, Weakness::CoreDumps);
         }
+        if process.sandbox.value != Sandbox::On {
+            self.warn(&process.sandbox, Weakness::NoSandbox);
+        }
         Process {
             core_dumps: process.core_dumps.value,
+            sandbox: process.sandbox.value,
+            lock_memory: process.lock_memory.value,
         }
     }
 
@@ -218,6 +231,7 @@ fn limits(limits: &sections::Limits) -> Limits {
         cancel_concurrency: limits.cancel_concurrency.value,
         cancel_wait_timeout: limits.cancel_wait_timeout.value,
         query_wait_timeout: limits.query_wait_timeout.value,
+        query_wait_notify: limits.query_wait_notify.value.0,
     }
 }
 

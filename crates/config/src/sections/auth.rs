@@ -1,12 +1,13 @@
 //! Owns the settings of how clients prove who they are, and who they are towards servers.
 
-use super::NAME;
+use super::pool::{CONNECTIONS, POOL_SIZE};
+use super::{NAME, TIMEOUT};
 use crate::checked::CertificateName;
 use crate::pattern::Role;
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::section;
-use crate::values::EnvName;
-use crate::words::{ChannelBinding, Method, UnixSocketMethod};
+use crate::values::{EnvName, Timeout};
+use crate::words::{ChannelBinding, Method, PoolMode, UnixSocketMethod};
 use std::path::PathBuf;
 
 section! {
@@ -100,6 +101,67 @@ section! {
         server_password_env: Option<EnvName> {
             fallback: Unset("no password, unless server_password_file is set"),
             sample: "\"REPORT_PASSWORD\"",
+        }
+        /// When a server connection goes back to the pool; goes before the database's.
+        pool_mode: Option<PoolMode> {
+            fallback: Unset("the database's, or pool.pool_mode"),
+            sample: "\"session\"",
+        }
+        /// Most server connections of each of this user's pools; goes before the database's.
+        pool_size: Option<u32> {
+            fallback: Unset("the database's, or pool.default_pool_size"),
+            bounds: POOL_SIZE,
+            sample: "5",
+        }
+        /// Server connections that each of this user's pools may have beyond its size while
+        /// clients wait long; goes before the database's.
+        reserve_pool_size: Option<u32> {
+            fallback: Unset("the database's, or pool.reserve_pool_size"),
+            bounds: CONNECTIONS,
+            sample: "0",
+        }
+        /// Server connections that nobody else gets: of the max_db_connections of a database, so
+        /// many are kept free for this user while it has clients there.
+        pool_guaranteed: Option<u32> {
+            fallback: Unset("pool.pool_guaranteed"),
+            bounds: CONNECTIONS,
+            sample: "2",
+        }
+        /// Most server connections of this user, over all databases; 0 means no limit.
+        max_user_connections: Option<u32> {
+            fallback: Unset("pool.max_user_connections"),
+            bounds: CONNECTIONS,
+            sample: "10",
+        }
+        /// Most clients of this user, over all databases; 0 means no limit.
+        max_user_client_connections: Option<u32> {
+            fallback: Unset("pool.max_user_client_connections"),
+            bounds: CONNECTIONS,
+            sample: "100",
+        }
+        /// How long this user's clients may be idle outside a transaction; 0 means for ever.
+        client_idle_timeout: Option<Timeout> {
+            fallback: Unset("listen.client_idle_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"8h\"",
+        }
+        /// How long this user's clients may be idle inside a transaction; 0 means for ever.
+        idle_transaction_timeout: Option<Timeout> {
+            fallback: Unset("listen.idle_transaction_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"10s\"",
+        }
+        /// How long this user's transactions may take; 0 means for ever.
+        transaction_timeout: Option<Timeout> {
+            fallback: Unset("listen.transaction_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"1min\"",
+        }
+        /// How long this user's queries may run; 0 means for ever.
+        query_timeout: Option<Timeout> {
+            fallback: Unset("listen.query_timeout"),
+            bounds: TIMEOUT,
+            sample: "\"1h\"",
         }
     }
 }

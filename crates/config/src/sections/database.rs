@@ -1,14 +1,14 @@
 //! Owns the settings of the databases that clients can ask for, and of the way to their servers.
 
-use super::{CIPHERS, CIPHERSUITES, DAY, HOUR, NAME, SERVER_GROUPS, SIGNATURES, TIMEOUT};
+use super::policy::{SERVER_GROUPS, section_with_policy};
+use super::pool::{CONNECTIONS, POOL_SIZE};
+use super::{DAY, HOUR, NAME, TIMEOUT};
 use crate::checked::{CaSource, Sha256};
 use crate::read::{Given, ReadSection, TableReader};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, Occurs, Section, Setting, section};
 use crate::values::{Command, EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
-use crate::words::{
-    ChannelBinding, MaxTlsVersion, MinTlsVersion, Negotiation, Profile, Renegotiation, ServerMode,
-};
+use crate::words::{ChannelBinding, Negotiation, PoolMode, Renegotiation, ServerMode};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,11 +47,43 @@ section! {
         /// Most connections to the servers of this database at a time; 0 means no limit. Who comes
         /// later waits.
         max_db_connections: u32 { fallback: Value("0"), bounds: Bounds::new(0, 1_000_000) }
+        /// When a server connection goes back to the pool.
+        pool_mode: Option<PoolMode> {
+            fallback: Unset("pool.pool_mode"),
+            sample: "\"transaction\"",
+        }
+        /// Most server connections of each pool of this database.
+        pool_size: Option<u32> {
+            fallback: Unset("pool.default_pool_size"),
+            bounds: POOL_SIZE,
+            sample: "50",
+        }
+        /// Server connections that each pool of this database keeps ready.
+        min_pool_size: Option<u32> {
+            fallback: Unset("pool.min_pool_size"),
+            bounds: CONNECTIONS,
+            sample: "5",
+        }
+        /// Server connections that each pool of this database may have beyond its size while
+        /// clients wait long.
+        reserve_pool_size: Option<u32> {
+            fallback: Unset("pool.reserve_pool_size"),
+            bounds: CONNECTIONS,
+            sample: "5",
+        }
+        /// Most clients of this database; 0 means no limit.
+        max_db_client_connections: Option<u32> {
+            fallback: Unset("pool.max_db_client_connections"),
+            bounds: CONNECTIONS,
+            sample: "500",
+        }
         /// How long connecting, TLS handshake and login at a server may take together.
         server_connect_timeout: Duration {
             fallback: Value("10"),
             bounds: Bounds::new(100, HOUR),
         }
+        /// How long after a failed connection or login the next one is tried.
+        server_login_retry: Duration { fallback: Value("15"), bounds: Bounds::new(100, HOUR) }
         /// How many server connections without a client may wait for the next one. Who comes with
         /// the same user, database and startup parameters gets one, after DISCARD ALL; 0 closes each
         /// with its client.
@@ -79,7 +111,7 @@ section! {
     }
 }
 
-section! {
+section_with_policy! {
     /// Encryption towards the servers of the database section above it.
     DatabaseTls = "database.tls", Once {
         /// What a server must prove.
@@ -131,26 +163,9 @@ section! {
             fallback: Unset("the host"),
             sample: "\"db.example.com\"",
         }
-        /// Which versions, ciphers, groups and signature algorithms are spoken.
-        profile: Option<Profile> {
-            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
-            sample: "\"modern\"",
-        }
-        /// The lowest TLS version spoken, for profile "custom".
-        min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// The highest TLS version spoken, for profile "custom".
-        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
-        ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
-        ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
-        /// has the hybrid post-quantum group X25519MLKEM768.
-        groups: String { fallback: Value(SERVER_GROUPS) }
-        /// Signature algorithms, as OpenSSL names them, for profile "custom".
-        signature_algorithms: String { fallback: Value(SIGNATURES) }
-        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
-        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+    }
+    policy { groups: SERVER_GROUPS }
+    {
     }
 }
 

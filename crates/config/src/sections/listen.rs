@@ -1,13 +1,14 @@
 //! Owns the settings of where and how clients connect.
 
-use super::{CIPHERS, CIPHERSUITES, DAY, GROUPS, HOUR, SECOND, SIGNATURES, TIMEOUT};
+use super::peer::PEER_ID;
+use super::policy::{GROUPS, section_with_policy};
+use super::{DAY, HOUR, SECOND, TIMEOUT};
 use crate::checked::{MaxClientConn, Workers};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, same_section, section};
 use crate::values::{Addresses, Command, HostNames, Mode, Networks, Timeout, TimeoutWithUnit};
 use crate::words::{
-    ListenMode, MaxTlsVersion, Method, MinTlsVersion, PlaintextCancel, Profile, ProxyProtocol,
-    Renegotiation, UnknownName,
+    ListenMode, Method, PlaintextCancel, ProxyProtocol, Renegotiation, UnknownName,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +55,13 @@ section! {
         }
         /// How long a query may run before its session is closed.
         query_timeout: Timeout { fallback: Value("0"), bounds: TIMEOUT, sample: "\"10min\"" }
+        /// How long a transaction may take, queries and pauses together, before its session is
+        /// closed.
+        transaction_timeout: Timeout {
+            fallback: Value("0"),
+            bounds: TIMEOUT,
+            sample: "\"30min\"",
+        }
         /// How long sessions may go on after the first SIGTERM; then they are cut.
         drain_timeout: Duration { fallback: Value("30"), bounds: Bounds::new(0, DAY) }
         /// How long data sent to a client may stay unacknowledged before the connection is dead.
@@ -72,12 +80,14 @@ section! {
             fallback: Value("[]"),
             sample: "[\"10.0.0.0/8\", \"2001:db8::7\"]",
         }
+        /// Number of this instance among its peers, which cancel keys then hold; 0 if it has none.
+        peer_id: u32 { fallback: Value("0"), bounds: Bounds::new(0, PEER_ID), sample: "1" }
         /// Must be true wherever a method is "trust", which lets anybody in without a proof.
         allow_trust: bool { fallback: Value("false") }
     }
 }
 
-section! {
+section_with_policy! {
     /// Encryption towards clients.
     ListenTls = "listen.tls", Once {
         /// Whether clients must encrypt, and whether they must show a certificate.
@@ -125,26 +135,9 @@ section! {
         }
         /// What becomes of clients that ask for a name (SNI) that no certificate here is for.
         unknown_name: UnknownName { fallback: Value("\"default\"") }
-        /// Which versions, ciphers, groups and signature algorithms are spoken.
-        profile: Option<Profile> {
-            fallback: Unset("\"intermediate\", or \"custom\" where one of the seven settings below it is written"),
-            sample: "\"modern\"",
-        }
-        /// The lowest TLS version spoken, for profile "custom".
-        min_version: MinTlsVersion { fallback: Value("\"TLSv1.2\"") }
-        /// The highest TLS version spoken, for profile "custom".
-        max_version: MaxTlsVersion { fallback: Value("\"TLSv1.3\"") }
-        /// Ciphers of TLS 1.2, as OpenSSL names them, for profile "custom".
-        ciphers: String { fallback: Value(CIPHERS) }
-        /// Cipher suites of TLS 1.3, as OpenSSL names them, for profile "custom".
-        ciphersuites: String { fallback: Value(CIPHERSUITES) }
-        /// Groups for the key exchange, as OpenSSL names them, for profile "custom". OpenSSL 3.5
-        /// has the hybrid post-quantum group X25519MLKEM768.
-        groups: String { fallback: Value(GROUPS) }
-        /// Signature algorithms, as OpenSSL names them, for profile "custom".
-        signature_algorithms: String { fallback: Value(SIGNATURES) }
-        /// OpenSSL's security level, for profile "custom": 2 asks for 112 bits, 3 for 128.
-        security_level: u32 { fallback: Value("2"), bounds: Bounds::new(1, 5) }
+    }
+    policy { groups: GROUPS }
+    {
         /// Whether clients may resume sessions with stateless tickets (not with client_ca). Whoever
         /// steals their keys from memory can decrypt resumed sessions of TLS 1.2.
         session_tickets: bool { fallback: Value("false") }

@@ -3,10 +3,14 @@
 //!
 //! A setting with PgBouncer's meaning has PgBouncer's name and default; the modes of TLS are safer.
 
+mod admin;
 mod auth;
 mod database;
 mod listen;
 mod metrics;
+mod peer;
+mod policy;
+mod pool;
 mod process;
 mod tls;
 
@@ -15,12 +19,15 @@ use crate::read::{Parent, ReadSection};
 use crate::setting::{Bounds, Section};
 use toml::de::DeTable;
 
+pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
 pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
 };
 pub(crate) use metrics::Metrics;
+pub(crate) use peer::{Peer, PeerTls};
+pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
 pub(crate) use tls::Tls;
 
@@ -30,22 +37,6 @@ const DAY: u64 = 24 * HOUR;
 
 /// Names are longer on some managed servers than PostgreSQL's own 63 bytes.
 const NAME: Bounds = Bounds::new(1, 128);
-/// Mozilla's "intermediate" suites without finite-field Diffie-Hellman.
-const CIPHERS: &str = "\"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
-    ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
-    ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305\"";
-const CIPHERSUITES: &str = "\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:\
-    TLS_CHACHA20_POLY1305_SHA256\"";
-/// Everything that is not broken (RFC 8446 section 4.2.3).
-const SIGNATURES: &str = "\"ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
-    ed25519:ed448:rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
-    rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:\
-    rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512\"";
-const GROUPS: &str = "\"X25519:P-256:P-384:P-521\"";
-/// PostgreSQL before 18 takes P-256 alone unless told otherwise (ssl_ecdh_curve), and a first offer
-/// that it doesn't take costs a round trip.
-const SERVER_GROUPS: &str = "\"P-256:X25519:P-384:P-521\"";
-
 /// Timeouts that may be off.
 const TIMEOUT: Bounds = Bounds::new(1, 365 * DAY);
 
@@ -60,6 +51,9 @@ pub const SECTIONS: &[Section] = &[
     Database::SECTION,
     DatabaseTls::SECTION,
     DatabaseHostTls::SECTION,
+    Pool::SECTION,
+    Peer::SECTION,
+    PeerTls::SECTION,
     Auth::SECTION,
     AuthMap::SECTION,
     User::SECTION,
@@ -68,6 +62,7 @@ pub const SECTIONS: &[Section] = &[
     Tcp::SECTION,
     Log::SECTION,
     Metrics::SECTION,
+    Admin::SECTION,
     Files::SECTION,
     Process::SECTION,
 ];
@@ -100,6 +95,10 @@ pub(crate) const RENAMED: &[(&str, &str)] = &[
     ("sslnegotiation", "database.tls.negotiation"),
     ("connect_timeout", "database.server_connect_timeout"),
     ("hostaddr", "database.host"),
+    ("reserve_pool", "database.reserve_pool_size"),
+    ("server_reset_query", "pool.server_reset"),
+    ("server_reset_query_always", "pool.server_reset"),
+    ("verbose", "log.level"),
 ];
 
 /// The sections of one file, each setting read but not yet judged beside the others. A section
@@ -109,6 +108,8 @@ pub(crate) struct Sections {
     pub(crate) listen_tls: Option<ListenTls>,
     pub(crate) listen_identities: Vec<ListenTlsIdentity>,
     pub(crate) listeners: Vec<ListenerSections>,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) peers: Vec<(Peer, PeerTls)>,
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
@@ -120,6 +121,7 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
 }
@@ -159,6 +161,11 @@ impl Sections {
         };
         let databases = root.many().into_iter().filter_map(with_tls);
         let (databases, host_tls): (Vec<_>, Vec<_>) = databases.unzip();
+        let peer = |(peer, inside): (Option<Peer>, Parent<'_, '_>)| {
+            let (tls, _) = inside.once::<PeerTls>();
+            peer.zip(tls)
+        };
+        let peers = root.many().into_iter().filter_map(peer);
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
         Self {
@@ -166,6 +173,8 @@ impl Sections {
             listen_tls,
             listen_identities: identities.collect(),
             listeners: listeners.collect(),
+            pool: root.once().0,
+            peers: peers.collect(),
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),
@@ -176,6 +185,7 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             metrics: root.once().0,
+            admin: root.once().0,
             files: root.once().0,
             process: root.once().0,
         }

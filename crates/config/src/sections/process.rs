@@ -4,7 +4,7 @@ use super::{DAY, HOUR, SECOND};
 use crate::setting::Fallback::Value;
 use crate::setting::{Bounds, section};
 use crate::values::Timeout;
-use crate::words::{LogFormat, LogLevel, Reload};
+use crate::words::{LogFormat, LogLevel, Reload, Sandbox};
 use std::time::Duration;
 
 section! {
@@ -72,6 +72,8 @@ section! {
             fallback: Value("120"),
             bounds: Bounds::new(SECOND, DAY),
         }
+        /// How long a client waits before a notice tells it so; 0 sends none.
+        query_wait_notify: Timeout { fallback: Value("5"), bounds: Bounds::new(SECOND, DAY) }
     }
 }
 
@@ -119,5 +121,12 @@ section! {
     Process = "process", Once {
         /// Whether a crash may write memory, with secrets and rows, to disk.
         core_dumps: bool { fallback: Value("false") }
+        /// Whether the running proxy gives up what it does not need: files outside of the
+        /// directories that the configuration names (Landlock), and system calls such as execve and
+        /// ptrace (seccomp). What the kernel does not have is told at the start.
+        sandbox: Sandbox { fallback: Value("\"on\"") }
+        /// Whether passwords, keys and buffers of rows are kept out of swap (mlock). Needs a limit of
+        /// locked memory to match: LimitMEMLOCK= in a service unit, ulimit -l in a shell.
+        lock_memory: bool { fallback: Value("false") }
     }
 }

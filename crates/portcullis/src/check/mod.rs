@@ -3,23 +3,28 @@
 
 mod client_leg;
 mod fault;
+mod sandbox;
 mod server_leg;
 mod summary;
 
 pub(crate) use fault::CheckFault;
+pub(crate) use sandbox::confine;
 
 use crate::cli::CheckOptions;
 use crate::fault::Fault;
 use crate::load;
 use crate::material::{Material, now_unix_s};
 use crate::output::{complain, say};
+use crate::process;
 use crate::run;
 use config::Config;
 use shell::setup::Setup;
+use tls::KeyHeap;
 
 /// Checks everything, and says what was found.
-pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
+pub(crate) fn run(options: &CheckOptions, keys: KeyHeap) -> Result<(), Vec<Fault>> {
     let config = load::configuration(&options.config)?;
+    process::lock_memory(&config, keys).map_err(|fault| vec![fault])?;
     let material = Material::read(&config, now_unix_s())?;
     for warning in material.warnings() {
         complain(&format!("warning: {warning}"));
@@ -28,11 +33,14 @@ pub(crate) fn run(options: &CheckOptions) -> Result<(), Vec<Fault>> {
     for line in summary::summary(&config, &material) {
         say(&format!("  {line}"));
     }
+    for line in sandbox::lines(&options.config, &config, keys)? {
+        say(&format!("  {line}"));
+    }
     if options.offline {
         return Ok(());
     }
     let mock = run::mock_secret(&config).map_err(|error| vec![Fault::System(error)])?;
-    let setup = run::setup_of(&config, material, mock)?;
+    let setup = run::setup_of(&config, material, run::Lasting::with(mock))?;
     let faults = legs(&config, setup, options)?;
     match faults.is_empty() {
         true => {

@@ -1,12 +1,15 @@
 //! Owns everything that a configuration names but does not hold: TLS contexts, users, passwords.
 //! Takes a checked configuration, reads its files and variables, and gives all faults at once.
 
+mod attendant;
+mod command;
 mod contexts;
 mod passphrase;
 mod rules;
 mod secrets;
 
-pub(crate) use passphrase::CommandFault;
+pub(crate) use attendant::{Attendant, serve as attend};
+pub(crate) use command::{CommandFault, Commands};
 
 use crate::fault::Fault;
 use crate::metrics;
@@ -36,8 +39,18 @@ pub(crate) struct Material {
 }
 
 impl Material {
-    /// Reads everything. `now_unix_s` is for warnings about certificates only.
+    /// Reads everything, and runs programs itself. `now_unix_s` is for warnings about certificates
+    /// only.
     pub(crate) fn read(config: &Config, now_unix_s: i64) -> Result<Self, Vec<Fault>> {
+        Self::read_with(config, &mut Commands::Here, now_unix_s)
+    }
+
+    /// The same, but programs are run by `commands`.
+    pub(crate) fn read_with(
+        config: &Config,
+        commands: &mut Commands,
+        now_unix_s: i64,
+    ) -> Result<Self, Vec<Fault>> {
         let faults: Vec<Fault> = too_old(config)
             .into_iter()
             .chain(unreadable(&config.sources))
@@ -45,7 +58,7 @@ impl Material {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let passphrases = passphrase::passphrases(config)?;
+        let passphrases = passphrase::passphrases(config, commands)?;
         let workshop = contexts::Workshop {
             config,
             passphrases: &passphrases,

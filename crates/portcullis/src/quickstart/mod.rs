@@ -167,7 +167,7 @@ impl<'a> Prepared<'a> {
         let mut mock = [0; 32];
         openssl::rand::rand_bytes(&mut mock)
             .map_err(|error| vec![Fault::System(std::io::Error::other(error))])?;
-        let setup = run::setup_of(&config, material, mock)?;
+        let setup = run::setup_of(&config, material, run::Lasting::with(mock))?;
         Ok((config, setup))
     }
 

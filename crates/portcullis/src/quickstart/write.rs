@@ -1,15 +1,13 @@
-//! Owns `quickstart --write`: the same thing as files, for `run` and `check`. What is there stays
-//! as it is: either all files are new, or none is written.
+//! Owns `quickstart --write`: the same thing as files, for `run` and `check`.
 
 use super::{DAYS_WRITTEN, Prepared, QuickFault, trust};
+use crate::directory::{self, NewFile};
 use crate::draft::{Trust, file};
 use crate::fault::Fault;
 use crate::leg;
 use crate::output::say;
 use buf::Secret;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs;
 use std::path::Path;
 
 /// A copy of `--server-ca`, so that the directory can be moved.
@@ -25,7 +23,7 @@ impl Prepared<'_> {
         let text = self.text(&self.preface(), &trust);
         let password = Secret::from_vec([self.password.expose(), b"\n"].concat());
         let authority = &self.local.authority.minted().certificate;
-        let mut files: Vec<(&str, &[u8], u32)> = vec![
+        let mut files: Vec<NewFile<'_>> = vec![
             (file::AUTHORITY, authority, 0o644),
             (file::CERTIFICATE, &self.identity.certificate, 0o644),
             (file::KEY, self.identity.private_key.expose(), 0o600),
@@ -37,17 +35,7 @@ impl Prepared<'_> {
         }
         // Last, so that a directory with a configuration is complete.
         files.push((file::CONFIGURATION, text.as_bytes(), 0o600));
-        let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(directory);
-        made.map_err(|cause| unwritten(directory, cause))?;
-        if let Some((name, ..)) = files.iter().find(|it| directory.join(it.0).exists()) {
-            let path = directory.join(name);
-            return Err(Fault::AlreadyThere { path });
-        }
-        for (name, content, mode) in &files {
-            let path = directory.join(name);
-            new(&path, content, *mode).map_err(|cause| unwritten(&path, cause))?;
-        }
+        directory::write(directory, &files)?;
         self.say_what_comes_next(directory, &files);
         Ok(())
     }
@@ -78,7 +66,7 @@ impl Prepared<'_> {
         ]
     }
 
-    fn say_what_comes_next(&self, directory: &Path, files: &[(&str, &[u8], u32)]) {
+    fn say_what_comes_next(&self, directory: &Path, files: &[NewFile<'_>]) {
         let at = |name: &str| directory.join(name);
         say(&format!("\n{} holds:", directory.display()));
         for (name, _, mode) in files {
@@ -105,10 +93,4 @@ fn unwritten(path: &Path, cause: std::io::Error) -> Fault {
         path: path.to_owned(),
         cause,
     })
-}
-
-fn new(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)
 }

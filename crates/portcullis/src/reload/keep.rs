@@ -1,5 +1,5 @@
-//! Owns what goes on beside a running proxy until it is told to stop: reloads, the warnings before
-//! certificates expire, the line of statistics.
+//! Owns what goes on beside a running proxy until it is told to stop: reloads, orders from the console
+//! and by SIGUSR1 and SIGUSR2, the warnings before certificates expire, the line of statistics.
 
 use super::due::{Due, Failure, Why};
 use super::watch::Watch;
@@ -9,11 +9,12 @@ use crate::fault::Fault;
 use crate::material::now_unix_s;
 use crate::stats::Stats;
 use config::Reload;
-use observe::LastReload;
+use observe::{End, LastReload};
 use shell::Proxy;
-use std::convert::Infallible;
+use shell::console::{Order, Orders, Shutdown, Wish};
 use std::future::pending;
 use std::time::Duration;
+use tls::Expires;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
@@ -25,9 +26,13 @@ pub(crate) struct Keeper {
     due: Due,
     start: Instant,
     hangup: Signal,
+    pause: Signal,
+    resume: Signal,
     watch: Option<Watch>,
     polls: Option<Interval>,
     days: Option<Interval>,
+    /// When the next certificate, list or staple is over.
+    end: Option<Instant>,
     lines: Option<Interval>,
     stats: Stats,
 }
@@ -36,29 +41,38 @@ pub(crate) struct Keeper {
 enum Wake {
     /// SIGHUP.
     Asked,
+    /// SIGUSR1.
+    Pause,
+    /// SIGUSR2.
+    Resume,
+    /// From the console.
+    Ordered(Order),
     /// The kernel told of a change somewhere near.
     Noticed(std::io::Result<()>),
     /// It is time to look again.
     Due,
     /// It is time to look whether something changed.
     Poll,
-    /// A day has passed.
+    /// A day has passed, or something has expired.
     Day,
     /// It is time for statistics.
     Line,
 }
 
 impl Keeper {
-    /// From here on SIGHUP no longer ends the process. Within a runtime.
+    /// From here on SIGHUP, SIGUSR1 and SIGUSR2 no longer end the process. Within a runtime.
     pub(crate) fn begin(reloader: Reloader) -> std::io::Result<Keeper> {
         let mut keeper = Keeper {
             reloader,
             due: Due::default(),
             start: Instant::now(),
             hangup: signal(SignalKind::hangup())?,
+            pause: signal(SignalKind::user_defined1())?,
+            resume: signal(SignalKind::user_defined2())?,
             watch: None,
             polls: None,
             days: every(Some(DAY)),
+            end: None,
             lines: None,
             stats: Stats::default(),
         };
@@ -66,12 +80,31 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Goes on for ever.
-    pub(crate) async fn keep(&mut self, proxy: &Proxy) -> Infallible {
+    /// Goes on until somebody wants the process to end.
+    pub(crate) async fn keep(&mut self, proxy: &Proxy) -> Shutdown {
         self.tell_expiry(proxy);
+        let mut orders = proxy.orders();
         loop {
-            match self.wake().await {
+            match self.wake(&mut orders).await {
                 Wake::Asked => self.due.asked(self.now()),
+                Wake::Pause => match proxy.pause() {
+                    true => tracing::info!("SIGUSR1: all databases are paused"),
+                    false => tracing::info!("SIGUSR1: all databases are paused already"),
+                },
+                Wake::Resume => match proxy.resume() {
+                    true => tracing::info!("SIGUSR2: work goes on"),
+                    false => tracing::info!("SIGUSR2: nothing is paused"),
+                },
+                Wake::Ordered(order) => match order.wish {
+                    Wish::Shutdown(mode) => {
+                        order.done();
+                        return mode;
+                    }
+                    Wish::Reload => match self.reload(proxy) {
+                        true => order.done(),
+                        false => order.not_reloaded(),
+                    },
+                },
                 Wake::Noticed(Ok(())) => self.due.noticed(self.now()),
                 Wake::Noticed(Err(error)) => {
                     tracing::warn!(%error, "files are no longer watched; they are looked at every reload_interval");
@@ -87,20 +120,24 @@ impl Keeper {
             }
             match self.due.take(self.now()) {
                 Some(Why::Noticed) if !self.reloader.seen.may_have_changed() => {}
-                Some(_) => self.reload(proxy),
+                Some(_) => drop(self.reload(proxy)),
                 None => {}
             }
         }
     }
 
-    async fn wake(&mut self) -> Wake {
+    async fn wake(&mut self, orders: &mut Orders) -> Wake {
         let due = self.due.at().map(|at| self.start + at);
         tokio::select! {
             _ = self.hangup.recv() => Wake::Asked,
+            _ = self.pause.recv() => Wake::Pause,
+            _ = self.resume.recv() => Wake::Resume,
+            Some(order) = orders.next() => Wake::Ordered(order),
             noticed = notice(&mut self.watch) => Wake::Noticed(noticed),
             () = until(due) => Wake::Due,
             () = tick(&mut self.polls) => Wake::Poll,
             () = tick(&mut self.days) => Wake::Day,
+            () = until(self.end) => Wake::Day,
             () = tick(&mut self.lines) => Wake::Line,
         }
     }
@@ -109,7 +146,8 @@ impl Keeper {
         self.start.elapsed()
     }
 
-    fn reload(&mut self, proxy: &Proxy) {
+    /// Reads everything anew; true if it came into force.
+    fn reload(&mut self, proxy: &Proxy) -> bool {
         let now_unix_s = now_unix_s();
         let came_into_force = match self.reloader.reload(proxy, now_unix_s) {
             Ok(waiting) => {
@@ -123,7 +161,8 @@ impl Keeper {
                 tell_failure(failure, &faults);
                 // What gets a second chance has not failed yet.
                 if failure == Failure::TryAgain {
-                    return self.follow();
+                    self.follow();
+                    return false;
                 }
                 proxy.counters().reload.failed.add(1);
                 false
@@ -137,6 +176,7 @@ impl Keeper {
         if came_into_force {
             self.tell_expiry(proxy);
         }
+        came_into_force
     }
 
     /// Goes by the present configuration, and watches the files that were last read.
@@ -160,16 +200,27 @@ impl Keeper {
         }
     }
 
-    fn tell_expiry(&self, proxy: &Proxy) {
+    fn tell_expiry(&mut self, proxy: &Proxy) {
+        let now_unix_s = now_unix_s();
         let Reloader {
             certificates,
             config,
             ..
         } = &self.reloader;
-        let ends = certificates.iter();
-        let ends = ends.map(|dated| (dated.of.clone(), dated.not_after_unix_s));
+        let ends = certificates.iter().map(|dated| End {
+            file: dated.of.clone(),
+            kind: match dated.kind {
+                Expires::Certificate => "certificate",
+                Expires::Authority => "authority",
+                Expires::RevocationList => "revocation_list",
+                Expires::Staple => "staple",
+            },
+            not_after_unix_s: dated.not_after_unix_s,
+        });
         proxy.gauges().set_certificates(ends.collect());
-        expiry::tell(certificates, config.files.expiry_warning, now_unix_s());
+        expiry::tell(certificates, config.files.expiry_warning, now_unix_s);
+        let next = expiry::next_end(certificates, now_unix_s);
+        self.end = next.map(|left| Instant::now() + left);
     }
 }
 

@@ -10,34 +10,32 @@ mod watch;
 pub(crate) use keep::Keeper;
 pub(crate) use seen::Seen;
 
+use crate::confine::Fence;
 use crate::fault::Fault;
 use crate::load;
-use crate::material::Material;
+use crate::material::{Commands, Material};
+use crate::metrics;
 use crate::run;
 use config::{Config, Holds, Place, Source, Warning};
 use shell::Proxy;
 use std::path::{Path, PathBuf};
-use tls::Dated;
+use tls::{Dated, Expires};
 
-/// A configuration and what its files hold, fit to come into force.
-pub(crate) struct Loaded {
+/// A configuration that is right in itself.
+pub(crate) struct Checked {
     /// The configuration.
     pub(crate) config: Config,
-    /// What it weakens.
-    pub(crate) warnings: Vec<Warning>,
-    /// What its files hold.
-    pub(crate) material: Material,
+    warnings: Vec<Warning>,
 }
 
-impl Loaded {
-    /// Reads, matches and rehearses everything. What was looked at is noted in `seen`, also if it
-    /// can't be used: the files of the configuration, or those of `fallback` if it can't be read.
+impl Checked {
+    /// Reads it. What was looked at is noted in `seen`, also if it can't be used: the files of the
+    /// configuration, or those of `fallback` if it can't be read.
     pub(crate) fn read(
         path: &Path,
         seen: &mut Seen,
         fallback: &[Source],
-        now_unix_s: i64,
-    ) -> Result<Loaded, Vec<Fault>> {
+    ) -> Result<Checked, Vec<Fault>> {
         seen.look(path);
         let checked = load::configuration_with_warnings(path);
         match &checked {
@@ -45,7 +43,17 @@ impl Loaded {
             Err(_) => seen.look_at_all(fallback),
         }
         let (config, warnings) = checked?;
-        let material = Material::read(&config, now_unix_s)?;
+        Ok(Checked { config, warnings })
+    }
+
+    /// Reads, matches and rehearses everything that it names.
+    pub(crate) fn load(
+        self,
+        commands: &mut Commands,
+        now_unix_s: i64,
+    ) -> Result<Loaded, Vec<Fault>> {
+        let Checked { config, warnings } = self;
+        let material = Material::read_with(&config, commands, now_unix_s)?;
         rehearse(&config, &material)?;
         Ok(Loaded {
             config,
@@ -53,17 +61,32 @@ impl Loaded {
             material,
         })
     }
+}
 
+/// A configuration and what its files hold, fit to come into force.
+pub(crate) struct Loaded {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// What it weakens.
+    warnings: Vec<Warning>,
+    /// What its files hold.
+    pub(crate) material: Material,
+}
+
+impl Loaded {
     /// Tells what the operator should know although it works.
     pub(crate) fn tell_warnings(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
         for warning in self.material.warnings() {
-            // The end of certificates has lines of its own, again and again.
+            // The end of certificates and lists has lines of its own, again and again.
             if !matches!(
                 warning,
-                tls::Warning::Expired { .. } | tls::Warning::ExpiresSoon { .. }
+                tls::Warning::Expired { .. }
+                    | tls::Warning::ExpiresSoon { .. }
+                    | tls::Warning::CrlExpired { .. }
+                    | tls::Warning::CrlExpiresSoon { .. }
             ) {
                 tracing::warn!("{warning}");
             }
@@ -109,13 +132,17 @@ pub(crate) struct Reloader {
     path: PathBuf,
     /// What the process was started with: what needs a restart is still like this.
     started: Config,
-    /// Salts of unknown users don't change with the private key: one that changes tells that there
-    /// is no such user.
-    mock: [u8; 32],
+    lasting: run::Lasting,
+    /// What files may be read.
+    fence: Fence,
+    /// Who runs programs.
+    commands: Commands,
     /// What is in force.
     pub(crate) config: Config,
     /// Its certificates.
     pub(crate) certificates: Vec<Dated>,
+    /// Those that stay until a restart.
+    fixed: Vec<Dated>,
     /// How the files looked when they were last read.
     pub(crate) seen: Seen,
 }
@@ -125,17 +152,28 @@ impl Reloader {
     pub(crate) fn new(
         path: &Path,
         config: &Config,
-        mock: [u8; 32],
-        certificates: Vec<Dated>,
+        lasting: run::Lasting,
+        mut certificates: Vec<Dated>,
     ) -> Reloader {
+        let fixed = metrics::certificates(config);
+        certificates.extend_from_slice(&fixed);
         Reloader {
             path: path.to_owned(),
             started: config.clone(),
-            mock,
+            lasting,
+            fence: Fence::default(),
+            commands: Commands::Here,
             config: config.clone(),
             certificates,
+            fixed,
             seen: Seen::default(),
         }
+    }
+
+    /// From now on within a sandbox.
+    pub(crate) fn confined(&mut self, fence: Fence, commands: Commands) {
+        self.fence = fence;
+        self.commands = commands;
     }
 
     /// Reads everything anew and puts it in force, or gives every reason why not. Gives the names
@@ -147,14 +185,17 @@ impl Reloader {
     ) -> Result<Vec<&'static str>, Vec<Fault>> {
         self.seen = Seen::default();
         let fallback = &self.config.sources;
-        let loaded = Loaded::read(&self.path, &mut self.seen, fallback, now_unix_s)?;
-        let certificates = loaded.material.certificates();
+        let read = Checked::read(&self.path, &mut self.seen, fallback)?;
+        self.fence.admits(&read.config)?;
+        let loaded = read.load(&mut self.commands, now_unix_s)?;
+        let mut certificates = loaded.material.certificates();
+        certificates.extend_from_slice(&self.fixed);
         self.stays_valid(&loaded, now_unix_s)?;
         loaded.tell_warnings();
         let Loaded {
             config, material, ..
         } = loaded;
-        proxy.reload(run::setup_of(&config, material, self.mock)?);
+        proxy.reload(run::setup_of(&config, material, self.lasting)?);
         self.config = config;
         self.certificates = certificates;
         Ok(restart::waiting(&self.started, &self.config))
@@ -177,6 +218,10 @@ impl Reloader {
             false => Err(vec![Fault::ExpiredAlready {
                 place: listener_place(&next.config),
                 file: over.of.clone(),
+                what: match over.kind {
+                    Expires::RevocationList => "revocation list",
+                    _ => "certificate",
+                },
             }]),
         }
     }

@@ -32,7 +32,18 @@ pub(crate) fn waiting(started: &Config, next: &Config) -> Vec<&'static str> {
         ("log.format", started.log.format != next.log.format),
         ("log.level", started.log.level != next.log.level),
         ("metrics", started.metrics != next.metrics),
-        ("process.core_dumps", started.process != next.process),
+        (
+            "process.core_dumps",
+            started.process.core_dumps != next.process.core_dumps,
+        ),
+        (
+            "process.sandbox",
+            started.process.sandbox != next.process.sandbox,
+        ),
+        (
+            "process.lock_memory",
+            started.process.lock_memory != next.process.lock_memory,
+        ),
     ];
     let names = differ.into_iter().filter(|(_, differs)| *differs);
     names.map(|(name, _)| name).collect()
@@ -69,7 +80,7 @@ mod tests {
             ),
             (
                 "address = \"127.0.0.1:6433\"\nworkers = 7\nlisten_backlog = 7".to_owned(),
-                "[log]\nformat = \"json\"\nlevel = \"warn\"\n[limits]\nlogin_rate = 7\n[process]\ncore_dumps = true\n[metrics]\naddress = \"127.0.0.1:9127\"",
+                "[log]\nformat = \"json\"\nlevel = \"warn\"\n[limits]\nlogin_rate = 7\n[process]\ncore_dumps = true\nsandbox = \"off\"\nlock_memory = true\n[metrics]\naddress = \"127.0.0.1:9127\"",
                 &[
                     "listen.address",
                     "listen.listen_backlog",
@@ -79,6 +90,8 @@ mod tests {
                     "log.level",
                     "metrics",
                     "process.core_dumps",
+                    "process.sandbox",
+                    "process.lock_memory",
                 ],
             ),
             (

@@ -7,11 +7,13 @@
 //! buffers change places instead of being copied.
 
 mod belt;
+mod opening;
 mod pooled;
 pub(crate) mod tags;
 mod to_client;
 mod to_server;
 
+pub use opening::{Opening, opening, refuse};
 pub use to_client::to_client;
 pub use to_server::to_server;
 

@@ -5,7 +5,7 @@ use super::Relayed;
 use super::tags::{PREPARED, changes_reading, is_all_gone, may_tell, tells_of_stale};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::Fate;
+use crate::ledger::{Fate, Status};
 use crate::server::Server;
 use crate::statements::{Pooled, REFUSAL_BYTES_MAX, Refusal};
 use buf::Plain;
@@ -174,7 +174,10 @@ fn reply<const POOLED: bool>(
         b'Z' => match whole(header, bytes) {
             Some(body) => Ok(match server.ready(body)? {
                 Fate::Swallow if POOLED => Step::Drop(header.total()),
-                _ => Step::Pass(header.total()),
+                _ => {
+                    server.traffic.answered(server.status == Status::Idle);
+                    Step::Pass(header.total())
+                }
             }),
             None => Ok(Step::Wait),
         },
@@ -237,9 +240,7 @@ fn ours(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, Fault
             server.done(body);
         }
         tag => {
-            if server.reply(tag)? == Fate::Observe && tag == b'D' {
-                server.observe(body)?;
-            }
+            server.reply(tag)?;
         }
     }
     Ok(Step::Drop(header.total()))

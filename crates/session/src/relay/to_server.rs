@@ -65,7 +65,7 @@ pub fn to_server(
 
 /// What the frame at the front of `bytes` makes the server owe; `None` if that can't be said
 /// before more of it is here.
-fn request(header: Header, bytes: &[u8]) -> Result<Option<Request>, Fault> {
+pub(super) fn request(header: Header, bytes: &[u8]) -> Result<Option<Request>, Fault> {
     judge(header)?;
     Ok(Some(match header.tag {
         b'Q' => Request::Query,

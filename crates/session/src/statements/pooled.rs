@@ -2,8 +2,11 @@
 //! limits, and how far a frame of its is that can't pass as it came.
 
 use super::promise::Holdings;
+use super::refusal::Refusal;
 use super::{Dialect, Interner, Name, Statement};
+use crate::lending::PinRule;
 use buf::Plain;
+use sql::Effects;
 use std::sync::Arc;
 
 /// How long a client keeps its server connection.
@@ -21,11 +24,11 @@ pub struct StatementLimits {
     /// `max_prepared_statements`: statements that a server connection holds; 0 switches the sharing
     /// off, and names pass as they are.
     pub server_max: usize,
-    /// `client_prepared_statements`: names that a client has.
+    /// `prepared_count_max`: names that a client has.
     pub client_max: usize,
-    /// `client_prepared_bytes`: bytes of their texts.
+    /// `prepared_bytes_max`: bytes of their texts.
     pub client_bytes_max: usize,
-    /// `prepared_statement_bytes`: bytes of one text, with its types.
+    /// Bytes of one text, with its types.
     pub statement_bytes_max: usize,
 }
 
@@ -46,6 +49,7 @@ pub struct Pooled {
     pub(crate) interner: Interner,
     pub(crate) limits: StatementLimits,
     pub(crate) mode: Mode,
+    pub(crate) pins: PinRule,
     pub(crate) dialect: Dialect,
     pub(crate) holdings: Holdings,
     pub(crate) course: Course,
@@ -89,6 +93,7 @@ impl Pooled {
             interner,
             limits,
             mode,
+            pins: PinRule::Allow,
             dialect: Dialect::default(),
             holdings: Holdings::default(),
             course: Course::None,
@@ -99,6 +104,21 @@ impl Pooled {
             parsed: None,
             flushed: false,
         }
+    }
+
+    /// What becomes of statements that would tie the client to one server connection.
+    pub fn set_pin_rule(&mut self, rule: PinRule) {
+        self.pins = rule;
+    }
+
+    /// Why a text of these effects is refused.
+    #[inline]
+    pub(crate) fn refusal(&self, effects: Option<Effects>) -> Option<Refusal> {
+        let effects = effects?;
+        if self.mode == Mode::Statement && effects.has(Effects::TRANSACTION) {
+            return Some(Refusal::Transaction);
+        }
+        (self.pins == PinRule::Refuse && effects.pins()).then_some(Refusal::Pin)
     }
 
     /// How the client's session reads texts from now on: at the start, and whenever a setting that

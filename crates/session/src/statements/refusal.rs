@@ -15,21 +15,23 @@ pub(crate) const BYTES_MAX: usize = 512;
 pub enum Refusal {
     /// The client has as many named statements as it may.
     Statements {
-        /// `client_prepared_statements`.
+        /// `prepared_count_max`.
         max: usize,
     },
     /// Their texts have as many bytes as they may.
     Bytes {
-        /// `client_prepared_bytes`.
+        /// `prepared_bytes_max`.
         max: usize,
     },
     /// One text is longer than any may be.
     Text {
-        /// `prepared_statement_bytes`.
+        /// Bytes.
         max: usize,
     },
     /// A transaction where `pool_mode = "statement"`.
     Transaction,
+    /// What only one server connection would have, where `pinning = "refuse"`.
+    Pin,
 }
 
 impl Refusal {
@@ -38,19 +40,26 @@ impl Refusal {
         match self {
             Refusal::Statements { max } => (
                 Sqlstate::new("53400"),
-                format!("too many prepared statements (client_prepared_statements = {max})"),
+                format!("too many prepared statements (prepared_count_max = {max})"),
             ),
             Refusal::Bytes { max } => (
                 Sqlstate::new("53400"),
-                format!("prepared statements take too many bytes (client_prepared_bytes = {max})"),
+                format!("prepared statements take too many bytes (prepared_bytes_max = {max})"),
             ),
             Refusal::Text { max } => (
                 Sqlstate::new("54000"),
-                format!("prepared statement is too long (prepared_statement_bytes = {max})"),
+                format!("a prepared statement may have {max} bytes, with its parameter types"),
             ),
             Refusal::Transaction => (
                 Sqlstate::FEATURE_NOT_SUPPORTED,
                 "transaction blocks are not possible with pool_mode = \"statement\"".to_owned(),
+            ),
+            Refusal::Pin => (
+                Sqlstate::FEATURE_NOT_SUPPORTED,
+                "what only one server connection has (LISTEN, temporary tables, PREPARE, SET ROLE, \
+                 session advisory locks, cursors WITH HOLD, LOAD) is not possible with pinning = \
+                 \"refuse\""
+                    .to_owned(),
             ),
         }
     }
@@ -74,6 +83,7 @@ mod tests {
             Refusal::Bytes { max },
             Refusal::Text { max },
             Refusal::Transaction,
+            Refusal::Pin,
         ] {
             let mut output = Plain::with_capacity(BYTES_MAX);
             assert_eq!(refusal.put(&mut output), Ok(()));

@@ -4,29 +4,28 @@
 use super::Life;
 use crate::bell::Bells;
 use crate::cancel::Issued;
-use crate::control::{Control, Phase};
-use crate::dial::Dialled;
+use crate::console;
+use crate::control::Phase;
 use crate::exchange::Leased;
 use crate::keeper::Keeper;
 use crate::log::{self, Started};
 use crate::port::Port;
-use crate::pump::{Ending, Pump, Upstream};
-use crate::rest::{Kept, Key, Resting};
-use crate::watch::{Deadlines, Watch};
+use crate::pump::{ClientSide, Ending, Keeps, Pump, Upstream};
+use crate::rest::{Key, ServerSide};
+use crate::watch::Watch;
 use session::fault::{Fault, FaultKind, Side};
-use session::{ClientStream, Server, farewell};
+use session::{ClientStream, farewell};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A client that is in, and the server it got.
 pub(super) struct Linked<'a> {
-    pub(super) dialled: Dialled,
     /// Holds the place in the pool, and the cancel key, until the end.
-    pub(super) lease: Leased<Resting>,
-    /// `None` if the connection is to serve this client alone.
-    pub(super) next: Option<Next>,
+    pub(super) held: Held,
     pub(super) issued: Option<Issued<'a>>,
+    /// What the console shows of the client.
+    pub(super) shown: Arc<console::Client>,
     pub(super) log: Started,
 }
 
@@ -35,105 +34,119 @@ pub(super) struct Linked<'a> {
 pub(super) struct Next {
     /// What it must have in common with this one.
     pub(super) key: Key,
-    /// When the connection was made.
-    pub(super) born: Instant,
     /// How old it may become.
     pub(super) lifetime: Duration,
 }
 
+/// A server connection in a client's hands.
+pub(super) struct Held {
+    pub(super) server: Box<ServerSide>,
+    pub(super) lease: Leased<Box<ServerSide>>,
+    /// `None` if the connection is to serve this client alone.
+    pub(super) next: Option<Next>,
+}
+
+impl Held {
+    /// True if nothing speaks against its serving another client once it is reset.
+    pub(super) fn may_serve_another(&self) -> bool {
+        self.server.server.may_be_reset()
+            && self.server.port.is_quiet()
+            && !self.server.port.engine().is_worn()
+            && self
+                .next
+                .is_some_and(|it| self.server.born.elapsed() < it.lifetime)
+    }
+}
+
+/// The end of a session.
+pub(super) struct End<'a> {
+    pub(super) ending: Ending,
+    pub(super) log: Started,
+    pub(super) issued: Option<Issued<'a>>,
+}
+
 impl<'a> Life<'a> {
     /// Moves bytes until the session ends, then says goodbye to both sides.
-    pub(super) async fn relay(
-        &self,
-        client: Port,
-        linked: Linked<'a>,
-        control: Arc<Control>,
-        number: u64,
-    ) {
+    pub(super) async fn relay(&self, client: Port, linked: Linked<'a>, number: u64) {
         let Linked {
-            dialled,
-            lease,
-            next,
+            mut held,
             issued,
+            shown,
             log,
         } = linked;
-        let running = Arc::clone(&control);
-        let Dialled {
-            port,
-            server,
-            accepted,
-            leg,
-            host,
-            ..
-        } = dialled;
-        let timeouts = &self.setup.timeouts;
-        let deadlines = Deadlines {
-            idle: timeouts.client_idle,
-            idle_transaction: timeouts.idle_transaction,
-            query: timeouts.query,
+        let mut client = Box::new(self.client_side(client, log.user(), number));
+        let ending = {
+            let mut pump = Pump {
+                client: &mut client,
+                server: &mut held.server,
+            };
+            poll_fn(|cx| pump.poll(cx)).await
         };
-        let steering = Arc::clone(&control);
-        let mut pump = Box::new(Pump {
-            client,
-            server: port,
-            stream: ClientStream::new(self.setup.limits.pipeline_max),
-            link: server,
-            watch: Watch::new(control, number, deadlines),
-            upstream: Upstream::Open,
-            bells: Bells::default(),
-            keeper: Keeper::new(
-                steering,
-                Arc::clone(&self.context.counters),
-                self.setup.tls12_limit,
-            ),
-        });
-        let ending = poll_fn(|cx| pump.poll(cx)).await;
-        if self.setup.log.disconnections {
-            log::ended(&log, &ending, &pump.client, &pump.server);
-        }
-        let Pump {
-            mut client,
-            mut server,
+        shown.unlinked();
+        let end = End {
+            ending,
+            log,
+            issued,
+        };
+        Box::pin(self.finish(*client, Some(held), end)).await;
+    }
+
+    /// Says goodbye to both sides, where the server may be none.
+    pub(super) async fn finish(&self, client: ClientSide, held: Option<Held>, end: End<'_>) {
+        let End {
+            ending,
+            log,
+            issued,
+        } = end;
+        let ClientSide {
+            port: mut client,
             stream,
-            link,
             mut keeper,
             ..
-        } = *pump;
+        } = client;
+        if self.setup.log.disconnections {
+            log::ended(
+                &log,
+                &ending,
+                &client,
+                held.as_ref().map(|it| &it.server.port),
+            );
+        }
         keeper.account(&mut client);
-        keeper.account(&mut server);
+        let between_frames = held
+            .as_ref()
+            .is_none_or(|it| it.server.server.between_frames());
         if let Ending::Fault(fault) = &ending
-            && link.between_frames()
+            && between_frames
         {
             farewell::put(fault, client.room());
         }
-        let close = timeouts.close;
+        let close = self.setup.timeouts.close;
+        let client = Box::pin(tokio::time::timeout(close, client.close()));
+        let Some(mut held) = held else {
+            let _ = client.await;
+            return;
+        };
+        keeper.account(&mut held.server.port);
         // Its session ended as sessions should: the connection may serve the next client.
         let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
             && stream.between_frames()
-            && link.may_be_reset()
-            && server.is_quiet()
-            && !server.engine().is_worn()
-            && running.phase() == Phase::Running;
-        let next = next.filter(|it| in_order && it.born.elapsed() < it.lifetime);
-        if let Some(Next { key, born, .. }) = next {
-            let kept = Kept {
-                accepted,
-                leg,
-                host,
-                born,
-            };
-            let client = Box::pin(tokio::time::timeout(close, client.close()));
-            let server = Box::pin(self.bring_to_rest((server, link, kept), lease, (key, issued)));
+            && held.may_serve_another()
+            && self.control.phase() == Phase::Running;
+        if in_order {
+            let server = Box::pin(self.bring_to_rest(held, issued));
             let _ = tokio::join!(client, server);
             return;
         }
+        let Held {
+            mut server, lease, ..
+        } = held;
         // A server in the middle of a message, or one whose client broke off a copy, is cut: what
         // it got of the session must not look complete.
         if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
         {
-            let _ = server.room().push(farewell::TERMINATE);
+            let _ = server.port.room().push(farewell::TERMINATE);
         }
-        let client = Box::pin(tokio::time::timeout(close, client.close()));
         let overdue = matches!(
             &ending,
             Ending::Fault(Fault {
@@ -148,39 +161,66 @@ impl<'a> Life<'a> {
             if let (true, Some(issued)) = (overdue, &issued) {
                 self.stop_query(issued).await;
             }
-            let _ = tokio::time::timeout(close, server.close()).await;
+            let _ = tokio::time::timeout(close, server.port.close()).await;
             // The place is free once the server is gone, however long the client lingers.
             drop(lease);
         });
         let _ = tokio::join!(client, server);
     }
 
+    /// The client, from its first ReadyForQuery on.
+    pub(super) fn client_side(&self, port: Port, user: &str, number: u64) -> ClientSide {
+        ClientSide {
+            port,
+            stream: ClientStream::new(self.setup.limits.pipeline_max),
+            watch: Watch::new(
+                Arc::clone(self.control),
+                number,
+                *self.setup.timeouts.of(user),
+            ),
+            upstream: Upstream::Open,
+            bells: Bells::default(),
+            keeps: Keeps::ForGood,
+            keeper: Keeper::new(
+                Arc::clone(self.control),
+                Arc::clone(&self.context.counters),
+                self.setup.tls12_limit,
+            ),
+        }
+    }
+
     /// Resets a connection and lets it rest, or closes it.
-    async fn bring_to_rest(
-        &self,
-        (port, server, kept): (Port, Server, Kept),
-        lease: Leased<Resting>,
-        (key, issued): (Key, Option<Issued<'_>>),
-    ) {
+    async fn bring_to_rest(&self, held: Held, issued: Option<Issued<'_>>) {
+        let Held {
+            mut server,
+            lease,
+            next,
+        } = held;
         let limit = self.setup.timeouts.close;
         // From here on no cancel can be meant for this connection; one on its way would hit whoever
         // has it next.
-        let untouched = issued.is_none_or(Issued::retire);
-        let reset = tokio::time::timeout(limit, Resting::after_reset(port, server, kept));
-        match reset.await {
-            Ok(Ok(rested)) if untouched => {
-                for over in lease.keep(key, rested) {
+        if let Some(issued) = &issued {
+            issued.aim().leave();
+        }
+        let untouched = !server.target.as_ref().is_some_and(|it| it.is_aimed_at());
+        let reset = tokio::time::timeout(limit, server.reset()).await;
+        match (reset, next) {
+            (Ok(Ok(())), Some(Next { key, .. })) if untouched => {
+                server.port.hibernate();
+                server.rest(Instant::now());
+                let home = server.home;
+                for over in lease.keep((key, home), server) {
                     let _ = tokio::time::timeout(limit, over.close()).await;
                 }
             }
-            Ok(Ok(rested)) => {
-                let _ = tokio::time::timeout(limit, rested.close()).await;
+            (Ok(Ok(())), _) => {
+                let _ = tokio::time::timeout(limit, server.close()).await;
             }
-            Ok(Err(fault)) => {
+            (Ok(Err(fault)), _) => {
                 self.context.counters.server.resets_failed.add(1);
                 log::reset_failed(self.peer, &fault);
             }
-            Err(_) => self.context.counters.server.resets_failed.add(1),
+            (Err(_), _) => self.context.counters.server.resets_failed.add(1),
         }
     }
 

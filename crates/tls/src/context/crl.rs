@@ -37,6 +37,13 @@ pub(super) fn check_with(
         }
     }
     for list in &lists {
+        let from = unix_s(list.last_update());
+        if from.is_some_and(|from| now_unix_s < from) {
+            let (of, not_before) = (of.clone(), list.last_update().to_string());
+            notes
+                .warnings
+                .push(Warning::CrlNotYetValid { of, not_before });
+        }
         ffi::contexts::add_crl(store, list).map_err(library)?;
         let Some(until) = list.next_update().and_then(unix_s) else {
             continue;

@@ -1,13 +1,17 @@
-//! Owns until when the certificates of a context are good, file by file, so that somebody can be
-//! told before it bites.
+//! Owns until when the certificates, revocation lists and staples of a context are good, file by file,
+//! so that somebody can be told before it bites.
 
-use super::{Expires, Expiry};
+use super::files::certificates;
+use super::{ContextFault, Expires, Expiry, Source};
+use crate::facts::unix_s;
 
-/// A file of certificates and the end of their validity.
+/// A file and the end of its validity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dated {
     /// Path of the file, or "(given as text)".
     pub of: String,
+    /// What is in it.
+    pub kind: Expires,
     /// From when on it is of no more use, in seconds since 1970.
     pub not_after_unix_s: i64,
 }
@@ -19,12 +23,26 @@ impl Dated {
             .saturating_sub(now_unix_s)
             .div_euclid(86_400)
     }
+
+    /// Of a file of certificates that no context of ours is built from.
+    pub fn read(source: &Source, kind: Expires) -> Result<Option<Dated>, ContextFault> {
+        let ends = certificates(source)?.into_iter();
+        let ends = ends.filter_map(|it| unix_s(it.not_after()));
+        let expiries: Vec<Expiry> = ends
+            .map(|not_after_unix_s| Expiry {
+                what: super::files::name(source),
+                kind,
+                not_after_unix_s,
+            })
+            .collect();
+        Ok(of(&expiries).pop())
+    }
 }
 
 /// What a context was built from, file by file: a chain is as good as the first of its certificates
 /// to expire, authorities as the last of them, lists and staples as the first.
 pub(super) fn of(expiries: &[Expiry]) -> Vec<Dated> {
-    let mut files: Vec<(Expires, Dated)> = Vec::new();
+    let mut files: Vec<Dated> = Vec::new();
     for Expiry {
         what,
         kind,
@@ -34,18 +52,16 @@ pub(super) fn of(expiries: &[Expiry]) -> Vec<Dated> {
         let end = *not_after_unix_s;
         let known = files
             .iter_mut()
-            .find(|(of, it)| of == kind && it.of == *what);
-        match known {
-            None => {
-                let dated = Dated {
-                    of: what.clone(),
-                    not_after_unix_s: end,
-                };
-                files.push((*kind, dated));
-            }
-            Some((Expires::Authority, it)) => it.not_after_unix_s = end.max(it.not_after_unix_s),
-            Some((_, it)) => it.not_after_unix_s = end.min(it.not_after_unix_s),
+            .find(|it| it.kind == *kind && it.of == *what);
+        match (known, kind) {
+            (None, _) => files.push(Dated {
+                of: what.clone(),
+                kind: *kind,
+                not_after_unix_s: end,
+            }),
+            (Some(it), Expires::Authority) => it.not_after_unix_s = end.max(it.not_after_unix_s),
+            (Some(it), _) => it.not_after_unix_s = end.min(it.not_after_unix_s),
         }
     }
-    files.into_iter().map(|(_, dated)| dated).collect()
+    files
 }

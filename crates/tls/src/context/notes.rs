@@ -76,6 +76,17 @@ pub enum Warning {
         /// Days since.
         days: i64,
     },
+    /// A revocation list whose time has not come.
+    #[error(
+        "the revocation list {of} is not valid before {not_before}; until then every certificate of \
+         its authority is refused; compare this machine's clock"
+    )]
+    CrlNotYetValid {
+        /// The file.
+        of: String,
+        /// The begin of its validity.
+        not_before: String,
+    },
     /// A revocation list that soon will be.
     #[error(
         "the revocation list {of} expires in {days} days; from then on every certificate of its \

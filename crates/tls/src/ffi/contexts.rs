@@ -300,6 +300,18 @@ unsafe fn authenticate(mac: *mut sys::EVP_MAC_CTX, key: &TicketKey) -> bool {
     unsafe { sys::EVP_MAC_CTX_set_params(mac, parameters.as_ptr()) == 1 }
 }
 
+/// Asks for a stapled OCSP response, as a careful client would.
+#[cfg(test)]
+pub(crate) fn ask_for_staple(ssl: &SslRef) -> bool {
+    let (ask, ocsp) = (
+        sys::SSL_CTRL_SET_TLSEXT_STATUS_REQ_TYPE,
+        sys::TLSEXT_STATUSTYPE_ocsp,
+    );
+    // SAFETY: the SSL is live; this control takes a number and no pointer.
+    let asked = unsafe { sys::SSL_ctrl(ssl.as_ptr(), ask, ocsp.into(), ptr::null_mut()) };
+    asked == 1
+}
+
 /// Offers a session to resume, as a client that keeps sessions would.
 #[cfg(test)]
 pub(crate) fn offer(ssl: &SslRef, session: &openssl::ssl::SslSessionRef) -> bool {

@@ -5,7 +5,9 @@ mod data;
 mod handshakes;
 mod hostile;
 mod hygiene;
+mod matrix;
 mod rehearsals;
+mod revocation;
 mod upkeep;
 mod verification;
 

@@ -285,7 +285,8 @@ fn contexts_say_what_is_wrong_with_their_files() {
 fn key_files_have_to_be_private() {
     let authority = authority(KeyKind::EcdsaP256);
     let minted = issue(&authority, KeyKind::EcdsaP256, Usage::Server);
-    let path = std::env::temp_dir().join(format!("portcullis-tls-{}.key", std::process::id()));
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("server.key");
     std::fs::write(&path, minted.private_key.expose()).unwrap();
     let mut identity = identity(&minted);
     identity.private_key = KeySource::File(path.clone());
@@ -295,7 +296,6 @@ fn key_files_have_to_be_private() {
     };
     let open = with_mode(0o644).err();
     let closed = with_mode(0o600).is_ok();
-    std::fs::remove_file(&path).unwrap();
     assert!(matches!(
         open,
         Some(ContextFault::KeyIsNotPrivate { mode: 0o644, .. })

@@ -7,8 +7,8 @@ use super::{Run, Sides, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Status, Terms};
 use crate::statements::{
-    Course, Found, Id, Instead, Mode, Name, Presence, Promise, Reading, Refusal, ServerName,
-    Statement, Unnamed, Way,
+    Course, Found, Id, Instead, Name, Presence, Promise, Reading, Refusal, ServerName, Statement,
+    Unnamed, Way,
 };
 use buf::Plain;
 use sql::{Effects, Lexing};
@@ -226,8 +226,8 @@ impl Sides<'_> {
             return Verdict::Refuse(refusal, Instead::NamedParse);
         }
         let statement = self.pooled.interner.intern(self.pooled.dialect, body);
-        if self.is_transaction(&statement) {
-            return Verdict::Refuse(Refusal::Transaction, Instead::NamedParse);
+        if let Some(refusal) = self.pooled.refusal(statement.effects()) {
+            return Verdict::Refuse(refusal, Instead::NamedParse);
         }
         let promise = |sent| Promise::Named {
             name,
@@ -261,8 +261,8 @@ impl Sides<'_> {
         if let Some(statement) = shared.filter(|it| it.reading().deallocates.is_none())
             && let Some((id, name)) = statement.id()
         {
-            if self.is_transaction(&statement) {
-                return Verdict::Refuse(Refusal::Transaction, Instead::UnnamedParse);
+            if let Some(refusal) = self.pooled.refusal(statement.effects()) {
+                return Verdict::Refuse(refusal, Instead::UnnamedParse);
             }
             match self.server.statements.presence(id) {
                 Presence::There => return Verdict::Say(kept(statement, Way::Said)),
@@ -280,9 +280,9 @@ impl Sides<'_> {
         if let Some(verdict) = self.deallocating(&statement) {
             return verdict;
         }
-        match self.is_transaction(&statement) {
-            true => Verdict::Refuse(Refusal::Transaction, Instead::UnnamedParse),
-            false => Verdict::Send(None, Some(kept(statement, Way::Plain))),
+        match self.pooled.refusal(statement.effects()) {
+            Some(refusal) => Verdict::Refuse(refusal, Instead::UnnamedParse),
+            None => Verdict::Send(None, Some(kept(statement, Way::Plain))),
         }
     }
 
@@ -330,11 +330,6 @@ impl Sides<'_> {
         self.server.status != Status::Failed
             && self.server.ledger.is_one_batch()
             && !self.reads_otherwise()
-    }
-
-    fn is_transaction(&self, statement: &Statement) -> bool {
-        let ends = |it: Effects| it.has(Effects::TRANSACTION);
-        self.pooled.mode == Mode::Statement && statement.effects().is_some_and(ends)
     }
 
     /// Why the client may not have a further statement of so many bytes.

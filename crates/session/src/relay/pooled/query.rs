@@ -3,7 +3,7 @@
 use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
-use crate::statements::{Found, Instead, Mode, Promise, Reading, Refusal, Unnamed};
+use crate::statements::{Found, Instead, Promise, Reading, Unnamed};
 use sql::Effects;
 use wire::frame::{HEADER, Header};
 
@@ -35,9 +35,8 @@ impl Run<'_> {
         if self.sides.reads_otherwise() && !reads_the_same(text) {
             reading = Reading::UNKNOWN;
         }
-        let transaction = |it: Effects| it.has(Effects::TRANSACTION);
-        if self.sides.pooled.mode == Mode::Statement && reading.effects.is_some_and(transaction) {
-            self.refuse(Refusal::Transaction, Instead::Query);
+        if let Some(refusal) = self.sides.pooled.refusal(reading.effects) {
+            self.refuse(refusal, Instead::Query);
             return Ok(self.drop_frame(header));
         }
         if let Some(name) = reading.deallocates

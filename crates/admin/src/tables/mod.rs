@@ -1,0 +1,69 @@
+//! Owns what `SHOW` can show: for each table one struct of a row, which is also the one definition of
+//! its columns (name, type, meaning). A new table is a struct in a file here and a line in [`tables!`].
+
+mod define;
+mod host;
+mod key_value;
+mod pool;
+mod socket;
+mod statistics;
+
+pub use define::Column;
+pub(crate) use define::Row;
+use define::tables;
+
+pub use host::{DnsHost, DnsZone, Memory, Peer, PeerPool};
+pub use key_value::{Config, List, Lists, Pauses, State, Version};
+pub use pool::{Database, Pool, User};
+pub use socket::{Socket, Wire};
+pub use statistics::{Counts, Statistics, Stats, StatsAverages, StatsTotals, Total};
+
+tables! {
+    /// Sockets of which bytes wait in a buffer.
+    ActiveSockets "ACTIVE_SOCKETS" Wire,
+    /// Clients that are logged in.
+    Clients "CLIENTS" Socket,
+    /// Settings in force.
+    Config "CONFIG" Config,
+    /// Databases that clients can ask for.
+    Databases "DATABASES" Database,
+    /// Host names that were looked up.
+    DnsHosts "DNS_HOSTS" DnsHost,
+    /// Zones of the host names.
+    DnsZones "DNS_ZONES" DnsZone,
+    /// How many there are of what.
+    Lists "LISTS" List,
+    /// Memory for what is kept many times.
+    Mem "MEM" Memory,
+    /// Other instances to which cancel requests are passed on.
+    Peers "PEERS" Peer,
+    /// Connections to them.
+    PeerPools "PEER_POOLS" PeerPool,
+    /// Server connections by database and user.
+    Pools "POOLS" Pool,
+    /// Connections to servers.
+    Servers "SERVERS" Socket,
+    /// Clients and servers with their buffers.
+    Sockets "SOCKETS" Wire,
+    /// Whether work goes on.
+    State "STATE" State,
+    /// Sums since the start, and averages of the last period, by database.
+    Stats "STATS" Stats,
+    /// The averages alone.
+    StatsAverages "STATS_AVERAGES" StatsAverages,
+    /// The sums alone.
+    StatsTotals "STATS_TOTALS" StatsTotals,
+    /// Sums and averages over all databases.
+    Totals "TOTALS" Total,
+    /// Users that are known.
+    Users "USERS" User,
+    /// What this program is.
+    Version "VERSION" Version,
+}
+
+impl Snapshot {
+    /// `STATS`, `STATS_TOTALS`, `STATS_AVERAGES` or `TOTALS`, made of all databases' counts.
+    pub fn of_statistics(table: Table, all: &[Statistics]) -> Snapshot {
+        statistics::table(table, all)
+    }
+}

@@ -1,0 +1,190 @@
+//! Owns the carrying out of an administrator's commands.
+
+use super::{Desk, Wish};
+use crate::context::Context;
+use admin::{Command, Outcome, Refusal};
+use std::time::Duration;
+
+/// What the entry for all other names goes by.
+pub(super) const ALL_NAMES: &str = "*";
+
+/// How often a command that waits looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a resting connection's goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Carries a command out; ends when it is done. `own` is the console's name of the client that asked.
+pub(super) async fn carry(context: &Context, command: &Command, own: &str) -> Outcome {
+    let done = match command {
+        Command::Pause(database) => pause(context, database.as_deref(), own).await,
+        Command::Resume(database) => resume(context, database.as_deref(), own),
+        Command::Kill(database) => kill(context, database.as_deref(), own),
+        Command::KillClient(number) => match context.console.clients.find(*number) {
+            Some(client) => {
+                client.kill();
+                Ok(())
+            }
+            None => Err(Refusal::NoSuchClient),
+        },
+        Command::Reconnect(database) => reconnect(context, database.as_deref(), own),
+        Command::WaitClose(database) => wait_close(context, database.as_deref(), own).await,
+        Command::Disable(database) => switch(context, database, ("disable", own), true),
+        Command::Enable(database) => switch(context, database, ("enable", own), false),
+        Command::Suspend => {
+            let text = "SUSPEND is not supported: there is no takeover that it would prepare; \
+                PAUSE holds work up";
+            Err(Refusal::NotSupported(text.to_owned()))
+        }
+        Command::Reload => return context.console.orders.give(Wish::Reload).await,
+        Command::Shutdown(mode) => {
+            let wish = Wish::Shutdown(*mode);
+            return context.console.orders.give(wish).await;
+        }
+        Command::Set { .. } => Err(Refusal::NotSet {
+            hint: "Change it in the configuration file, then RELOAD.".to_owned(),
+        }),
+    };
+    match done {
+        Ok(()) => Outcome::Done,
+        Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
+/// The entry of the configuration that a command is about; `None` for all.
+fn entry(
+    context: &Context,
+    database: Option<&str>,
+    (verb, own): (&'static str, &str),
+) -> Result<Option<String>, Refusal> {
+    let Some(name) = database else {
+        return Ok(None);
+    };
+    if name == own {
+        let database = name.to_owned();
+        return Err(Refusal::OwnDatabase { verb, database });
+    }
+    match context.live.snapshot().database(name) {
+        Some(entry) => Ok(Some(
+            entry.name.clone().unwrap_or_else(|| ALL_NAMES.to_owned()),
+        )),
+        None => Err(Refusal::NoSuchDatabase(name.to_owned())),
+    }
+}
+
+/// Has the pools lend or not, as [`Holds`](super::Holds) says.
+pub(crate) fn apply(context: &Context) {
+    let setup = context.live.snapshot();
+    let holds = &context.console.holds;
+    for database in &setup.databases {
+        context.exchange.place(database, setup.timeouts.query_wait);
+    }
+    for (name, place) in context.exchange.places() {
+        match holds.is_paused(name.as_deref().unwrap_or(ALL_NAMES)) {
+            true => place.pause(),
+            false => place.resume(),
+        }
+    }
+}
+
+async fn pause(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    let entry = entry(context, database, ("pause", own))?;
+    context.console.holds.pause(entry.as_deref())?;
+    apply(context);
+    close(context, database);
+    // Who has a connection keeps it to the end of its lease. RESUME ends the wait, too.
+    let meant = |name: &Option<String>| {
+        let name = name.as_deref().unwrap_or(ALL_NAMES);
+        entry.as_deref().is_none_or(|it| it == name)
+    };
+    let is_done = || {
+        let places = context.exchange.places();
+        let mut standing = places
+            .iter()
+            .filter(|(name, _)| meant(name))
+            .map(|(_, place)| place.standing());
+        standing.all(|it| !it.paused || it.lent == 0)
+    };
+    until(is_done).await;
+    Ok(())
+}
+
+fn resume(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    let entry = entry(context, database, ("resume", own))?;
+    context.console.holds.resume(entry.as_deref())?;
+    apply(context);
+    Ok(())
+}
+
+fn kill(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    let entry = entry(context, database, ("kill", own))?;
+    context.console.holds.pause(entry.as_deref())?;
+    apply(context);
+    close(context, database);
+    for client in context.console.clients.all() {
+        let meant = database.is_none_or(|name| name == client.facts.database);
+        if meant && !client.facts.is_console {
+            client.kill();
+        }
+    }
+    Ok(())
+}
+
+fn reconnect(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    entry(context, database, ("reconnect", own))?;
+    close(context, database);
+    Ok(())
+}
+
+async fn wait_close(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
+    entry(context, database, ("wait in", own))?;
+    let waits = || {
+        let servers = context.console.living();
+        servers.iter().any(|server| {
+            server.traffic.close_needed() && database.is_none_or(|it| it == server.database)
+        })
+    };
+    until(|| !waits()).await;
+    Ok(())
+}
+
+fn switch(
+    context: &Context,
+    database: &str,
+    (verb, own): (&'static str, &str),
+    disabled: bool,
+) -> Result<(), Refusal> {
+    entry(context, Some(database), (verb, own))?;
+    context.console.holds.disable(database, disabled);
+    Ok(())
+}
+
+/// Closes connections: those at rest now, those that are lent when they come back.
+fn close(context: &Context, database: Option<&str>) {
+    context.console.servers.close_when_freed(database);
+    let mut closed = Vec::new();
+    for (name, place) in context.exchange.places() {
+        // A name that only the entry for all names has shares its pool with others.
+        if database.is_none() || name.as_deref() == database {
+            closed.extend(place.reconnect());
+        }
+    }
+    closed.extend(context.exchange.expire(|it| it.is_gone()));
+    for over in closed {
+        drop(tokio::spawn(tokio::time::timeout(GOODBYE, over.close())));
+    }
+}
+
+async fn until(mut is_done: impl FnMut() -> bool) {
+    let mut tick = tokio::time::interval(LOOK);
+    while !is_done() {
+        tick.tick().await;
+    }
+}
+
+impl Desk {
+    /// The connections to servers that live.
+    pub(super) fn living(&self) -> Vec<super::ServerFacts> {
+        self.servers.all(|ended| self.server_ended(ended))
+    }
+}

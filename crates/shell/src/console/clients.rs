@@ -1,0 +1,326 @@
+//! Owns the registry of clients that have proved who they are: facts that stay, and what each is doing,
+//! as atomics that its session stores.
+
+use super::Desk;
+use crate::control::Control;
+use admin::Counts;
+use session::Traffic;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Locks of the registry: logins of several workers rarely meet at one.
+const SHARDS: usize = 16;
+
+/// What a client is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It has no server connection and wants none now.
+    Idle,
+    /// It waits for one.
+    Waiting,
+    /// One is being made for it.
+    Linking,
+    /// It has one.
+    Active,
+}
+
+/// What is known of a client when it comes in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientFacts {
+    /// Who it is.
+    pub(crate) user: String,
+    /// What it wants, by its own name for it.
+    pub(crate) database: String,
+    /// Whose server connections it gets: the role that is configured, else its own.
+    pub(crate) pool_user: String,
+    /// `none`, `logical` or `physical`.
+    pub(crate) replication: &'static str,
+    /// Its address and port; none over a Unix-domain socket.
+    pub(crate) peer: Option<std::net::SocketAddr>,
+    /// Our own.
+    pub(crate) local: Option<std::net::SocketAddr>,
+    /// Process id, over a Unix-domain socket.
+    pub(crate) pid: u32,
+    /// Version and suite.
+    pub(crate) tls: String,
+    /// What it calls itself.
+    pub(crate) application_name: String,
+    /// True for a client of the console.
+    pub(crate) is_console: bool,
+}
+
+/// A client in the registry.
+pub(crate) struct Client {
+    /// What `SHOW CLIENTS` calls `id`.
+    pub(crate) number: u64,
+    /// What stays.
+    pub(crate) facts: ClientFacts,
+    /// When it came in, in seconds since 1970.
+    pub(crate) since_s: u64,
+    /// Its worker, and its number there.
+    pub(crate) session: (Arc<Control>, u64),
+    /// Bytes on its connection.
+    pub(crate) meter: Arc<Meter>,
+    doing: AtomicU8,
+    waits_since_us: AtomicU64,
+    waited_us: AtomicU64,
+    assignments: AtomicU64,
+    server: AtomicU64,
+    killed: AtomicBool,
+    end: Notify,
+}
+
+/// Bytes on the wire, stored by the port that moves them.
+#[derive(Debug, Default)]
+pub struct Meter {
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Meter {
+    /// Bytes that have come so far.
+    #[inline]
+    pub fn received(&self, total: u64) {
+        self.received.store(total, Ordering::Relaxed);
+    }
+
+    /// Bytes that have left so far.
+    #[inline]
+    pub fn sent(&self, total: u64) {
+        self.sent.store(total, Ordering::Relaxed);
+    }
+
+    /// Received and sent.
+    pub fn totals(&self) -> (u64, u64) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (of(&self.received), of(&self.sent))
+    }
+}
+
+impl Client {
+    /// It wants a server connection, since this moment.
+    pub(crate) fn waits(&self, now_us: u64) {
+        self.waits_since_us.store(now_us, Ordering::Relaxed);
+        self.set(Doing::Waiting);
+    }
+
+    /// It has its turn.
+    pub(crate) fn called(&self, now_us: u64) {
+        add(&self.waited_us, self.waits_us(now_us));
+        self.waits_since_us.store(0, Ordering::Relaxed);
+        self.set(Doing::Linking);
+    }
+
+    /// One is being made for it.
+    pub(crate) fn dials(&self) {
+        self.set(Doing::Linking);
+    }
+
+    /// It has this server connection.
+    pub(crate) fn linked(&self, traffic: &Traffic) {
+        traffic.lent(self.number);
+        self.server.store(traffic.number(), Ordering::Relaxed);
+        add(&self.assignments, 1);
+        self.set(Doing::Active);
+    }
+
+    /// It has none any more.
+    pub(crate) fn unlinked(&self) {
+        self.server.store(0, Ordering::Relaxed);
+        self.set(Doing::Idle);
+    }
+
+    /// What it is doing.
+    pub(crate) fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Idle,
+            1 => Doing::Waiting,
+            2 => Doing::Linking,
+            _ => Doing::Active,
+        }
+    }
+
+    /// How long it has waited by now, if it waits.
+    pub(crate) fn waits_us(&self, now_us: u64) -> u64 {
+        match self.waits_since_us.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now_us.saturating_sub(since),
+        }
+    }
+
+    /// Adds what it counted by now.
+    pub(crate) fn counted(&self, now_us: u64, counts: &mut Counts) {
+        let (received, sent) = self.meter.totals();
+        counts.bytes_received += received;
+        counts.bytes_sent += sent;
+        counts.server_assignment_count += self.assignments.load(Ordering::Relaxed);
+        counts.wait_time += self.waited_us.load(Ordering::Relaxed) + self.waits_us(now_us);
+        counts.client_login_count += 1;
+    }
+
+    /// The number of its server connection, if it has one.
+    pub(crate) fn server(&self) -> Option<u64> {
+        Some(self.server.load(Ordering::Relaxed)).filter(|it| *it != 0)
+    }
+
+    /// Ends its session, whatever it is doing.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.end.notify_waiters();
+        let (control, number) = &self.session;
+        control.end(*number);
+    }
+
+    /// Ready when the session has to end: for what waits outside of the relay.
+    pub(crate) async fn killed(&self) {
+        loop {
+            let told = self.end.notified();
+            if self.killed.load(Ordering::Acquire) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    fn set(&self, doing: Doing) {
+        self.doing.store(doing as u8, Ordering::Relaxed);
+    }
+}
+
+/// Only the session itself adds.
+fn add(count: &AtomicU64, more: u64) {
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+/// All clients.
+#[derive(Default)]
+pub(crate) struct Clients {
+    shards: [Mutex<HashMap<u64, Arc<Client>>>; SHARDS],
+}
+
+impl Clients {
+    /// The client with this number.
+    pub(crate) fn find(&self, number: u64) -> Option<Arc<Client>> {
+        self.shard(number).get(&number).cloned()
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Client>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(lock(shard).values().cloned());
+        }
+        all.sort_by_key(|client| client.number);
+        all
+    }
+
+    fn shard(&self, number: u64) -> MutexGuard<'_, HashMap<u64, Arc<Client>>> {
+        lock(&self.shards[number as usize % SHARDS])
+    }
+}
+
+impl Desk {
+    /// Takes a client down until the guard goes.
+    pub(crate) fn register(
+        &self,
+        facts: ClientFacts,
+        session: (Arc<Control>, u64),
+    ) -> Registered<'_> {
+        let number = self.number();
+        let client = Arc::new(Client {
+            number,
+            facts,
+            since_s: super::unix_s(),
+            session,
+            meter: Arc::default(),
+            doing: AtomicU8::new(Doing::Idle as u8),
+            waits_since_us: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
+            assignments: AtomicU64::new(0),
+            server: AtomicU64::new(0),
+            killed: AtomicBool::new(false),
+            end: Notify::new(),
+        });
+        let shard = &mut self.clients.shard(number);
+        shard.insert(number, Arc::clone(&client));
+        Registered { desk: self, client }
+    }
+}
+
+/// A client's place in the registry; when it goes, what it counted is kept.
+pub(crate) struct Registered<'a> {
+    desk: &'a Desk,
+    /// The client.
+    pub(crate) client: Arc<Client>,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        let number = self.client.number;
+        self.desk.clients.shard(number).remove(&number);
+        self.desk.client_ended(&self.client);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(desk: &Desk) -> Registered<'_> {
+        desk.register(ClientFacts::default(), (Arc::new(Control::of_test()), 0))
+    }
+
+    #[test]
+    fn clients_are_there_while_they_are() {
+        let desk = Desk::default();
+        let (first, second) = (register(&desk), register(&desk));
+        let numbers = || {
+            let all = desk.clients.all();
+            all.iter().map(|it| it.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(), [1, 2]);
+        first.client.meter.sent(30);
+        drop(first);
+        assert_eq!(numbers(), [2]);
+        assert!(desk.clients.find(1).is_none() && desk.clients.find(2).is_some());
+        second.client.meter.sent(12);
+        assert_eq!(desk.statistics()[0].total.bytes_sent, 42);
+        drop(second);
+        assert!(numbers().is_empty());
+        assert_eq!(desk.statistics()[0].total.bytes_sent, 42);
+    }
+
+    #[test]
+    fn waits_are_measured_from_the_first_moment() {
+        let desk = Desk::default();
+        let client = Arc::clone(&register(&desk).client);
+        client.waits(100);
+        assert_eq!((client.doing(), client.waits_us(150)), (Doing::Waiting, 50));
+        client.called(170);
+        assert_eq!((client.doing(), client.waits_us(200)), (Doing::Linking, 0));
+        let traffic = Traffic::default();
+        traffic.numbered(5);
+        client.linked(&traffic);
+        assert_eq!(traffic.client(), Some(client.number));
+        let mut counts = Counts::default();
+        client.counted(200, &mut counts);
+        assert_eq!((counts.wait_time, counts.server_assignment_count), (70, 1));
+        assert_eq!((client.doing(), client.server()), (Doing::Active, Some(5)));
+        client.unlinked();
+        assert_eq!((client.doing(), client.server()), (Doing::Idle, None));
+    }
+
+    #[tokio::test]
+    async fn whoever_was_killed_before_it_waits_is_killed_too() {
+        let desk = Desk::default();
+        let registered = register(&desk);
+        registered.client.kill();
+        registered.client.killed().await;
+    }
+}

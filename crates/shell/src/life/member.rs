@@ -1,0 +1,462 @@
+//! Owns the life of a client that shares server connections with others (pool_mode = "transaction" or
+//! "statement"): it is alone until it asks for something, gets a connection for one transaction, and
+//! gives it back.
+
+use super::Life;
+use super::link::timed_out;
+use super::linked::{End, Held, Next};
+use crate::alone::Alone;
+use crate::cancel::Issued;
+use crate::console;
+use crate::control::Phase;
+use crate::dial::{ServerLogin, dial};
+use crate::exchange::{Leased, Lent, Place, Turn};
+use crate::log::{self, Started};
+use crate::port::Port;
+use crate::pump::{ClientSide, Ending, Keeps, Pump};
+use crate::rest::{Key, ServerSide};
+use crate::setup::{PoolMode, PoolRules};
+use auth::{Credential, ServerUser};
+use session::ClientStream;
+use session::farewell::Farewell;
+use session::fault::{Fault, FaultKind, Side};
+use session::lending::{self, Asked, Keep, Wanted};
+use session::relay;
+use session::statements::{Dialect, Mode, Pooled};
+use sql::Effects;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use wire::startup::StartupMessage;
+use wire::{Report, Severity, Sqlstate};
+
+/// How often a client that waits for a server connection is looked at: whether it is still there, and
+/// whether it has to be told that it waits.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A client that is in, and how it gets server connections.
+pub(super) struct Member<'a> {
+    pub(super) place: Arc<Place<Box<ServerSide>>>,
+    pub(super) wanted: pool::Wanted<Key>,
+    pub(super) key: Key,
+    pub(super) rules: PoolRules,
+    pub(super) wishes: Wanted,
+    pub(super) dialect: Dialect,
+    pub(super) way: Way,
+    pub(super) issued: Issued<'a>,
+    /// What the console shows of it.
+    pub(super) shown: Arc<console::Client>,
+    pub(super) log: Started,
+}
+
+/// How a new connection for a client is made, at any time in its life.
+pub(super) struct Way {
+    /// The name that the client asked for.
+    pub(super) database: String,
+    pub(super) role: ServerUser,
+    pub(super) credential: Credential,
+    pub(super) startup: StartupMessage,
+}
+
+impl<'a> Life<'a> {
+    /// Lends server connections to the client until its session ends, then says goodbye.
+    pub(super) async fn share(&self, client: Port, mut member: Member<'a>, number: u64) {
+        let mut client = Box::new(self.client_side(client, member.log.user(), number));
+        client.stream = self.stream(&member);
+        let (ending, held) = loop {
+            match poll_fn(|cx| client.poll_alone(cx)).await {
+                Alone::Request => {}
+                Alone::End(ending) => break (ending, None),
+            }
+            let (lease, server) = match self.acquire(&member, &mut client).await {
+                Ok(lent) => lent,
+                Err(Ending::Fault(fault)) if refused(&fault, &mut client) => continue,
+                Err(ending) => break (ending, None),
+            };
+            let next = Some(Next {
+                key: member.key,
+                lifetime: self.lifetime(&member),
+            });
+            let mut held = Held {
+                server,
+                lease,
+                next,
+            };
+            member.shown.linked(&held.server.server.traffic);
+            let ending = self.round(&mut member, &mut client, &mut held).await;
+            member.shown.unlinked();
+            if !matches!(ending, Ending::Parted) {
+                break (ending, Some(held));
+            }
+            member.issued.aim().leave();
+            self.give_back(held);
+        };
+        let end = End {
+            ending,
+            log: member.log,
+            issued: Some(member.issued),
+        };
+        Box::pin(self.finish(*client, held, end)).await;
+    }
+
+    fn stream(&self, member: &Member<'_>) -> ClientStream {
+        let mode = match member.rules.mode {
+            PoolMode::Statement => Mode::Statement,
+            PoolMode::Session | PoolMode::Transaction => Mode::Transaction,
+        };
+        let interner = self.control.statements.clone();
+        let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
+        pooled.set_dialect(member.dialect);
+        pooled.set_pin_rule(self.setup.sharing.pinning);
+        ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
+    }
+
+    /// One transaction, or, once the client is pinned, the rest of its session.
+    async fn round(
+        &self,
+        member: &mut Member<'a>,
+        client: &mut ClientSide,
+        held: &mut Held,
+    ) -> Ending {
+        let server = &mut held.server;
+        let sharing = &self.setup.sharing;
+        let parties = (&member.wishes, &mut client.stream);
+        let lent = lending::lend(
+            &mut server.server,
+            parties,
+            sharing.reset,
+            server.port.room(),
+        );
+        match lent {
+            Ok(false) => {}
+            Ok(true) => {
+                let limit = self.setup.timeouts.close;
+                match Box::pin(tokio::time::timeout(limit, server.settle())).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) | Err(_) => return not_restored(),
+                }
+            }
+            Err(_) => return not_restored(),
+        }
+        if let Some(target) = &server.target {
+            member.issued.aim().take(target);
+        }
+        client.keeps = Keeps::Round {
+            since: server.server.rounds,
+        };
+        client.bells.server.renew();
+        let ending = pump(client, server).await;
+        if !matches!(ending, Ending::Parted) {
+            return ending;
+        }
+        let effects = match lending::part(&mut server.server, sharing.pinning) {
+            Keep::No => return Ending::Parted,
+            Keep::AskFirst => match Box::pin(self.ask(member, client, server)).await {
+                Asked::Known => return Ending::Parted,
+                Asked::Unknown => Effects::SET,
+            },
+            Keep::Pinned(effects) => effects,
+        };
+        let Some(_pin) = member.place.pin(member.rules.pinned_max) else {
+            let setting = "max_pinned";
+            let limit = member.rules.pinned_max as u64;
+            let kind = FaultKind::Limit { setting, limit };
+            return Ending::Fault(Fault::new(Side::Proxy, kind));
+        };
+        self.context.counters.server.pinned.add(1);
+        tell_of_the_pin(client, effects);
+        client.keeps = Keeps::Pinned;
+        pump(client, server).await
+    }
+
+    /// What became of the session's parameters, for good and for this server connection.
+    async fn ask(
+        &self,
+        member: &mut Member<'a>,
+        client: &mut ClientSide,
+        server: &mut ServerSide,
+    ) -> Asked {
+        let limit = self.setup.timeouts.close;
+        // The client has its answer already; it is not to wait for this one.
+        let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+        let mut restored = false;
+        let asked = tokio::time::timeout(limit, async {
+            let asked = server.ask(&mut member.wishes).await?;
+            if let Asked::Known = asked {
+                restored = server.restore(&member.wishes).await?;
+            }
+            Ok::<_, Fault>(asked)
+        });
+        let asked = asked.await;
+        // The server told the client of its own values when it reset them.
+        if restored {
+            let _ = server.server.reported.put(client.port.room());
+        }
+        let key = &self.context.key_secret;
+        member.dialect = lending::dialect(&member.wishes, &server.server, key);
+        if let Some(pooled) = client.stream.statements() {
+            pooled.set_dialect(member.dialect);
+        }
+        match asked {
+            Ok(Ok(asked)) => asked,
+            // The connection is in doubt, and closes with the session that it holds.
+            Ok(Err(_)) | Err(_) => Asked::Unknown,
+        }
+    }
+
+    fn lifetime(&self, member: &Member<'_>) -> Duration {
+        let database = self.setup.database(&member.way.database);
+        database.map_or(Duration::ZERO, |it| it.rest.lifetime)
+    }
+
+    /// Lets a connection rest whose client's transaction is over.
+    pub(super) fn give_back(&self, held: Held) {
+        let usable = held.may_serve_another() && self.control.phase() == Phase::Running;
+        let aimed_at = held
+            .server
+            .target
+            .as_ref()
+            .filter(|it| it.is_aimed_at())
+            .map(Arc::clone);
+        let limit = self.setup.timeouts.close;
+        match aimed_at {
+            None if usable => {
+                for over in rest(held) {
+                    tokio::spawn(tokio::time::timeout(limit, over.close()));
+                }
+            }
+            // A cancel is on its way: it must not hit whoever has the connection next.
+            Some(target) if usable => {
+                let patience = self.setup.timeouts.cancel;
+                tokio::spawn(async move {
+                    let mut held = held;
+                    let settled = async {
+                        target.settled().await;
+                        held.server.check().await.is_ok()
+                    };
+                    let settled = tokio::time::timeout(patience, settled).await;
+                    let over = match settled {
+                        Ok(true) => rest(held),
+                        Ok(false) | Err(_) => vec![held.server],
+                    };
+                    for over in over {
+                        let _ = tokio::time::timeout(limit, over.close()).await;
+                    }
+                });
+            }
+            _ => {
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(limit, held.server.close()).await;
+                    drop(held.lease);
+                });
+            }
+        }
+    }
+
+    /// A server connection for the client's next transaction, or how its session ended instead.
+    async fn acquire(
+        &self,
+        member: &Member<'a>,
+        client: &mut ClientSide,
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        let lent = match member.place.ask(member.wanted) {
+            Ok(lent) => lent,
+            Err(turn) => {
+                let desk = &self.context.console;
+                member.shown.waits(desk.now_us());
+                let waited = self.wait(member, client, turn).await;
+                member.shown.called(desk.now_us());
+                if waited.is_err() {
+                    member.shown.unlinked();
+                }
+                waited?
+            }
+        };
+        match lent {
+            Lent::Rested(lease, mut server) => {
+                let check_after = self.check_after(member);
+                if server.is_ready(self.home, check_after) {
+                    return Ok((lease, server));
+                }
+                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await
+            }
+            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await,
+        }
+    }
+
+    fn check_after(&self, member: &Member<'_>) -> Duration {
+        let database = self.setup.database(&member.way.database);
+        database.map_or(Duration::ZERO, |it| it.rest.check_after)
+    }
+
+    async fn wake_or_dial(
+        &self,
+        member: &Member<'a>,
+        lease: Leased<Box<ServerSide>>,
+        server: Box<ServerSide>,
+        check_after: Duration,
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        let limit = self.setup.timeouts.close;
+        let woken = tokio::time::timeout(limit, server.wake(self.home, check_after)).await;
+        match woken {
+            Ok(Ok(server)) => Ok((lease, server)),
+            // It died at rest: nothing of this client's was sent to it.
+            Ok(Err(_)) | Err(_) => {
+                self.context.counters.server.died_at_rest.add(1);
+                self.dial_for(member, lease).await
+            }
+        }
+    }
+
+    /// A new connection by the setup in force, which may be another than when the client came.
+    async fn dial_for(
+        &self,
+        member: &Member<'a>,
+        lease: Leased<Box<ServerSide>>,
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        member.shown.dials();
+        let setup = self.context.live.snapshot();
+        let way = &member.way;
+        let Some(database) = setup.database(&way.database) else {
+            let name = way.database.clone();
+            let kind = FaultKind::UnknownDatabase { name };
+            return Err(Ending::Fault(Fault::new(Side::Client, kind)));
+        };
+        let login = ServerLogin {
+            user: &way.role,
+            credential: way.credential.clone(),
+            startup: &way.startup,
+        };
+        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
+        let dialled = tokio::time::timeout(database.connect_timeout, Box::pin(dialling)).await;
+        let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
+        let dialled = dialled.map_err(Ending::Fault)?;
+        self.context.counters.server.dialled.add(1);
+        let (server, mut welcome) = ServerSide::new(dialled, &database.tcp, self.home);
+        self.context.console.register_server(&member.shown, &server);
+        welcome.0.clear();
+        crate::lend::give_back_plain(&mut welcome.0);
+        Ok((lease, server))
+    }
+
+    /// Waits for a turn. Meanwhile the client may leave, cancel, or have to go.
+    async fn wait(
+        &self,
+        member: &Member<'a>,
+        client: &mut ClientSide,
+        mut turn: Turn<Box<ServerSide>>,
+    ) -> Result<Lent<Box<ServerSide>>, Ending> {
+        let timeouts = &self.setup.timeouts;
+        let cancelled = Arc::new(Notify::new());
+        member.issued.aim().wait(&cancelled);
+        let since = Instant::now();
+        let patience = tokio::time::sleep(timeouts.query_wait);
+        tokio::pin!(patience);
+        let mut look = tokio::time::interval(LOOK);
+        let mut told = timeouts.query_wait_notify.is_zero();
+        let lent = loop {
+            tokio::select! {
+                biased;
+                lent = poll_fn(|cx| turn.poll(cx)) => break Ok(lent),
+                () = member.shown.killed() => {
+                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+                }
+                () = cancelled.notified() => {
+                    break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
+                }
+                () = &mut patience => {
+                    let kind = FaultKind::Timeout {
+                        setting: "query_wait_timeout",
+                        phase: "waiting for a free server connection (pool_size, max_db_connections)",
+                    };
+                    break Err(Ending::Fault(Fault::new(Side::Proxy, kind)));
+                }
+                _ = look.tick() => {
+                    if client.port.socket.hung_up() {
+                        break Err(Ending::ClientGone { truncated: true });
+                    }
+                    if self.control.phase() != Phase::Running {
+                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
+                    }
+                    let long = member.rules.reserve_after.is_some_and(|it| since.elapsed() >= it);
+                    if long && let Some(lease) = turn.reserve(member.rules.reserve) {
+                        break Ok(Lent::Fresh(lease));
+                    }
+                    if !told && since.elapsed() >= timeouts.query_wait_notify {
+                        told = true;
+                        tell_of_the_wait(client);
+                    }
+                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+                }
+            }
+        };
+        member.issued.aim().leave();
+        if lent.is_err() {
+            self.context.counters.server.waits_failed.add(1);
+            log::waited(self.peer, since.elapsed());
+        }
+        lent
+    }
+}
+
+/// Tells a client that only this request comes to nothing, where that is so.
+fn refused(fault: &Fault, client: &mut ClientSide) -> bool {
+    let (FaultKind::Cancelled, Farewell::Fatal { sqlstate, message }) =
+        (&fault.kind, fault.farewell())
+    else {
+        return false;
+    };
+    let error = Report::new(Severity::Error, Sqlstate::new(sqlstate), &message);
+    client.port.room();
+    relay::refuse(
+        &mut client.port.plain_in,
+        &error,
+        &mut client.port.plain_out,
+    )
+}
+
+/// Ends a lease; the connections that are to be closed for it.
+#[expect(
+    clippy::vec_box,
+    reason = "they are boxed already, and move as they are"
+)]
+fn rest(held: Held) -> Vec<Box<ServerSide>> {
+    let Held {
+        mut server,
+        lease,
+        next,
+    } = held;
+    let Some(Next { key, .. }) = next else {
+        return vec![server];
+    };
+    server.rest(Instant::now());
+    let home = server.home;
+    lease.keep((key, home), server)
+}
+
+async fn pump(client: &mut ClientSide, server: &mut ServerSide) -> Ending {
+    let mut pump = Pump { client, server };
+    poll_fn(|cx| pump.poll(cx)).await
+}
+
+fn not_restored() -> Ending {
+    Ending::Fault(Fault::new(Side::Server, FaultKind::NotRestored))
+}
+
+fn tell_of_the_pin(client: &mut ClientSide, effects: Effects) {
+    let text = format!(
+        "this session keeps its server connection from now on, for what only that one has: \
+         {effects:?} (pinning)"
+    );
+    let report = Report::new(Severity::Notice, Sqlstate::new("00000"), &text);
+    let _ = report.encode_notice(client.port.room());
+}
+
+fn tell_of_the_wait(client: &mut ClientSide) {
+    let text =
+        "all server connections of this pool are in use; waiting for one (query_wait_timeout)";
+    let report = Report::new(Severity::Notice, Sqlstate::new("00000"), text);
+    let _ = report.encode_notice(client.port.room());
+}

@@ -1,0 +1,180 @@
+//! Owns where libssl's record buffers lie: in places of one size, beside the heap.
+//!
+//! A connection has two of them, 17 KiB each, while it is active. In the heap they would leave holes
+//! between what idle connections keep, and of each hole the system gets only the whole pages back:
+//! some kilobytes for each connection are lost. Here all pages of a place go back. And what was
+//! decrypted in them is in no core dump.
+//!
+//! Shared by all threads: places are taken and left when connections wake and rest, not with data.
+
+use guard::Range;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Bytes of a place; what a buffer doesn't touch of them costs nothing.
+pub(super) const PLACE: usize = 24 * 1024;
+/// Smaller blocks belong into the heap.
+const SMALLEST: usize = 8 * 1024;
+/// Places made usable at once.
+const STEP: u32 = 64;
+/// Places that there may be; more buffers lie in the heap.
+const PLACES: u32 = 1 << 19;
+
+/// Bytes of all places.
+const LEN: usize = PLACE * PLACES as usize;
+
+/// The first address of the range; 0 before [`reserve`], and where the system gave none.
+static START: AtomicUsize = AtomicUsize::new(0);
+static RANGE: OnceLock<Range> = OnceLock::new();
+static FREE: Mutex<Free> = Mutex::new(Free {
+    warm: Vec::new(),
+    cold: Vec::new(),
+    usable: 0,
+});
+
+/// Places that nobody has.
+struct Free {
+    /// Left since memory was last given back.
+    warm: Vec<u32>,
+    /// Without memory.
+    cold: Vec<u32>,
+    /// Places from this one on were never used.
+    usable: u32,
+}
+
+fn free() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets the addresses aside. Where a limit forbids it (RLIMIT_AS), buffers lie in the heap.
+pub(super) fn reserve() {
+    if let Ok(range) = Range::reserve(LEN) {
+        let start = range.start().as_ptr() as usize;
+        if RANGE.set(range).is_ok() {
+            START.store(start, Ordering::Release);
+        }
+    }
+}
+
+/// The number of the place that a block is; `None` for blocks of the heap.
+#[inline]
+pub(super) fn number(block: *const c_void) -> Option<u32> {
+    let start = START.load(Ordering::Relaxed);
+    let from = (block as usize).wrapping_sub(start);
+    if start == 0 || from >= LEN {
+        return None;
+    }
+    u32::try_from(from / PLACE).ok()
+}
+
+/// A place for a block of this size, or null.
+#[inline]
+pub(super) fn take(size: usize) -> *mut c_void {
+    match (SMALLEST..=PLACE).contains(&size) && START.load(Ordering::Acquire) != 0 {
+        true => place(),
+        false => ptr::null_mut(),
+    }
+}
+
+fn place() -> *mut c_void {
+    let Some(range) = RANGE.get() else {
+        return ptr::null_mut();
+    };
+    let mut free = free();
+    let kept = free.warm.pop().or_else(|| free.cold.pop());
+    let Some(number) = kept.or_else(|| free.open(range)) else {
+        return ptr::null_mut();
+    };
+    let from = PLACE * number as usize;
+    range.start().as_ptr().wrapping_add(from).cast()
+}
+
+impl Free {
+    /// Makes more places usable, and gives the first.
+    fn open(&mut self, range: &Range) -> Option<u32> {
+        let first = self.usable;
+        if first >= PLACES {
+            return None;
+        }
+        let step = PLACE * STEP as usize;
+        range.open(PLACE * first as usize, step).ok()?;
+        self.usable += STEP;
+        self.cold.extend((first + 1..first + STEP).rev());
+        Some(first)
+    }
+}
+
+/// Takes a place back.
+///
+/// # Safety
+/// It was taken, and is not used again.
+pub(super) unsafe fn leave(number: u32) {
+    free().warm.push(number);
+}
+
+/// Gives the memory of all places that nobody has back to the system.
+pub(crate) fn give_back() {
+    let Some(range) = RANGE.get() else { return };
+    let warm = std::mem::take(&mut free().warm);
+    for number in &warm {
+        // SAFETY: nobody has the place: it was in the list of free ones, and is in none now.
+        unsafe { range.forget(PLACE * *number as usize, PLACE) };
+    }
+    free().cold.extend(warm);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{allocate, resize, wipe_and_free};
+    use super::*;
+
+    /// The only test that makes the range: it is one for the process.
+    #[test]
+    fn buffers_lie_in_places_and_everything_else_in_the_heap() {
+        assert!(allocate(17_000, ptr::null(), 0) as usize != 0 && RANGE.get().is_none());
+        reserve();
+        let new = |size| allocate(size, ptr::null(), 0);
+        // SAFETY: blocks are freed once, and used within their size alone.
+        unsafe {
+            let done = |block| wipe_and_free(block, ptr::null(), 0);
+            let mut blocks = Vec::new();
+            for at in 0..300_u32 {
+                let block = new(17_000).cast::<u8>();
+                assert!(number(block.cast()).is_some());
+                ptr::write_bytes(block, at as u8, 17_000);
+                blocks.push(block);
+            }
+            for (at, block) in blocks.iter().enumerate() {
+                assert_eq!(block.add(16_999).read(), at as u8);
+                assert_eq!(block.read(), at as u8);
+            }
+            for (size, placed) in [(100, false), (8_000, false), (9_000, true), (24_577, false)] {
+                let block = new(size);
+                assert_eq!(number(block).is_some(), placed, "{size}");
+                done(block);
+            }
+            // Out of a place and into one.
+            let block = blocks.pop().unwrap();
+            let large = resize(block.cast(), 40_000, ptr::null(), 0);
+            assert!(number(large).is_none());
+            assert_eq!(large.cast::<u8>().add(16_999).read(), 43);
+            let back = resize(large, 16_000, ptr::null(), 0);
+            assert!(number(back).is_some());
+            assert_eq!(back.cast::<u8>().add(15_999).read(), 43);
+            done(back);
+            // What is left is used again before there is more, and is empty in between.
+            blocks.into_iter().for_each(|block| done(block.cast()));
+            let usable = free().usable;
+            give_back();
+            assert!(free().warm.is_empty());
+            let again: Vec<_> = (0..300).map(|_| new(17_000)).collect();
+            for block in &again {
+                assert_eq!(block.cast::<u8>().add(16_999).read(), 0);
+            }
+            assert_eq!(free().usable, usable);
+            again.into_iter().for_each(done);
+        }
+    }
+}
