@@ -59,14 +59,14 @@ impl Lease {
 
     /// Notes what is executed in a batch.
     #[inline]
-    pub(crate) fn note(&mut self, reading: Reading, text: &[u8], lexing: Lexing, batch: u32) {
+    pub(crate) fn note(&mut self, reading: &Reading, text: &[u8], lexing: Lexing, batch: u32) {
         // Nothing at all, most of the time.
-        if reading != Reading::NOTHING {
+        if *reading != Reading::NOTHING {
             self.noted(reading, text, lexing, batch);
         }
     }
 
-    fn noted(&mut self, reading: Reading, text: &[u8], lexing: Lexing, batch: u32) {
+    fn noted(&mut self, reading: &Reading, text: &[u8], lexing: Lexing, batch: u32) {
         self.meddled |= reading.meddles;
         let Some(effects) = reading.effects else {
             self.unknown = true;
@@ -137,7 +137,7 @@ mod tests {
     fn note(lease: &mut Lease, text: &str) {
         let lexing = Lexing::default();
         lease.note(
-            Reading::of(text.as_bytes(), lexing),
+            &Reading::of(text.as_bytes(), lexing),
             text.as_bytes(),
             lexing,
             7,

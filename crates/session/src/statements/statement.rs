@@ -101,6 +101,8 @@ pub(super) fn fast(key: &[u8; 32], dialect: Dialect, body: &[u8]) -> u64 {
 pub struct Statement {
     /// What stands behind the name in Parse: the text with its NUL, the count of types, the types.
     body: Secret,
+    /// Bytes of the text, without its NUL.
+    text: usize,
     /// `None` for one that is on servers only as the unnamed statement.
     id: Option<(Id, ServerName)>,
     dialect: Dialect,
@@ -121,11 +123,13 @@ impl Statement {
 
     /// One that only its client has.
     pub(crate) fn unshared(dialect: Dialect, body: &[u8]) -> Statement {
+        let text = Text::cut(body).bytes();
         Statement {
             body: Secret::new(body),
+            text: text.len(),
             id: None,
             dialect,
-            reading: Reading::of(Text::cut(body).bytes(), dialect.lexing),
+            reading: Reading::of(text, dialect.lexing),
             forgets: None,
         }
     }
@@ -136,6 +140,7 @@ impl Statement {
         let types = body.get(Text::cut(body).len()..).unwrap_or_default();
         let text = [b"DEALLOCATE ", Id::FIXTURE.name().bytes(), types].concat();
         Statement {
+            text: Text::cut(&text).len(),
             body: Secret::from_vec(text),
             id: None,
             dialect,
@@ -155,6 +160,7 @@ impl Statement {
     pub(super) fn fixture() -> Statement {
         Statement {
             body: Secret::new(&[0; 3]),
+            text: 0,
             id: Some((Id::FIXTURE, Id::FIXTURE.name())),
             dialect: Dialect::default(),
             reading: Reading::NOTHING,
@@ -177,7 +183,7 @@ impl Statement {
 
     /// The text without its NUL.
     pub(crate) fn text(&self) -> &[u8] {
-        Text::cut(self.body.expose()).bytes()
+        &self.body.expose()[..self.text]
     }
 
     /// How it was read.
@@ -187,8 +193,8 @@ impl Statement {
 
     /// What its text shows.
     #[inline]
-    pub(crate) fn reading(&self) -> Reading {
-        self.reading
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// What executing it may leave behind, if that is known.

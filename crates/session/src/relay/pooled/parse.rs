@@ -202,7 +202,7 @@ impl Sides<'_> {
             let text = Text::cut(body).bytes();
             let reading = Reading::of(text, dialect.lexing);
             self.server.lease.named = true;
-            self.note(reading, text, dialect.lexing);
+            self.note(&reading, text, dialect.lexing);
             return Verdict::Send(None, None);
         }
         let known = self
@@ -319,7 +319,7 @@ impl Sides<'_> {
 
     /// Notes what is executed.
     #[inline]
-    pub(super) fn note(&mut self, reading: Reading, text: &[u8], lexing: Lexing) {
+    pub(super) fn note(&mut self, reading: &Reading, text: &[u8], lexing: Lexing) {
         let batch = self.server.statements.batch();
         self.server.lease.note(reading, text, lexing, batch);
     }

@@ -56,7 +56,7 @@ impl Run<'_> {
                 Found::Nothing => {}
             }
         }
-        self.sides.note(reading, text, dialect.lexing);
+        self.sides.note(&reading, text, dialect.lexing);
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         Ok(self.pass_query(header, reading.effects.is_none_or(forgets)))
     }

@@ -273,7 +273,7 @@ impl Sides<'_> {
         if lexing != self.pooled.dialect.lexing
             || (self.reads_otherwise() && !reads_the_same(statement.text()))
         {
-            reading = Reading::UNKNOWN;
+            reading = &Reading::UNKNOWN;
         }
         self.note(reading, statement.text(), lexing);
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
