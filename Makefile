@@ -44,7 +44,7 @@ regress: ## compare PostgreSQL's own regression tests through the proxy and with
 	cargo build --release --package portcullis
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
-soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, a million KeyUpdates, properties over many more cases
+soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, 100,000 cancels, 300 clients of a pool that must not meet, a million KeyUpdates, properties over many more cases
 	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql --package import
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
@@ -52,6 +52,8 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 		cargo test --package e2e --test admission
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test reload rotate
+	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
+		cargo test --package e2e --test isolation --test cancel_race --test pool_attacks
 	PORTCULLIS_SOAK=1 cargo test --release --package tls upkeep
 
 FUZZ ?= framer

@@ -64,13 +64,13 @@ fn tokio_postgres() {
     });
 }
 
-/// One connection that does all its driver can, and keeps a server connection from where it has to.
+/// One connection that does all its driver can, and keeps a server connection from where it has to. Not
+/// node-postgres's: it looks for its process id among those of the servers.
 #[test]
 fn whole_programs() {
     sharing("shares_programs", 6, |it| {
         drivers::psql(it);
         drivers::psycopg(it);
-        drivers::node_postgres(it);
         drivers::tokio_postgres(it);
     });
 }

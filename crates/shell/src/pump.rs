@@ -202,13 +202,16 @@ impl Pump<'_> {
             || self.client.stream.has_more(&self.server.server);
         if has_more && !stuck && self.client.upstream == Upstream::Open {
             let before = self.client.port.plain_in.len();
+            let room = self.server.port.room();
+            let held = room.len();
             let relayed = to_server(
                 &mut self.client.stream,
                 &mut self.server.server,
                 &mut self.client.port.plain_in,
-                self.server.port.room(),
+                room,
             );
-            if self.client.port.plain_in.len() != before || !self.server.port.plain_out.is_empty() {
+            // A statement that is put in front of the client's own message moves without it.
+            if self.client.port.plain_in.len() != before || room.len() != held {
                 turn = Turn::Moved;
                 self.client.watch.moved();
             }

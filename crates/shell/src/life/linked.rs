@@ -104,7 +104,7 @@ impl<'a> Life<'a> {
         } = end;
         let ClientSide {
             port: mut client,
-            stream,
+            mut stream,
             mut keeper,
             ..
         } = client;
@@ -167,8 +167,17 @@ impl<'a> Life<'a> {
                 ..
             })
         );
+        // What nobody waits for any more must not go on beside the pool's limit. After a Terminate it may:
+        // the client has seen to it that it is done.
+        let vanished = match &ending {
+            Ending::ClientGone { .. } => true,
+            Ending::Fault(fault) => fault.side == Side::Client,
+            _ => false,
+        };
+        let shares = stream.statements().is_some();
+        let abandoned = vanished && shares && !server.server.ledger.is_settled();
         let server = Box::pin(async {
-            if let (true, Some(issued)) = (overdue, &issued) {
+            if let (true, Some(issued)) = (overdue || abandoned, &issued) {
                 self.stop_query(issued).await;
             }
             let _ = tokio::time::timeout(close, server.port.close()).await;

@@ -22,7 +22,7 @@ use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
 use session::lending::{self, Asked, Keep, Wanted};
 use session::relay;
-use session::statements::{Dialect, Lease, Mode, Pooled};
+use session::statements::{Dialect, Mode, Pooled};
 use sql::Effects;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -176,7 +176,8 @@ impl<'a> Life<'a> {
                 // What it reset leads back to what it began with, here as elsewhere.
                 self.ask(member, client, server).await;
             }
-            server.server.lease = Lease::default();
+            // A question of ours took the server's unnamed statement away: all is looked at anew.
+            client.stream.link(&mut server.server);
             let ending = pump(client, server).await;
             if !matches!(ending, Ending::Parted) {
                 return ending;
