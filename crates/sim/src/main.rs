@@ -1,0 +1,25 @@
+//! `sim SEEDS=N` runs so many seeds; `sim SEED=N` replays one and prints its last steps.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str| {
+        let values = arguments.iter().filter_map(|it| it.strip_prefix(name));
+        values.last().and_then(|it| it.parse::<u64>().ok())
+    };
+    let ran = match number("SEED=") {
+        Some(seed) => sim::run(seed, None, true),
+        None => sim::run_all(0..number("SEEDS=").unwrap_or(1000)),
+    };
+    match ran {
+        Ok(summary) => {
+            println!("no violation: {summary:?}");
+            ExitCode::SUCCESS
+        }
+        Err(told) => {
+            eprintln!("{told}");
+            ExitCode::FAILURE
+        }
+    }
+}
