@@ -2,8 +2,9 @@
 //! server of its own would have said.
 
 use crate::backend::Model;
+use crate::chance::Chance;
 use crate::frames::{cut, frame, frames, owners};
-use crate::script::{Script, Unit};
+use crate::script::{Resets, Script, Unit};
 use crate::shared::Shared;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -30,6 +31,7 @@ pub struct Client {
     /// How far it is.
     pub stage: Stage,
     script: Script,
+    cancels_nothing: bool,
     units_left: usize,
     unsent: Vec<u8>,
     under_way: VecDeque<Unit>,
@@ -56,19 +58,21 @@ pub struct Client {
 
 impl Client {
     /// A client whose startup packet sets these.
-    pub fn new(
-        index: usize,
-        units: usize,
-        may_pin: bool,
-        base: BTreeMap<String, String>,
-    ) -> Client {
+    pub fn new(index: usize, chance: &mut Chance, base: BTreeMap<String, String>) -> Client {
+        let resets = match (base.is_empty(), chance.one_in(2)) {
+            (true, _) => Resets::Anytime,
+            (false, true) => Resets::Alone,
+            (false, false) => Resets::Never,
+        };
+        let may_pin = resets != Resets::Alone && chance.one_in(3);
         let mut alone = Model::new(base);
         alone.output.clear();
         Client {
             index,
             stage: Stage::LogsIn,
-            script: Script::new(index, may_pin),
-            units_left: units,
+            script: Script::new(index, may_pin, resets),
+            cancels_nothing: resets == Resets::Alone,
+            units_left: 2 + chance.size(12),
             unsent: vec![],
             under_way: VecDeque::new(),
             before: alone.clone(),
@@ -78,12 +82,17 @@ impl Client {
             so_far: vec![],
             unread: vec![],
             reported: BTreeMap::new(),
-            stalls_until: 0,
+            stalls_until: chance.below(20_000),
             cancels: (0, 0),
             vanished: false,
             told: false,
             answered: 0,
         }
+    }
+
+    /// True if it may cancel something now.
+    pub fn may_cancel(&self) -> bool {
+        self.stage == Stage::Works && self.is_asking() && !self.cancels_nothing
     }
 
     /// True if it waits for an answer.
@@ -127,12 +136,17 @@ impl Client {
             return count > 0;
         }
         let waits = self.is_asking();
+        let mut open = self.under_way.iter().chain(&self.current);
+        if open.any(|it| it.waits) {
+            return false;
+        }
         if self.stage != Stage::Works
             || (waits && (self.under_way.len() >= PIPELINE || !world.chance.one_in(8)))
         {
             return false;
         }
-        if !waits && rests {
+        let heard = world.wires[self.index].1.is_empty() && self.unread.is_empty();
+        if !waits && rests && heard {
             self.compare_reports(world);
         }
         if self.units_left == 0 {

@@ -8,7 +8,11 @@ fn main() -> ExitCode {
         let values = arguments.iter().filter_map(|it| it.strip_prefix(name));
         values.last().and_then(|it| it.parse::<u64>().ok())
     };
+    let mutation = sim::Mutation::ALL
+        .into_iter()
+        .find(|it| arguments.contains(&format!("{it:?}")));
     let ran = match number("SEED=") {
+        Some(seed) if mutation.is_some() => sim::run(seed, mutation, true),
         Some(seed) => sim::run(seed, None, true),
         None => sim::run_all(0..number("SEEDS=").unwrap_or(1000)),
     };

@@ -9,6 +9,8 @@ use crate::frames::frame;
 pub struct Unit {
     /// Its frames.
     pub bytes: Vec<u8>,
+    /// Nothing is sent behind it before it is answered.
+    pub waits: bool,
     /// What it is, for the trace.
     pub label: String,
 }
@@ -23,23 +25,38 @@ const NAMES: [&str; 6] = [
     "statement_timeout",
 ];
 
+/// When a client may RESET. The startup packet's values are gone from the server connection then, until the
+/// transaction is over and Portcullis has put them back: not before the next one, and not if it is pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resets {
+    /// Its startup packet sets nothing.
+    Anytime,
+    /// It looks at nothing before its next transaction, cancels nothing, and makes nothing that pins.
+    Alone,
+    /// It does something of that.
+    Never,
+}
+
 /// One client's stream of requests.
 #[derive(Debug, Clone)]
 pub struct Script {
     client: usize,
     sequence: usize,
     in_block: bool,
+    /// When it may take back what it has set.
+    resets: Resets,
     /// It may make what only one server connection has.
     pub may_pin: bool,
 }
 
 impl Script {
     /// The requests of a client.
-    pub fn new(client: usize, may_pin: bool) -> Script {
+    pub fn new(client: usize, may_pin: bool, resets: Resets) -> Script {
         Script {
             client,
             sequence: 0,
             in_block: false,
+            resets,
             may_pin,
         }
     }
@@ -70,7 +87,7 @@ impl Script {
                 simple("BEGIN")
             }
             10 => {
-                let texts = [self.text(chance), self.text(chance)];
+                let texts = [self.text(chance, false), self.text(chance, false)];
                 simple(&texts.join("; "))
             }
             11 if self.may_pin => simple(chance.pick::<&str>(&[
@@ -80,11 +97,16 @@ impl Script {
                 "EXECUTE q",
                 "DEALLOCATE q",
             ])),
-            _ => simple(&self.text(chance)),
+            _ => simple(&self.text(chance, true)),
         }
     }
 
-    fn text(&mut self, chance: &mut Chance) -> String {
+    fn text(&mut self, chance: &mut Chance, alone: bool) -> String {
+        let resets = match self.resets {
+            Resets::Anytime => true,
+            Resets::Alone => alone && !self.in_block,
+            Resets::Never => false,
+        };
         let name = *chance.pick(&NAMES);
         let stamp = self.stamp();
         let value = match name {
@@ -104,9 +126,9 @@ impl Script {
             13 if value != "bad" => {
                 format!("SELECT pg_catalog.set_config('{name}', '{value}', false)")
             }
-            14 => format!("RESET {name}"),
-            15 if chance.one_in(3) => "RESET ALL".to_owned(),
-            15 if !self.in_block && chance.one_in(2) => "DISCARD ALL".to_owned(),
+            14 if resets => format!("RESET {name}"),
+            15 if resets && chance.one_in(3) => "RESET ALL".to_owned(),
+            15 if resets && !self.in_block && chance.one_in(2) => "DISCARD ALL".to_owned(),
             16 if chance.one_in(3) => "DEALLOCATE ALL".to_owned(),
             _ => format!("SHOW {name}"),
         }
@@ -125,6 +147,7 @@ impl Script {
         let data = frame(b'd', stamp.as_bytes());
         Unit {
             bytes: [query.bytes, data, ends].concat(),
+            waits: false,
             label: format!("COPY t FROM STDIN {stamp}"),
         }
     }
@@ -175,13 +198,18 @@ impl Script {
             label += &format!("[{name}:{} {stamp}] ", if parses { text } else { "known" });
         }
         bytes.extend(frame(b'S', b""));
-        Unit { bytes, label }
+        Unit {
+            bytes,
+            waits: false,
+            label,
+        }
     }
 }
 
 fn simple(text: &str) -> Unit {
     Unit {
         bytes: frame(b'Q', &[text.as_bytes(), b"\0"].concat()),
+        waits: text.contains("RESET") || text.contains("DISCARD"),
         label: text.to_owned(),
     }
 }

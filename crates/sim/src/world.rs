@@ -86,11 +86,8 @@ impl World {
                     base.insert(name.to_owned(), format!("c{index}-0"));
                 }
             }
-            let units = 2 + shared.chance.size(12);
-            let may_pin = shared.chance.one_in(3);
             sessions.push(Session::new(index, &base, &mut shared));
-            let mut client = Client::new(index, units, may_pin, base);
-            client.stalls_until = shared.chance.below(20_000);
+            let client = Client::new(index, &mut shared.chance, base);
             clients.push(client);
         }
         let plan = format!("{:?}", shared.plan);
@@ -124,6 +121,8 @@ impl World {
                     .rev()
                     .fold(false, |moved, actor| self.act(actor) || moved),
             };
+            // By the bounds that were in force.
+            self.check();
             self.trouble();
             self.deliver();
             self.check();
@@ -250,7 +249,7 @@ impl World {
             }
             1..8 => {
                 let it = &mut self.clients[client];
-                if it.stage == Stage::Works && it.is_asking() {
+                if it.may_cancel() {
                     it.cancels.0 += 1;
                     shared.cancels[client] += 1;
                     shared.note(format_args!("client {client} cancels"));

@@ -1,5 +1,5 @@
-//! A thousand worlds in which nothing may happen that must not, and, for each checker, worlds in which
-//! something does.
+//! A thousand worlds in which nothing may happen that must not, and, for each thing that can be done wrong on
+//! purpose, worlds in which a checker sees it.
 
 use sim::{Mutation, run, run_all};
 
@@ -7,32 +7,32 @@ use sim::{Mutation, run, run_all};
 fn a_thousand_seeds_show_no_violation() {
     let summary = run_all(0..1000).unwrap_or_else(|told| panic!("{told}"));
     // It would show nothing if nothing happened.
-    assert!(
-        summary.answered > 10_000 && summary.cancelled > 100,
-        "{summary:?}"
-    );
+    assert!(summary.answered > 10_000, "{summary:?}");
+    assert!(summary.cancelled > 100, "{summary:?}");
 }
 
 #[test]
 fn a_seed_is_the_same_world_each_time() {
-    for seed in 0..10 {
-        assert_eq!(run(seed, None, false), run(seed, None, true));
+    for seed in 0..20 {
+        assert_eq!(run(seed, None, false), run(seed, None, true), "{seed}");
     }
 }
 
 /// Seeds in which something that is done wrong must be seen.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 100;
 
 #[test]
 fn whatever_is_done_wrong_is_seen() {
     for mutation in Mutation::ALL {
+        // What a checker says, or code under test that stops by itself.
         let seen = |seed: &u64| {
-            std::panic::catch_unwind(|| run(*seed, Some(mutation), false))
-                .map_or(true, |it| it.is_err())
+            let ran = std::panic::catch_unwind(|| run(*seed, Some(mutation), false));
+            ran.map_or_else(|_| Some("a panic".to_owned()), Result::err)
         };
-        assert!(
-            (0..SEEDS).any(|seed| seen(&seed)),
-            "{mutation:?} goes unnoticed"
-        );
+        let first = (0..SEEDS).find_map(|seed| Some((seed, seen(&seed)?)));
+        let Some((seed, told)) = first else {
+            panic!("{mutation:?} goes unnoticed in {SEEDS} seeds");
+        };
+        println!("{mutation:?}: seed {seed}: {told}");
     }
 }
