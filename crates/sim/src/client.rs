@@ -119,6 +119,7 @@ impl Client {
     pub fn vanish(&mut self, world: &mut Shared) {
         world.note(format_args!("client {} vanishes", self.index));
         world.wires[self.index].0.closed = true;
+        world.wires[self.index].1.cut(0);
         self.vanished = true;
         self.stage = Stage::Gone;
     }
@@ -304,7 +305,8 @@ impl Client {
         }
         self.cancels.1 += 1;
         world.note(format_args!("client {} was cancelled", self.index));
-        if (1..12).any(|at| self.expect(Some(at))) {
+        let by_portcullis = |it: &(u8, Vec<u8>)| it.1.windows(10).any(|it| it == b"Mcancelled");
+        if !self.so_far.iter().any(by_portcullis) && (1..12).any(|at| self.expect(Some(at))) {
             return true;
         }
         // It waited for a server: nothing was done.

@@ -19,7 +19,7 @@ fn a_seed_is_the_same_world_each_time() {
 }
 
 /// Seeds in which something that is done wrong must be seen.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 600;
 
 #[test]
 fn whatever_is_done_wrong_is_seen() {
