@@ -40,6 +40,10 @@ fn play(script: &str) -> Result<Ledger, OutOfTurn> {
 #[test]
 fn exchanges_that_settle_everything() {
     for script in [
+        // The end of a copy that waits behind another one.
+        ">Q <G >d >c >Q >d >c >P >B >E >S <C <Z <G <C <Z <1 <2 <C <Z",
+        ">Q >d >c <G >Q >d >c >P >S <C <Z <G <C <Z <1 <Z",
+        ">Q <H >Q >d >c >P >S <d <c <C <Z <G <C <Z <1 <Z",
         "",
         ">Q <T <D <D <C <Z",
         ">Q <I <Z",
