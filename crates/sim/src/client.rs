@@ -160,7 +160,7 @@ impl Client {
         }
         self.units_left -= 1;
         let unit = match self.units_left {
-            0 => self.script.last(),
+            0 if !world.chance.one_in(3) => self.script.last(),
             _ => self.script.next(&mut world.chance),
         };
         world.note(format_args!("client {} asks {}", self.index, unit.label));

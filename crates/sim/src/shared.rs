@@ -195,13 +195,20 @@ impl Shared {
                     moved = true;
                 }
                 Some(until) if until <= now => {
+                    let text = body[..body.len().min(60)].escape_ascii().to_string();
+                    let tag = tag as char;
                     backend.busy_until = None;
                     if std::mem::take(&mut backend.cancelled) {
                         let which = 1 + self.chance.below(3);
                         backend.model.cancel_at = Some(backend.model.begun + which);
                     }
+                    let from = backend.model.produced();
                     backend.model.step();
+                    let told = backend.model.told_since(from);
                     moved = true;
+                    self.note(format_args!(
+                        "server {at} does '{tag}' {text} and says {told}"
+                    ));
                     self.stored(at);
                 }
                 Some(_) => {}

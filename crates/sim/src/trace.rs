@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Arguments};
 
 /// Steps that are remembered.
-const STEPS: usize = 250;
+const STEPS: usize = 400;
 
 /// The last steps, with their times in microseconds.
 #[derive(Debug, Default)]
@@ -20,6 +20,11 @@ impl Trace {
             steps: VecDeque::new(),
             on,
         }
+    }
+
+    /// True if steps are remembered.
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
     /// Notes a step.

@@ -139,6 +139,20 @@ impl Model {
         self.cancel_at = None;
     }
 
+    /// Bytes that wait to be sent.
+    pub fn produced(&self) -> usize {
+        self.output.len() + self.buffered.len()
+    }
+
+    /// The types of the messages behind so many bytes.
+    pub fn told_since(&self, from: usize) -> String {
+        let mut bytes = [&self.output[..], &self.buffered].concat().split_off(from);
+        frames(&mut bytes)
+            .iter()
+            .map(|(tag, _)| *tag as char)
+            .collect()
+    }
+
     /// The administrator ends the session.
     pub fn terminate(&mut self) {
         self.buffered.clear();

@@ -1,6 +1,7 @@
 //! Owns the turns of `shell/pump.rs` over two buffers on each side.
 
 use super::{Ending, Held, Keeps, Phase, Session, Upstream};
+use crate::frames::frames;
 use crate::link::{READ_MIN, lost, send};
 use crate::plan::Mutation;
 use crate::shared::Shared;
@@ -90,6 +91,14 @@ impl Session {
         if !self.input.is_empty() || self.stream.has_more(&link.server) {
             let before = self.input.len();
             let doubles = !self.input.is_empty() && world.chance.one_in(40);
+            if world.trace.is_on() {
+                let tags = tags(self.input.bytes());
+                let debts = link.server.ledger.len();
+                world.note(format_args!(
+                    "session {} relays {tags} to server {at}; {debts} debts",
+                    self.index
+                ));
+            }
             let relayed = to_server(
                 &mut self.stream,
                 &mut link.server,
@@ -144,6 +153,14 @@ impl Session {
         }
         if !link.input.is_empty() || link.server.ledger.has_said() {
             let before = link.input.len();
+            if world.trace.is_on() {
+                let tags = tags(link.input.bytes());
+                let debts = link.server.ledger.len();
+                world.note(format_args!(
+                    "session {} relays {tags} from server {at}; {debts} debts",
+                    self.index
+                ));
+            }
             let relayed = to_client(
                 &mut self.stream,
                 &mut link.server,
@@ -184,4 +201,10 @@ impl Session {
             let _ = self.output.push(&bytes);
         }
     }
+}
+
+/// The types of the frames at the front, if there stands one.
+fn tags(bytes: &[u8]) -> String {
+    let all = frames(&mut bytes.to_vec());
+    all.iter().map(|(tag, _)| *tag as char).collect()
 }
