@@ -41,12 +41,11 @@ pub fn run_all(seeds: std::ops::Range<u64>) -> Result<Summary, String> {
                     if seed >= seeds.end || failed() {
                         return;
                     }
-                    // A panic of the code under test is a failure like any other.
-                    let ran = std::panic::catch_unwind(|| run(seed, None, false));
+                    let ran = run(seed, None, false);
                     let Ok(mut sum) = sum.lock() else { return };
                     match ran {
-                        Ok(Ok(summary)) => sum.0.add(summary),
-                        _ => sum.1 = Some(sum.1.unwrap_or(seed).min(seed)),
+                        Ok(summary) => sum.0.add(summary),
+                        Err(_) => sum.1 = Some(sum.1.unwrap_or(seed).min(seed)),
                     }
                 }
             });

@@ -1,12 +1,13 @@
-//! `sim SEEDS=N` runs so many seeds; `sim SEED=N` replays one and prints its last steps.
+//! `sim SEEDS=N` runs so many seeds; `sim SEED=N` replays one and prints the last steps of one that fails.
+//! The name of a mutation behind `SEED=N` does that wrong.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |name: &str| {
-        let values = arguments.iter().filter_map(|it| it.strip_prefix(name));
-        values.last().and_then(|it| it.parse::<u64>().ok())
+        let mut values = arguments.iter().filter_map(|it| it.strip_prefix(name));
+        values.next().and_then(|it| it.parse::<u64>().ok())
     };
     let mutation = sim::Mutation::ALL
         .into_iter()

@@ -33,11 +33,15 @@ pub enum Mutation {
     WaitForever,
     /// A connection of before a reload is lent again.
     KeepOld,
+    /// The pool lends one connection more than the database may have.
+    WideDatabase,
+    /// The pool lends connections beyond `pool_size` and its reserve.
+    WidePool,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 13] = [
+    pub const ALL: [Mutation; 15] = [
         Mutation::SkipLend,
         Mutation::SkipAsk,
         Mutation::SkipReset,
@@ -51,6 +55,8 @@ impl Mutation {
         Mutation::ForgetWaiters,
         Mutation::WaitForever,
         Mutation::KeepOld,
+        Mutation::WideDatabase,
+        Mutation::WidePool,
     ];
 }
 

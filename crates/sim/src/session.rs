@@ -287,10 +287,11 @@ impl Session {
 
     /// `Life::acquire`, first half.
     fn acquire(&mut self, world: &mut Shared) {
+        let more = 2 * usize::from(world.breaks(Mutation::WidePool));
         let wanted = pool::Wanted {
             key: Some(self.group),
             group: Group(self.group),
-            group_max: world.plan.group_max,
+            group_max: world.plan.group_max.map(|max| max + more),
             home: Home(self.home),
         };
         match world.place.ask(self.index, wanted, world.now) {

@@ -8,8 +8,10 @@ use crate::plan::{Mutation, Plan};
 use crate::session::{Aim, Phase, Session, work};
 use crate::shared::Shared;
 use crate::trace::Trace;
+use pool::Bounds;
 use session::statements::{CacheLimits, Interner};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// More than any world needs.
 const STEPS_MAX: u64 = 400_000;
@@ -56,7 +58,7 @@ impl World {
     pub fn new(seed: u64, mutation: Option<Mutation>, traced: bool) -> World {
         let mut chance = Chance::new(seed);
         let plan = Plan::new(&mut chance, mutation);
-        let mut place = Place::new(plan.bounds);
+        let mut place = Place::new(in_force(plan.bounds, mutation));
         place.forgets = mutation == Some(Mutation::ForgetWaiters);
         place.keeps_old = mutation == Some(Mutation::KeepOld);
         let wires = (0..plan.clients).map(|_| (Pipe::new(8192), Pipe::new(8192)));
@@ -103,8 +105,13 @@ impl World {
         }
     }
 
-    /// Runs to the end, or to the first violation.
+    /// Runs to the end, or to the first violation. A panic of the code under test is one.
     pub fn run(mut self) -> Result<Summary, String> {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.go_on()));
+        ran.unwrap_or_else(|_| Err(format!("{}a panic", self.shared.trace)))
+    }
+
+    fn go_on(&mut self) -> Result<Summary, String> {
         let mut idle = 0;
         while !self.is_over() {
             self.summary.steps += 1;
@@ -117,9 +124,13 @@ impl World {
                     self.act(actor)
                 }
                 // Chance may have passed somebody over.
-                false => (0..self.actors())
-                    .rev()
-                    .fold(false, |moved, actor| self.act(actor) || moved),
+                false => {
+                    let mut moved = false;
+                    for actor in (0..self.actors()).rev() {
+                        moved |= self.act(actor);
+                    }
+                    moved
+                }
             };
             // By the bounds that were in force.
             self.check();
@@ -287,6 +298,7 @@ impl World {
                 let bounds = shared.plan.bounds;
                 shared.note(format_args!("RELOAD {bounds:?}"));
                 shared.place.replace_all();
+                let bounds = in_force(bounds, shared.plan.mutation);
                 shared.place.pool.rebound(bounds);
                 shared.place.serve();
                 shared.discard_dropped();
@@ -450,5 +462,14 @@ impl World {
             self.shared
                 .violate("the pool and what rests don't agree".to_owned());
         }
+    }
+}
+
+/// What the pool is told.
+fn in_force(bounds: Bounds, mutation: Option<Mutation>) -> Bounds {
+    let more = usize::from(mutation == Some(Mutation::WideDatabase));
+    Bounds {
+        connections_max: bounds.connections_max.map(|max| max + more),
+        ..bounds
     }
 }
