@@ -11,6 +11,15 @@ fn a_thousand_seeds_show_no_violation() {
     assert!(summary.cancelled > 100, "{summary:?}");
 }
 
+/// What they found: a client that lost its unnamed statement to a question of ours when it was pinned; a
+/// ParseComplete behind a FATAL error.
+#[test]
+fn seeds_that_found_something_find_nothing_any_more() {
+    for seed in [10260, 18349] {
+        run(seed, None, true).unwrap_or_else(|told| panic!("{told}"));
+    }
+}
+
 #[test]
 fn a_seed_is_the_same_world_each_time() {
     for seed in 0..20 {
