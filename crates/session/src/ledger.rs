@@ -562,6 +562,8 @@ impl Ledger {
         if let Some(settled) = self.debts.pop_front() {
             self.outcome.kept += usize::from(settled.terms.promise);
         }
+        // The end of a copy that the server refused: what is to be said behind it has its turn.
+        self.drop_copy_ends();
         // A session that once had a deep pipeline doesn't keep its queue.
         if self.debts.is_empty() && self.debts.capacity() > 64 {
             self.debts.shrink_to(16);

@@ -226,3 +226,18 @@ fn a_query_of_ours_copies_nothing() {
         assert!(!ledger.rows_due() && !ledger.copy_data_due());
     }
 }
+
+#[test]
+fn the_end_of_a_refused_copy_hides_nothing_that_is_to_be_said() {
+    let say = Terms {
+        fate: Fate::Say,
+        promise: false,
+    };
+    let mut ledger = play(">Q >d >c").unwrap();
+    ledger.owe(Request::Close, say);
+    ledger.reply(b'E').unwrap();
+    ledger.ready().unwrap();
+    assert!(ledger.has_said());
+    assert_eq!(ledger.take_said(), Some(b'3'));
+    assert!(ledger.is_settled());
+}
