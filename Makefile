@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo install bench test check-tls soak fuzz deb regress check format lint docs deny build-tests
+.PHONY: help demo install bench test check-tls sim soak fuzz deb regress check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -31,6 +31,11 @@ test: build-tests ## run every test
 check-tls: build-tests ## scan a listener's TLS as public scanners do, in every combination (PORTCULLIS_OPENSSL=DIR: also with that OpenSSL 3 and its FIPS provider)
 	PORTCULLIS_CHECK_TLS=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test tls_scan --test openssl_versions
+
+SEEDS ?= 10000
+
+sim: ## simulate clients, servers and workers (SEEDS=10000 as many, SEED=7 one again, with its last steps)
+	cargo run --package sim -- $(if $(SEED),SEED=$(SEED),SEEDS=$(SEEDS))
 
 deb: ## build a Debian package (needs cargo-deb)
 	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb"; exit 1; }

@@ -247,10 +247,12 @@ impl Ledger {
         match (self.stream, request) {
             (_, Request::Nothing) => {}
             (Stream::In, Request::Sync) => self.unsure = self.unsure.saturating_add(1),
-            (Stream::In, Request::CopyEnd) => self.stream = Stream::InEnded,
             (Stream::None, Request::CopyEnd) if !self.debts.is_empty() => {
                 self.push(Debt::CopyEnd, terms);
             }
+            // Not of the copy that is open: a request was sent behind that one.
+            (_, Request::CopyEnd) if self.debts.len() > 1 => self.push(Debt::CopyEnd, terms),
+            (Stream::In, Request::CopyEnd) => self.stream = Stream::InEnded,
             (_, Request::CopyEnd) => {}
             (Stream::Skip, Request::Sync) => {
                 self.stream = Stream::None;

@@ -131,6 +131,7 @@ fn put(
     let queries = bring(change, way, output)?;
     for _ in 0..queries {
         server.ledger.owe(Request::Query, Terms::SWALLOW);
+        server.statements.drop_unnamed();
     }
     if cleanup.has(Cleanup::STATEMENTS) {
         server.statements.clear();
@@ -247,6 +248,7 @@ impl Asking {
         let question = Question::ask(touched, &server.standing.have, &wanted.base, output)?;
         if question.is_some() {
             server.ledger.owe(Request::Query, Terms::SWALLOW);
+            server.statements.drop_unnamed();
         }
         // What can't be asked for is lost with the connection, and reset there.
         if blind {

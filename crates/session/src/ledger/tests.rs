@@ -40,6 +40,10 @@ fn play(script: &str) -> Result<Ledger, OutOfTurn> {
 #[test]
 fn exchanges_that_settle_everything() {
     for script in [
+        // The end of a copy that waits behind another one.
+        ">Q <G >d >c >Q >d >c >P >B >E >S <C <Z <G <C <Z <1 <2 <C <Z",
+        ">Q >d >c <G >Q >d >c >P >S <C <Z <G <C <Z <1 <Z",
+        ">Q <H >Q >d >c >P >S <d <c <C <Z <G <C <Z <1 <Z",
         "",
         ">Q <T <D <D <C <Z",
         ">Q <I <Z",
@@ -323,4 +327,19 @@ fn a_query_of_ours_copies_nothing() {
         assert!(ledger.reply(tag).is_err(), "{}", tag as char);
         assert!(!ledger.rows_due() && !ledger.copy_data_due());
     }
+}
+
+#[test]
+fn the_end_of_a_refused_copy_hides_nothing_that_is_to_be_said() {
+    let say = Terms {
+        fate: Fate::Say,
+        promise: false,
+    };
+    let mut ledger = play(">Q >d >c").unwrap();
+    ledger.owe(Request::Close, say);
+    ledger.reply(b'E').unwrap();
+    ledger.ready().unwrap();
+    assert!(ledger.has_said());
+    assert_eq!(ledger.take_said(), Some(b'3'));
+    assert!(ledger.is_settled());
 }

@@ -47,6 +47,10 @@ fn relay<const POOLED: bool>(
             }
             continue;
         }
+        // Nothing comes behind a FATAL error, what is ours to say neither.
+        if relayed == Relayed::ServerEnding || server.ending {
+            break Ok(());
+        }
         if server.ledger.has_said() {
             input.pour(done, output);
             done = 0;
@@ -58,9 +62,6 @@ fn relay<const POOLED: bool>(
                 settle(server, pooled.as_deref_mut());
             }
             continue;
-        }
-        if relayed == Relayed::ServerEnding {
-            break Ok(());
         }
         let Some(header) = Header::peek(rest) else {
             break Ok(());

@@ -125,6 +125,11 @@ impl There {
         self.slot = Slot::Unknown;
     }
 
+    /// A Query of ours goes to the server while its client keeps it: PostgreSQL drops the unnamed statement.
+    pub(crate) fn drop_unnamed(&mut self) {
+        self.slot = Slot::Unknown;
+    }
+
     /// All statements are gone: DEALLOCATE ALL, DISCARD ALL.
     pub(crate) fn clear(&mut self) {
         self.set.clear();
