@@ -139,10 +139,11 @@ fn turn(out_of_turn: OutOfTurn) -> Fault {
 }
 
 /// The parameters that a server reported, with their latest values. Values may come from clients
-/// (`application_name`), so they are wiped.
+/// (`application_name`), so they are wiped. A dozen of them in one block: every session has these.
 #[derive(Debug, Default)]
 pub struct Reported {
-    values: Vec<(Box<str>, Secret)>,
+    /// For each parameter its name and its value, each with a NUL behind it, as in ParameterStatus.
+    packed: Option<Secret>,
 }
 
 impl Reported {
@@ -159,25 +160,46 @@ impl Reported {
         if name.is_empty() || name.len() > Self::NAME_BYTES_MAX {
             return Err(absurd("length of the name"));
         }
-        let value = Secret::new(&status.value);
-        let known = self.values.iter().position(|(known, _)| **known == *name);
-        match known {
-            Some(at) => self.values[at].1 = value,
-            None if self.values.len() >= Self::NAMES_MAX => {
-                return Err(absurd("number of parameters"));
-            }
-            None => self.values.push((name.into(), value)),
+        let known = self.value(name).is_some();
+        if !known && self.pairs().count() >= Self::NAMES_MAX {
+            return Err(absurd("number of parameters"));
         }
+        let old = self.packed.as_ref().map_or(0, Secret::len);
+        // Room for all from the start: a block that was outgrown would be freed with its content.
+        let mut packed = Vec::with_capacity(old + body.len());
+        let mut put = |name: &[u8], value: &[u8]| {
+            for part in [name, value] {
+                packed.extend_from_slice(part);
+                packed.push(0);
+            }
+        };
+        for (other, value) in self.pairs() {
+            match other == name.as_bytes() {
+                true => put(other, &status.value),
+                false => put(other, value),
+            }
+        }
+        if !known {
+            put(name.as_bytes(), &status.value);
+        }
+        self.packed = Some(Secret::from_vec(packed));
         Ok(())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let packed = self.packed.as_ref().map_or(&[][..], Secret::expose);
+        let mut parts = packed.split(|byte| *byte == 0);
+        // Behind the last NUL there is one empty part more, which is no pair.
+        std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 
     /// Appends all of them as ParameterStatus: what a client is told that gets a connection which
     /// somebody else had before.
     pub fn put(&self, output: &mut Plain) -> Result<(), Full> {
-        for (name, value) in &self.values {
+        for (name, value) in self.pairs() {
             let status = ParameterStatus {
-                name: Text::cut(name.as_bytes()),
-                value: Text::cut(value.expose()),
+                name: Text::cut(name),
+                value: Text::cut(value),
             };
             status.encode(output)?;
         }
@@ -186,7 +208,36 @@ impl Reported {
 
     /// The latest value of a parameter.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
-        let found = self.values.iter().find(|(known, _)| **known == *name);
-        found.map(|(_, value)| value.expose())
+        let found = self.pairs().find(|(known, _)| *known == name.as_bytes());
+        found.map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_values_are_kept_in_the_order_of_the_names() {
+        let mut reported = Reported::default();
+        assert_eq!((reported.pairs().count(), reported.value("a")), (0, None));
+        for body in [
+            &b"a\0one\0"[..],
+            b"b\0\0",
+            b"c\0three\0",
+            b"a\0longer\0",
+            b"b\x002\0",
+        ] {
+            reported.note(body).unwrap();
+        }
+        let pairs: Vec<_> = reported.pairs().collect();
+        let wanted: [(&[u8], &[u8]); 3] = [(b"a", b"longer"), (b"b", b"2"), (b"c", b"three")];
+        assert_eq!(pairs, wanted);
+        assert_eq!(reported.value("c"), Some(&b"three"[..]));
+        assert_eq!(reported.value("three"), None);
+        for body in [&b"\0x\0"[..], b"no value\0", b"a\0b\0c\0"] {
+            assert!(reported.note(body).is_err(), "{body:?}");
+        }
+        assert_eq!(reported.pairs().count(), 3);
     }
 }
