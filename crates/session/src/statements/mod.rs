@@ -38,7 +38,7 @@ pub(crate) use again::Stale;
 pub(crate) use names::Found;
 pub(crate) use pooled::{Course, Sending};
 pub(crate) use promise::{Instead, Promise, Unnamed, Way};
-pub(crate) use reading::{Reading, parameters};
+pub(crate) use reading::Reading;
 pub(crate) use refusal::{BYTES_MAX as REFUSAL_BYTES_MAX, TEXT as REFUSED_TEXT};
 pub(crate) use statement::{Id, ServerName};
 pub(crate) use there::{Presence, Slot};

@@ -95,20 +95,6 @@ impl Reading {
     }
 }
 
-/// How many parameters a statement has: those with a declared type, or as many as its text refers to
-/// (`variable_paramref_hook` in parse_param.c). `None` if the text can't be read.
-pub(crate) fn parameters(text: &[u8], types: u16, lexing: Lexing) -> Option<u16> {
-    let mut lexer = Lexer::new(text, lexing).ok()?;
-    let mut count = types;
-    while let Some(token) = lexer.token().ok()? {
-        if token.kind == Kind::Parameter {
-            let number = token.span.of(text).get(1..)?;
-            count = count.max(std::str::from_utf8(number).ok()?.parse().ok()?);
-        }
-    }
-    Some(count)
-}
-
 /// True for a setting that no parsing depends on, by its name as it was written. A name with a dot is
 /// one of an extension or of the application.
 fn is_harmless(name: &[u8]) -> bool {
@@ -196,21 +182,6 @@ mod tests {
             let reading = Reading::of(text.as_bytes(), Lexing::default());
             let expected = name.map(|name| Name::new(name.as_bytes()));
             assert_eq!(reading.deallocates, expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn parameters_are_counted() {
-        for (text, types, count) in [
-            ("SELECT 1", 0, Some(0)),
-            ("SELECT 1", 2, Some(2)),
-            ("SELECT $1, $3", 0, Some(3)),
-            ("SELECT $1, '$7', $$ $8 $$ -- $9", 2, Some(2)),
-            ("SELECT $99999", 0, None),
-            ("SELECT '", 0, None),
-        ] {
-            let found = parameters(text.as_bytes(), types, Lexing::default());
-            assert_eq!(found, count, "{text}");
         }
     }
 

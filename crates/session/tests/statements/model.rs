@@ -101,7 +101,7 @@ impl Statement {
     }
 
     fn parameters(&self) -> u16 {
-        (self.text.matches('$').count() as u16).max(u16::from(self.types[1]))
+        self.text.matches('$').count() as u16
     }
 }
 
@@ -293,11 +293,13 @@ impl Model {
         let (portal, rest) = cut(body);
         let (name, values) = cut(rest);
         let statement = self.find(name)?;
-        if values.len() < 4 || values[3] as u16 != statement.parameters() {
-            return fail("08P01");
-        }
+        // PostgreSQL counts values first. Which of two errors it is, in a transaction that has failed
+        // already, is the one thing that isn't kept where a statement has to be prepared before.
         if self.status == b'E' && !is_exit(&statement.text) {
             return fail("25P02");
+        }
+        if values.len() < 4 || values[3] as u16 != statement.parameters() {
+            return fail("08P01");
         }
         if !portal.is_empty() && self.portals.contains_key(&key(portal)) {
             return fail("42P03");

@@ -4,9 +4,9 @@ use super::act::{First, Need, STRANGER, may_pass};
 use super::query::reads_the_same;
 use super::{Belt, Run, Sides, Step};
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Request, Status, Terms};
+use crate::ledger::{Request, Terms};
 use crate::statements::{
-    Found, Id, Name, Presence, Promise, Reading, ServerName, Slot, Statement, Unnamed, parameters,
+    Found, Id, Name, Presence, Promise, Reading, ServerName, Slot, Statement, Unnamed,
 };
 use sql::Effects;
 use std::sync::Arc;
@@ -52,12 +52,6 @@ impl Run<'_> {
             Use::Named(_) => self.sides.begin(&front.statement, bytes),
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
             Use::First(_) | Use::Stall => {}
-        }
-        if let Use::First(First::Prepare(statement) | First::FillSlot(statement)) = &used
-            && self.sides.may_have_failed()
-            && is_miscounted(&body[len..], statement)
-        {
-            return Ok(self.malformed(header, Request::Bind));
         }
         match used {
             Use::AsItCame => return Ok(self.pass(header, Request::Bind)),
@@ -211,39 +205,7 @@ enum Target<'a> {
     Malformed(Request),
 }
 
-/// True if a Bind surely has another number of values than its statement takes, or of formats than of
-/// values. `rest` is what is here of the body behind the names.
-///
-/// PostgreSQL refuses such a Bind (08P01) before it says that the transaction has failed; a statement
-/// that would have to be prepared there first can't be.
-#[cold]
-fn is_miscounted(rest: &[u8], statement: &Statement) -> bool {
-    let number = |at: usize| {
-        let bytes = rest.get(at..at + 2)?.first_chunk()?;
-        Some(u16::from_be_bytes(*bytes))
-    };
-    let counted = || {
-        let formats = number(0)?;
-        let values = number(2 + 2 * usize::from(formats))?;
-        let types = statement.body().get(statement.text().len() + 1..)?;
-        let types = u16::from_be_bytes(*types.first_chunk()?);
-        let taken = parameters(statement.text(), types, statement.dialect().lexing)?;
-        Some((formats > 1 && formats != values) || values != taken)
-    };
-    counted().unwrap_or(false)
-}
-
 impl Sides<'_> {
-    /// True if no transaction is open, for all that is known of this batch's start.
-    fn is_outside(&self) -> bool {
-        self.server.status == Status::Idle && self.server.ledger.is_one_batch()
-    }
-
-    /// True unless the transaction is known not to have failed.
-    fn may_have_failed(&self) -> bool {
-        self.server.status == Status::Failed || !self.server.ledger.is_one_batch()
-    }
-
     /// How a statement is used, and if it is bound to a portal, note of what executing that leaves
     /// behind.
     #[inline]
@@ -314,9 +276,6 @@ impl Sides<'_> {
             reading = &Reading::UNKNOWN;
         }
         self.note(reading, statement.text(), lexing);
-        if self.pooled.forgets_all && !self.pooled.begun && self.is_outside() {
-            self.pooled.end_portals();
-        }
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         self.pooled.forgets_all |= reading.effects.is_none_or(forgets);
         if is_unnamed {
