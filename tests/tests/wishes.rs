@@ -526,14 +526,23 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
     let mut ended = 0;
     // 0: the end.
     let victim = AtomicU32::new(1);
+    let steps = AtomicU32::new(u32::MAX);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut canceller = Session::open(&cluster, "postgres", "postgres", &[]);
+            let mut last = u32::MAX;
             loop {
                 let id = victim.load(Ordering::SeqCst);
                 if id == 0 {
                     return;
                 }
+                // One for each step: a cancel of a client's is waited for before its connection goes on.
+                let now = steps.load(Ordering::SeqCst);
+                if now == last {
+                    std::thread::yield_now();
+                    continue;
+                }
+                last = now;
                 let text = format!("SELECT pg_cancel_backend({id})");
                 canceller.query(&text).expect("a cancel");
             }
@@ -546,6 +555,7 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
                 break;
             }
             victim.store(session.process_id, Ordering::SeqCst);
+            steps.store(step, Ordering::SeqCst);
             let want = [&one, &other, &Wishes::none()][random.below(3)].clone();
             let cleanup = [Cleanup::NONE, Cleanup::SETTINGS | Cleanup::ROLE][random.below(2)];
             let text = "SELECT current_setting('app.owner', true), current_setting('work_mem'), \
