@@ -10,7 +10,7 @@ use testkit::peer::message::frame;
 use testkit::{Peer, wait};
 
 /// Clients at once.
-const CLIENTS: usize = 40;
+const CLIENTS: usize = 80;
 /// Bytes of a query, and of its answer.
 const BYTES: usize = 4_000;
 /// How long the proxy may take to give back what it doesn't need.

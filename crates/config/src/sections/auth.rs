@@ -121,13 +121,14 @@ section! {
             sample: "0",
         }
         /// Server connections that nobody else gets: of the max_db_connections of a database, so
-        /// many are kept free for this user while it has clients there.
+        /// many are kept free for this user while it has clients there: see pool.pool_guaranteed.
         pool_guaranteed: Option<u32> {
             fallback: Unset("pool.pool_guaranteed"),
             bounds: CONNECTIONS,
             sample: "2",
         }
-        /// Most server connections of this user, over all databases; 0 means no limit.
+        /// Most server connections of this user, over all databases; 0 means no limit: see
+        /// pool.max_user_connections.
         max_user_connections: Option<u32> {
             fallback: Unset("pool.max_user_connections"),
             bounds: CONNECTIONS,

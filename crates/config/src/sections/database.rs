@@ -58,7 +58,7 @@ section! {
             bounds: POOL_SIZE,
             sample: "50",
         }
-        /// Server connections that each pool of this database keeps ready.
+        /// Server connections that each pool of this database keeps ready: see pool.min_pool_size.
         min_pool_size: Option<u32> {
             fallback: Unset("pool.min_pool_size"),
             bounds: CONNECTIONS,
