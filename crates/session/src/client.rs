@@ -49,6 +49,7 @@ impl ClientStream {
         server.again.drop();
         if let Some(pooled) = &mut self.pooled {
             pooled.end_batch();
+            pooled.end_portals();
             server.statements.begin(pooled.limits.server_max);
         }
     }

@@ -54,7 +54,7 @@ pub struct Pooled {
     pub(crate) holdings: Holdings,
     pub(crate) course: Course,
     pub(crate) sending: Option<Sending>,
-    /// A statement was bound in this batch behind whose execution all may be gone.
+    /// A statement was bound in this transaction behind whose execution all may be gone.
     pub(crate) forgets_all: bool,
     /// The client's statement that executing the unnamed portal deallocates.
     pub(crate) forgets: Option<Name>,
@@ -140,10 +140,15 @@ impl Pooled {
     /// A batch ends.
     #[inline]
     pub(crate) fn end_batch(&mut self) {
-        self.forgets_all = false;
-        self.forgets = None;
         self.begun = false;
         self.parsed = None;
+    }
+
+    /// No portal is left.
+    #[inline]
+    pub(crate) fn end_portals(&mut self) {
+        self.forgets_all = false;
+        self.forgets = None;
     }
 
     /// True if no frame is half gone.

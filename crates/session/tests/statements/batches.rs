@@ -86,7 +86,7 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => (name(), text(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
             |(name, text, typed, close)| {
-                let values = text.contains('$');
+                let values = text.contains('$') || typed;
                 let close = if close { target(b'C', b'S', name) } else { vec![] };
                 [close, parse(name, text, typed), bind("", name, values), execute("")].concat()
             }

@@ -4,7 +4,7 @@ use super::act::{First, Need, STRANGER, may_pass};
 use super::query::reads_the_same;
 use super::{Belt, Run, Sides, Step};
 use crate::fault::{Fault, FaultKind, Side};
-use crate::ledger::{Request, Terms};
+use crate::ledger::{Request, Status, Terms};
 use crate::statements::{
     Found, Id, Name, Presence, Promise, Reading, ServerName, Slot, Statement, Unnamed,
 };
@@ -206,6 +206,11 @@ enum Target<'a> {
 }
 
 impl Sides<'_> {
+    /// True if no transaction is open, for all that is known of this batch's start.
+    fn is_outside(&self) -> bool {
+        self.server.status == Status::Idle && self.server.ledger.is_one_batch()
+    }
+
     /// How a statement is used, and if it is bound to a portal, note of what executing that leaves
     /// behind.
     #[inline]
@@ -276,6 +281,9 @@ impl Sides<'_> {
             reading = &Reading::UNKNOWN;
         }
         self.note(reading, statement.text(), lexing);
+        if self.pooled.forgets_all && !self.pooled.begun && self.is_outside() {
+            self.pooled.end_portals();
+        }
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         self.pooled.forgets_all |= reading.effects.is_none_or(forgets);
         if is_unnamed {
