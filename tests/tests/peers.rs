@@ -1,7 +1,6 @@
 //! Several instances before one cluster: a cancel request that reaches the wrong one goes on to the
 //! one that it is meant for, over verified TLS, and no further.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -10,8 +9,8 @@ use e2e::drivers::Endpoint;
 use e2e::scripted::{self, Session};
 use e2e::{Stage, StagePlan};
 use testkit::peer::message;
+use testkit::wait;
 use testkit::{Authority, ClientTls, Cluster, Frame, Identity, Peer, ScriptedServer, ServerTls};
-use testkit::{Signal, wait};
 
 /// `[[peer]]` for an instance on this machine whose certificate that authority issued.
 fn peer_at(number: u16, port: u16, ca_file: &std::path::Path) -> String {
