@@ -71,15 +71,6 @@ fn status_bytes(proxy: &Portcullis, name: &str) -> usize {
     number.expect("a number").parse::<usize>().expect("kB") * 1024
 }
 
-/// Waits until the server process has ended.
-#[track_caller]
-fn gone(pid: u32) {
-    let query = format!("SELECT 1 FROM pg_stat_activity WHERE pid = {pid}");
-    wait::until("the server's end", LONG, || {
-        Cluster::shared().sql(&query).is_empty()
-    });
-}
-
 #[test]
 fn too_many_clients() {
     let stage = plan().set("listen", "max_client_conn", "2").start();
