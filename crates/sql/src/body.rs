@@ -37,6 +37,16 @@ enum Doubt {
     Operator(usize),
 }
 
+/// Which name the last token showed to be called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    None,
+    /// The present dotted name.
+    Present,
+    /// The one that was in doubt.
+    Doubted,
+}
+
 /// The pass over a statement's tokens.
 pub(crate) struct Body<'a> {
     text: &'a [u8],
@@ -50,6 +60,10 @@ pub(crate) struct Body<'a> {
     doubt: Doubt,
     /// Of the call that the last token opened.
     pending: Effects,
+    /// The call that the last token showed.
+    call: Shown,
+    /// The name that `doubt` is about.
+    doubted: Option<Token>,
     /// Behind AS NOT.
     is_as_not: bool,
     last: Seen,
@@ -72,6 +86,8 @@ impl<'a> Body<'a> {
             may_resume: false,
             doubt: Doubt::None,
             pending: Effects::NONE,
+            call: Shown::None,
+            doubted: None,
             is_as_not: false,
             last: Seen::default(),
             before: Seen::default(),
@@ -85,6 +101,18 @@ impl<'a> Body<'a> {
         self.parentheses == 0 && !self.is_atomic
     }
 
+    /// The call that the last token showed, once.
+    #[inline]
+    pub(crate) fn take_call(&mut self) -> Option<(Option<Token>, Token)> {
+        let (schema, name) = match self.call {
+            Shown::None => return None,
+            Shown::Present => (self.schema, self.tail.token),
+            Shown::Doubted => (None, self.doubted),
+        };
+        self.call = Shown::None;
+        name.map(|name| (schema, name))
+    }
+
     /// What was found, at the end of the statement.
     pub(crate) fn effects(&self) -> Effects {
         if self.doubt == Doubt::None {
@@ -95,9 +123,14 @@ impl<'a> Body<'a> {
     }
 
     pub(crate) fn token(&mut self, token: Token) -> Result<(), Unknown> {
+        self.packed(token, pack(self.text, token))
+    }
+
+    /// A token with what [`pack`] makes of it.
+    pub(crate) fn packed(&mut self, token: Token, word: Packed) -> Result<(), Unknown> {
         let seen = Seen {
             token: Some(token),
-            word: pack(self.text, token),
+            word,
         };
         if self.doubt == Doubt::ConflictClosed {
             self.settle(seen.word == w("do"));
@@ -131,6 +164,7 @@ impl<'a> Body<'a> {
         self.doubt = Doubt::None;
         if !is_syntax {
             self.effects |= Effects::CALLS;
+            self.call = Shown::Doubted;
         }
     }
 
@@ -222,14 +256,17 @@ impl<'a> Body<'a> {
         if is_bare && word == w("operator") && self.doubt == Doubt::None {
             self.may_resume = true;
             self.doubt = Doubt::Operator(self.parentheses);
+            self.doubted = self.tail.token;
             return;
         }
         if is_bare && word == w("conflict") && before == w("on") && self.doubt == Doubt::None {
             self.doubt = Doubt::Conflict(self.parentheses);
+            self.doubted = self.tail.token;
             return;
         }
         if let Some(name) = self.tail.token {
             self.pending = functions::called(self.text, self.schema, name);
+            self.call = Shown::Present;
         }
     }
 

@@ -41,6 +41,11 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// A number of its own, for what is made of texts.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
     /// The encoding of a name as `client_encoding` takes it: case and punctuation don't count.
     /// `None` for a name that PostgreSQL doesn't have.
     pub fn named(name: &str) -> Option<Self> {

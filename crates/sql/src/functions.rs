@@ -13,10 +13,10 @@ static KEY_WORDS: Names = Names::new(&RESERVED);
 /// The effects of calling `name`, in `schema` if it was given.
 pub(crate) fn called(text: &[u8], schema: Option<Token>, name: Token) -> Effects {
     let mut room = [0; NAME_MAX];
-    if let Some(schema) = schema {
-        if fold(text, schema, &mut room) != Some(b"pg_catalog") {
-            return Effects::CALLS;
-        }
+    if let Some(schema) = schema
+        && fold(text, schema, &mut room) != Some(b"pg_catalog")
+    {
+        return Effects::CALLS;
     }
     let Some(folded) = fold(text, name, &mut room) else {
         return Effects::CALLS;
@@ -43,4 +43,11 @@ pub(crate) fn called(text: &[u8], schema: Option<Token>, name: Token) -> Effects
 /// Quoted or with a schema, a key word is a name like any other.
 fn is_reserved(schema: Option<Token>, name: Token, folded: &[u8]) -> bool {
     schema.is_none() && name.kind == Kind::Word && KEY_WORDS.contain(folded)
+}
+
+/// Whether this is a word of the grammar that no function can be called by without quotes or a schema.
+pub(crate) fn is_key_word(text: &[u8], name: Token) -> bool {
+    let mut room = [0; NAME_MAX];
+    name.kind == Kind::Word
+        && fold(text, name, &mut room).is_some_and(|folded| KEY_WORDS.contain(folded))
 }

@@ -24,6 +24,11 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Of no statement yet.
+    pub(crate) fn none() -> Self {
+        Self::new(Verb::Select, Effects::NONE)
+    }
+
     fn new(verb: Verb, effects: Effects) -> Self {
         Self {
             verb,

@@ -34,6 +34,16 @@ impl<'a> Lexer<'a> {
         })
     }
 
+    /// Goes on at a place of a text that was lexed to its end before, where a token begins.
+    pub(crate) fn within(text: &'a [u8], lexing: Lexing, at: usize) -> Self {
+        Self {
+            text,
+            at,
+            encoding: lexing.encoding,
+            escapes: !lexing.standard_conforming_strings,
+        }
+    }
+
     /// The next token, blanks included; `None` at the end.
     pub fn token(&mut self) -> Result<Option<Token>, Unknown> {
         let start = self.at;

@@ -4,10 +4,10 @@
 use crate::body::Body;
 use crate::effects::Effects;
 use crate::encoding::Lexing;
-use crate::head;
+use crate::head::{self, Head};
 use crate::lexer::Lexer;
 use crate::look::Look;
-use crate::token::{Kind, Span};
+use crate::token::{Kind, Span, Token};
 use crate::unknown::Unknown;
 use crate::verb::Verb;
 
@@ -68,7 +68,8 @@ impl Iterator for Statements<'_> {
     }
 }
 
-fn next(lexer: &mut Lexer<'_>) -> Result<Option<Statement>, Unknown> {
+/// The first token of the next statement; the lexer stands before it.
+pub(crate) fn first(lexer: &mut Lexer<'_>) -> Result<Option<Token>, Unknown> {
     let first = loop {
         match lexer.significant()? {
             None => return Ok(None),
@@ -77,6 +78,13 @@ fn next(lexer: &mut Lexer<'_>) -> Result<Option<Statement>, Unknown> {
         }
     };
     lexer.at = first.span.start;
+    Ok(Some(first))
+}
+
+fn next(lexer: &mut Lexer<'_>) -> Result<Option<Statement>, Unknown> {
+    let Some(first) = first(lexer)? else {
+        return Ok(None);
+    };
     let head = head::read(&mut Look::new(*lexer)?, 0)?;
     let mut body = Body::new(lexer.text, &head);
     let mut last = first;
@@ -94,9 +102,14 @@ fn next(lexer: &mut Lexer<'_>) -> Result<Option<Statement>, Unknown> {
         start: first.span.start,
         end: last.span.end,
     };
+    Ok(Some(finish(lexer.text, span, &head, &body)))
+}
+
+/// The statement, once all its tokens were seen.
+pub(crate) fn finish(text: &[u8], span: Span, head: &Head, body: &Body<'_>) -> Statement {
     let mut effects = head.effects | body.effects();
     if effects.has(Effects::SET | Effects::SET_LOCAL | Effects::SET_CONFIG)
-        && may_name_temporary_schema(span.of(lexer.text))
+        && may_name_temporary_schema(span.of(text))
     {
         effects |= Effects::TEMPORARY;
     }
@@ -104,14 +117,14 @@ fn next(lexer: &mut Lexer<'_>) -> Result<Option<Statement>, Unknown> {
         start,
         end: span.end,
     });
-    Ok(Some(Statement {
+    Statement {
         span,
         verb: head.verb,
         effects,
         name: head.name,
         value,
         inner: head.inner,
-    }))
+    }
 }
 
 /// With a temporary schema first in the search path, every object made is temporary. An escape may

@@ -20,9 +20,10 @@ const TELLING: &[u8] = b"'\"\\$;()-/*+.:eEuU&1x_ \n\x80\x95\0";
 
 #[test]
 fn mutated_statements() {
-    let corpus: Vec<&str> = include_str!("corpus.sql").split("\n\n").collect();
+    let mut corpus: Vec<&str> = include_str!("corpus.sql").split("\n\n").collect();
+    corpus.extend(include_str!("facts.txt").lines().step_by(2));
     let mut random = Random(1);
-    for _ in 0..20_000 {
+    for round in 0..20_000 {
         let mut data = vec![random.below(12) as u8];
         data.extend(corpus[random.below(corpus.len())].bytes());
         for _ in 0..=random.below(4) {
@@ -39,6 +40,9 @@ fn mutated_statements() {
             }
         }
         fuzzing::scan(&data);
+        if round % 4 == 0 {
+            fuzzing::facts(&data);
+        }
     }
 }
 
@@ -76,6 +80,7 @@ proptest! {
     #[test]
     fn any_bytes(data in proptest::collection::vec(any::<u8>(), 0..200)) {
         fuzzing::scan(&data);
+        fuzzing::facts(&data);
     }
 
     #[test]
@@ -84,6 +89,7 @@ proptest! {
         data.extend(b"SELECT ");
         data.extend(picks.iter().map(|&pick| TELLING[pick]));
         fuzzing::scan(&data);
+        fuzzing::facts(&data);
     }
 
     /// What follows a statement never takes an effect away from it.
