@@ -1,0 +1,244 @@
+//! Owns the verdict: the total function from rules, context and facts.
+
+use crate::context::{Context, Moment};
+use crate::matching::{Match, matches};
+use crate::rule::{Action, Default, Mode, ParameterState, Rules};
+use crate::throttle::Measure;
+use sql::{Analysis, Call, Facts, NAME_MAX, Relation, ShapeId, Span, Unsure};
+
+/// One statement to be judged.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// One whose text was read.
+    Read {
+        /// The text that it is part of.
+        text: &'a [u8],
+        /// Client and server use UTF8.
+        is_utf8: bool,
+        /// Its facts lie here.
+        analysis: &'a Analysis,
+        /// Its own.
+        facts: &'a Facts,
+    },
+    /// One of so many bytes that nobody can tell anything of.
+    Unread {
+        /// Why.
+        unsure: Unsure,
+        /// Its bytes.
+        bytes: usize,
+    },
+}
+
+/// What a subject tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Telling {
+    Facts,
+    Nothing,
+}
+
+impl<'a> Subject<'a> {
+    /// Why it can't be judged, if it can't.
+    pub fn unsure(&self) -> Option<Unsure> {
+        match self {
+            Subject::Read { facts, .. } => facts.unsure,
+            Subject::Unread { unsure, .. } => Some(*unsure),
+        }
+    }
+
+    pub(crate) fn telling(&self) -> Telling {
+        match self.unsure() {
+            None => Telling::Facts,
+            Some(_) => Telling::Nothing,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Subject::Read { text, .. } => text.len(),
+            Subject::Unread { bytes, .. } => *bytes,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Option<&'a Facts> {
+        match self {
+            Subject::Read { facts, .. } => Some(facts),
+            Subject::Unread { .. } => None,
+        }
+    }
+
+    pub(crate) fn relations(&self) -> &'a [Relation] {
+        match self {
+            Subject::Read {
+                analysis, facts, ..
+            } => analysis.relations(facts),
+            Subject::Unread { .. } => &[],
+        }
+    }
+
+    pub(crate) fn calls(&self) -> &'a [Call] {
+        match self {
+            Subject::Read {
+                analysis, facts, ..
+            } => analysis.calls(facts),
+            Subject::Unread { .. } => &[],
+        }
+    }
+
+    pub(crate) fn name<'b>(&self, written: Span, room: &'b mut [u8; NAME_MAX]) -> Option<&'b [u8]> {
+        match self {
+            Subject::Read { text, is_utf8, .. } => sql::name(text, written, *is_utf8, room).ok(),
+            Subject::Unread { .. } => None,
+        }
+    }
+}
+
+/// Why something is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The rule with this index says so.
+    Rule(usize),
+    /// No rule allows it.
+    Default,
+    /// It can't be judged, and no rule speaks of such.
+    Unsure(Unsure),
+}
+
+/// What becomes of statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// They pass.
+    Allow,
+    /// They may be prepared; whether one is executed hangs on the values of its parameters.
+    Later,
+    /// They are refused.
+    Deny(Why),
+}
+
+/// What rules say about the statements of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What becomes of them.
+    pub decision: Decision,
+    /// Indices of the rules that matched, each once for each statement.
+    pub matched: Vec<usize>,
+    /// Those of them that the client gets a notice of.
+    pub notices: Vec<usize>,
+    /// What delays, limits and throttles the statements, in the order of the rules. Of a message that is refused
+    /// nothing is to be made of it.
+    pub held: Vec<Held>,
+}
+
+/// A rule that delays, limits or throttles, and what of a message it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The rule's index.
+    pub rule: usize,
+    /// Statements.
+    pub statements: u32,
+    /// Their shape, where the rule tells shapes apart.
+    pub shape: Option<ShapeId>,
+}
+
+impl Rules {
+    /// Judges the statements of one message. The first that is refused decides about all.
+    pub fn judge<'a>(
+        &self,
+        (context, now): (&Context, Moment),
+        subjects: impl IntoIterator<Item = Subject<'a>>,
+        parameters: ParameterState,
+    ) -> Verdict {
+        let mut verdict = Verdict {
+            decision: Decision::Allow,
+            matched: Vec::new(),
+            notices: Vec::new(),
+            held: Vec::new(),
+        };
+        for subject in subjects {
+            match self.decide((context, now), &subject, parameters, &mut verdict) {
+                Decision::Allow => {}
+                Decision::Later => verdict.decision = Decision::Later,
+                Decision::Deny(why) => {
+                    verdict.decision = Decision::Deny(why);
+                    break;
+                }
+            }
+        }
+        verdict.held.sort_by_key(|it| it.rule);
+        verdict
+    }
+
+    /// Rules that throttle connections, and are about this client.
+    pub fn on_connections(&self, context: &Context, now: Moment) -> Vec<usize> {
+        let is_one = |rule: &crate::rule::Rule| match rule.action {
+            Action::Throttle(it) => {
+                it.rates.of(Measure::Connections).is_some() && rule.who.is(context, now)
+            }
+            _ => false,
+        };
+        let rules = self.rules().iter().enumerate();
+        rules
+            .filter(|(_, it)| is_one(it))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Notes a rule that neither allows nor denies.
+    fn hold(&self, rule: usize, subject: &Subject<'_>, held: &mut Vec<Held>) {
+        let tells_shapes = matches!(self.rule(rule).map(|it| it.action), Some(Action::Throttle(it)) if it.per.shape);
+        let facts = subject.facts().filter(|_| tells_shapes);
+        let shape = facts.and_then(|it| it.shape);
+        match held
+            .iter_mut()
+            .find(|it| (it.rule, it.shape) == (rule, shape))
+        {
+            Some(known) => known.statements = known.statements.saturating_add(1),
+            None => held.push(Held {
+                rule,
+                statements: 1,
+                shape,
+            }),
+        }
+    }
+
+    fn decide(
+        &self,
+        (context, now): (&Context, Moment),
+        subject: &Subject<'_>,
+        parameters: ParameterState,
+        verdict: &mut Verdict,
+    ) -> Decision {
+        for (index, rule) in self.rules().iter().enumerate() {
+            if !rule.who.is(context, now) {
+                continue;
+            }
+            let matched = matches((self, index), subject, parameters);
+            if !rule.action.decides() {
+                if matched == Match::Yes {
+                    self.hold(index, subject, &mut verdict.held);
+                }
+                continue;
+            }
+            match (matched, rule.mode) {
+                (Match::No, _) | (Match::Later, Mode::Observe | Mode::Warn) => continue,
+                (Match::Later, Mode::Enforce) => return Decision::Later,
+                (Match::Yes, Mode::Observe) => verdict.matched.push(index),
+                (Match::Yes, Mode::Warn) => {
+                    verdict.matched.push(index);
+                    verdict.notices.push(index);
+                }
+                (Match::Yes, Mode::Enforce) => {
+                    verdict.matched.push(index);
+                    return match rule.action {
+                        Action::Deny => Decision::Deny(Why::Rule(index)),
+                        _ => Decision::Allow,
+                    };
+                }
+            }
+        }
+        match (subject.unsure(), self.default()) {
+            (Some(unsure), _) => Decision::Deny(Why::Unsure(unsure)),
+            (None, Default::Allow) => Decision::Allow,
+            (None, Default::Deny) => Decision::Deny(Why::Default),
+        }
+    }
+}
