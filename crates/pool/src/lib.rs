@@ -6,10 +6,14 @@
 //! gets it, so that nobody gets a connection that was made for somebody else's settings.
 
 mod pool;
+mod roles;
 #[cfg(test)]
 mod tests;
+mod types;
 
-pub use pool::{Asked, Bounds, Group, Home, Pool, Returned, Served, Wanted};
+pub use pool::Pool;
+pub use roles::{Census, PoolId, Roles};
+pub use types::{Asked, Bounds, Group, Hindrance, Home, Returned, Served, Wanted};
 
 /// A permission to hold one server connection of the pool. Given back exactly once.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,8 +1,13 @@
 //! Each verb in a table of its own, and all of them in random order against what must always hold.
 
+mod limits;
+mod world;
+
 use super::*;
 use proptest::prelude::*;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,6 +30,7 @@ fn want(key: impl Into<Option<char>>) -> Wanted<char> {
         key: key.into(),
         group: Group(0),
         group_max: None,
+        role_max: None,
         home: HERE,
     }
 }
@@ -34,8 +40,30 @@ fn clean(key: char) -> Option<(char, Home)> {
     Some((key, HERE))
 }
 
-fn pool(connections_max: Option<usize>) -> Pool<char> {
-    Pool::new(bounds(connections_max))
+/// A pool's way to the counts that it shares with others.
+#[derive(Debug, Clone, Default)]
+struct Roll(Rc<RefCell<Roles>>, u64);
+
+impl Census for Roll {
+    fn enter(&self, group: Group, max: Option<usize>) -> bool {
+        self.0.borrow_mut().enter(group, max, PoolId(self.1))
+    }
+
+    fn enter_ahead_of_need(&self, group: Group, max: Option<usize>) -> bool {
+        self.0.borrow_mut().enter_ahead_of_need(group, max)
+    }
+
+    fn leave(&self, group: Group) {
+        self.0.borrow_mut().leave(group);
+    }
+
+    fn is_pressed(&self, group: Group) -> bool {
+        self.0.borrow().is_pressed(group, PoolId(self.1))
+    }
+}
+
+fn pool(connections_max: Option<usize>) -> Pool<char, Roll> {
+    Pool::new(bounds(connections_max), Roll::default())
 }
 
 #[track_caller]
@@ -188,6 +216,39 @@ fn a_neighbour_may_pass_a_few_times() {
     let wanted = [&locals[..4], &[first], &locals[4..]].concat();
     assert_eq!(order, wanted);
     let _ = pool.give_back(lease, None, SECOND);
+}
+
+proptest! {
+    /// Whoever asks on whichever worker in whatever order: each turn ahead of somebody is passed by at
+    /// most four that came later, so the number of turns that one waits through is bounded when it comes.
+    #[test]
+    fn on_every_worker_a_wait_is_bounded_by_those_ahead(
+        steps in prop::collection::vec((any::<bool>(), 0u16..4, 0u16..4), 1..300),
+    ) {
+        let mut pool = pool(Some(1));
+        let mut lease = dial(pool.ask(want('a'), SECOND));
+        let mut most_turns: BTreeMap<Ticket, usize> = BTreeMap::new();
+        let mut turns = 0;
+        for (asks, asker, holder) in steps {
+            if asks || pool.waiting() == 0 {
+                let ahead = pool.waiting();
+                let wanted = Wanted { home: Home(asker), ..want('a') };
+                let ticket = wait(pool.ask(wanted, SECOND));
+                most_turns.insert(ticket, turns + (1 + 4) * (ahead + 1));
+                continue;
+            }
+            turns += 1;
+            let clean = Some(('a', Home(holder)));
+            let Returned::HandTo(called, next) = pool.give_back(lease, clean, SECOND) else {
+                panic!("nobody was called");
+            };
+            lease = next;
+            let most = most_turns.remove(&called).expect("somebody who waits");
+            prop_assert!(turns <= most, "called at turn {}, not by {}", turns, most);
+            prop_assert!(most_turns.values().all(|most| turns < *most));
+        }
+        let _ = pool.give_back(lease, None, SECOND);
+    }
 }
 
 #[test]
@@ -348,7 +409,7 @@ proptest! {
         steps in prop::collection::vec((0u8..4, 0usize..6, prop::char::range('a', 'c')), 1..200),
     ) {
         let limits = Bounds { connections_max: Some(most), resting_max, ..bounds(None) };
-        let mut pool = Pool::new(limits);
+        let mut pool = Pool::new(limits, Roll::default());
         let mut held: Vec<(Lease, char)> = Vec::new();
         let mut resting: BTreeMap<u64, char> = BTreeMap::new();
         let mut waiting: BTreeMap<Ticket, char> = BTreeMap::new();

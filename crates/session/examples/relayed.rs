@@ -1,8 +1,10 @@
 //! Relays so many transactions of a prepared driver (Bind, Execute, Sync), to be counted:
 //! `valgrind --tool=callgrind target/release/examples/relayed session 100000`, and `transaction` or
-//! `simple` in the place of `session`. The difference of two counts is what a transaction costs.
+//! `simple` in the place of `session`; with a third argument, statements are looked at. The difference of two counts is what a transaction costs.
 
 use buf::Plain;
+use patterns::Recogniser;
+use session::inspect::Inspection;
 use session::relay::{to_client, to_server};
 use session::statements::{CacheLimits, Interner, Mode, Pooled, StatementLimits};
 use session::{ClientStream, Reported, Server};
@@ -23,6 +25,14 @@ fn main() {
         "session" => ClientStream::new(0),
         _ => ClientStream::pooled(0, Pooled::new(interner, limits, Mode::Transaction)),
     };
+    if arguments.next().is_some() {
+        stream.inspect(Inspection {
+            recogniser: Recogniser::new([0; 32]),
+            keep_text: 0,
+            keep_values: 0,
+            traces: false,
+        });
+    }
     let mut link = Server::new(ProtocolVersion::V3_0, None, Reported::default());
     let mut plain: [Plain; 4] = std::array::from_fn(|_| Plain::with_capacity(80 * 1024));
     let [from_client, at_server, from_server, at_client] = &mut plain;
@@ -34,6 +44,9 @@ fn main() {
         from_server.push(answers).expect("room");
         to_client(&mut stream, &mut link, from_server, at_client).expect("no fault");
         at_client.clear();
+        if let Some(inspector) = &mut link.inspector {
+            while inspector.next_event().is_some() {}
+        }
         assert!(link.is_idle());
     };
     let text = b"s1\0SELECT abalance FROM pgbench_accounts WHERE aid = $1\0\0\0";

@@ -1,5 +1,6 @@
 //! Owns what the relay remembers of a client: how far its stream of frames is.
 
+use crate::inspect::{Inspection, Inspector};
 use crate::server::Server;
 use crate::statements::{Lease, Pooled};
 
@@ -12,6 +13,8 @@ pub struct ClientStream {
     pub(crate) passing: usize,
     /// What there is to know of a client that shares server connections.
     pub(crate) pooled: Option<Box<Pooled>>,
+    /// How its statements are looked at, if they are.
+    pub(crate) inspection: Option<Inspection>,
 }
 
 impl ClientStream {
@@ -26,6 +29,7 @@ impl ClientStream {
             pipeline_max: pipeline_max.max(Self::PIPELINE_MIN),
             passing: 0,
             pooled: None,
+            inspection: None,
         }
     }
 
@@ -34,6 +38,27 @@ impl ClientStream {
         ClientStream {
             pooled: Some(Box::new(pooled)),
             ..ClientStream::new(pipeline_max)
+        }
+    }
+
+    /// Has the client's statements looked at from its next server connection on.
+    pub fn inspect(&mut self, inspection: Inspection) {
+        self.inspection = Some(inspection);
+    }
+
+    /// The server connection is this client's, as far as its statements are looked at.
+    /// [`link`](Self::link) does it, too.
+    pub fn watch(&self, server: &mut Server) {
+        let ended = server.ledger.statements_ended();
+        match (&self.inspection, &mut server.inspector) {
+            (None, inspector) => *inspector = None,
+            (Some(inspection), Some(inspector)) => inspector.renew(inspection, ended),
+            (Some(inspection), none) => {
+                *none = Some(Box::new(Inspector::new(inspection.clone(), ended)));
+            }
+        }
+        if let (Some(inspector), None) = (&mut server.inspector, &self.pooled) {
+            inspector.set_lexing(crate::inspect::lexing(&server.reported));
         }
     }
 
@@ -50,16 +75,47 @@ impl ClientStream {
         if let Some(pooled) = &mut self.pooled {
             pooled.end_batch();
             pooled.end_portals();
+            if let Some(governor) = pooled.governor() {
+                governor.relink();
+            }
             server.statements.begin(pooled.limits.server_max);
+        }
+        self.watch(server);
+        self.read_as_reported(server);
+    }
+
+    /// A governed client that keeps its connection is read as that says; to be called when nothing is owed.
+    pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
+        let alone = |it: &Pooled| it.governor.as_ref().is_some_and(|it| it.is_alone());
+        if let Some(pooled) = self.pooled.as_deref_mut().filter(|it| alone(it)) {
+            pooled.read_as_reported(server);
         }
     }
 
+    /// True if the client shares server connections with others.
+    pub fn shares(&self) -> bool {
+        let governor = |it: &Pooled| it.governor.as_ref().is_some_and(|it| it.is_alone());
+        self.pooled.as_deref().is_some_and(|it| !governor(it))
+    }
+
+    /// True if rules ask for the time: see [`crate::govern::Governor::tell_time`].
+    #[inline]
+    pub fn governor(&mut self) -> Option<&mut crate::govern::Governor> {
+        self.pooled.as_deref_mut()?.governor()
+    }
+
     /// True if something is to go to the server without more input: the rest of a frame that was
-    /// gathered, or a batch that has to be sent again.
+    /// gathered, a batch that has to be sent again, or what has to fail there.
     #[inline]
     pub fn has_more(&self, server: &Server) -> bool {
         let pooled = self.pooled.as_deref();
-        pooled.is_some_and(|it| !it.is_between() || server.again.is_due())
+        let fails = |it: &Pooled| it.governor.as_ref().is_some_and(|it| it.owes_failure());
+        pooled.is_some_and(|it| !it.is_between() || server.again.is_due() || fails(it))
+    }
+
+    /// Bytes to the end of the frame that is half-sent to the server; 0 if none is.
+    pub fn rest_of_frame(&self) -> usize {
+        self.passing
     }
 
     /// True if the stream stands between two frames: nothing half-sent lies at the server.

@@ -138,6 +138,7 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "53300",
             format!("sorry, too many clients already ({setting} = {limit})"),
         ),
+        FaultKind::Throttled { message, .. } => fatal("53400", message.clone()),
         FaultKind::Cancelled => fatal("57014", "canceling statement due to user request"),
         FaultKind::NotRestored => fatal(
             "08006",
@@ -147,6 +148,14 @@ fn of_server(kind: &FaultKind) -> Farewell {
         FaultKind::ShuttingDown | FaultKind::Killed => fatal(
             "57P01",
             "terminating connection due to administrator command",
+        ),
+        FaultKind::LogFull => fatal(
+            "53000",
+            "terminating connection: what it does can't be logged at present (query_log.on_full)",
+        ),
+        FaultKind::Unlogged => fatal(
+            "53000",
+            "this statement was not sent to the server: it can't be logged at present (query_log.audit)",
         ),
         FaultKind::WornKeys => fatal("57P01", format!("terminating connection: {kind}")),
         FaultKind::UnknownDatabase { .. } | FaultKind::AuthRefused { .. } => of_client(kind),
@@ -230,6 +239,14 @@ mod tests {
                 Side::Client,
                 FaultKind::ProxyHeader { cause: "x".into() },
                 None,
+            ),
+            (
+                Side::Proxy,
+                FaultKind::Throttled {
+                    rule: "x".into(),
+                    message: "later".into(),
+                },
+                Some("53400"),
             ),
             (Side::Proxy, FaultKind::ShuttingDown, Some("57P01")),
             (

@@ -176,6 +176,14 @@ pub enum FaultKind {
         /// Its value.
         limit: u64,
     },
+    /// A rule lets no more clients in now.
+    #[error("refused by throttle {rule:?}")]
+    Throttled {
+        /// Its name.
+        rule: String,
+        /// What the client reads.
+        message: String,
+    },
     /// A deadline passed.
     #[error("{setting} passed while {phase}")]
     Timeout {
@@ -196,6 +204,15 @@ pub enum FaultKind {
     /// An administrator ended this session from the console.
     #[error("ended from the console (KILL, KILL_CLIENT)")]
     Killed,
+    /// A record of the query log found no room, and the operator wants nothing done without one.
+    #[error("the query log takes no more records (query_log.on_full = \"refuse\")")]
+    LogFull,
+    /// A start record could not be written, and the operator wants nothing done before it is.
+    #[error(
+        "the query log can't be written, and no statement goes on before it is (query_log.audit = \"before\", \
+         query_log.on_full = \"refuse\")"
+    )]
+    Unlogged,
     /// An administrator turned the database off.
     #[error("the database was disabled from the console (DISABLE)")]
     Disabled {
@@ -221,6 +238,47 @@ pub struct ServerWords(pub Vec<u8>);
 impl fmt::Debug for ServerWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ServerWords({} bytes)", self.0.len())
+    }
+}
+
+impl FaultKind {
+    /// Its name, for counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::UnknownMessage { .. } => "unknown_message",
+            FaultKind::BadLength { .. } => "bad_length",
+            FaultKind::Malformed { .. } => "malformed",
+            FaultKind::LoginMessageLater { .. } => "login_message_later",
+            FaultKind::OutOfPhase { .. } => "out_of_phase",
+            FaultKind::NoProof { .. } => "no_proof",
+            FaultKind::OutOfTurn(_) => "out_of_turn",
+            FaultKind::UnsupportedVersion { .. } => "unsupported_version",
+            FaultKind::NoUser => "no_user",
+            FaultKind::ProxyHeader { .. } => "proxy_header",
+            FaultKind::TlsRequired => "tls_required",
+            FaultKind::AlpnMissing => "alpn_missing",
+            FaultKind::Tls { .. } => "tls",
+            FaultKind::ServerRefusesTls => "server_refuses_tls",
+            FaultKind::PlaintextBehindTlsAnswer => "plaintext_behind_tls_answer",
+            FaultKind::Io { .. } => "io",
+            FaultKind::Lost { .. } => "lost",
+            FaultKind::AuthRefused { .. } => "auth_refused",
+            FaultKind::ServerLogin { .. } => "server_login",
+            FaultKind::ServerRefused { .. } => "server_refused",
+            FaultKind::UnknownDatabase { .. } => "unknown_database",
+            FaultKind::Limit { .. } => "limit",
+            FaultKind::Throttled { .. } => "throttled",
+            FaultKind::Timeout { .. } => "timeout",
+            FaultKind::Cancelled => "cancelled",
+            FaultKind::NotRestored => "not_restored",
+            FaultKind::WornKeys => "worn_keys",
+            FaultKind::Killed => "killed",
+            FaultKind::LogFull => "log_full",
+            FaultKind::Unlogged => "unlogged",
+            FaultKind::Disabled { .. } => "disabled",
+            FaultKind::ShuttingDown => "shutting_down",
+            FaultKind::Unavailable { .. } => "unavailable",
+        }
     }
 }
 
@@ -251,6 +309,7 @@ impl Fault {
     pub fn retry(&self) -> Retry {
         match &self.kind {
             FaultKind::Limit { .. }
+            | FaultKind::Throttled { .. }
             | FaultKind::ServerRefusesTls
             | FaultKind::ServerLogin { .. }
             | FaultKind::Disabled { .. }

@@ -1,10 +1,12 @@
 //! Owns the entry point of fuzzing: a plain function over arbitrary bytes that must never panic.
 
 use crate::client::ClientStream;
+use crate::inspect::Inspection;
 use crate::relay::{Relayed, to_client, to_server};
 use crate::server::{Reported, Server};
 use crate::statements::{CacheLimits, Interner, Mode, Pooled, StatementLimits};
 use buf::Plain;
+use patterns::Recogniser;
 use wire::ProtocolVersion;
 
 /// Two hostile clients that share two hostile servers.
@@ -13,7 +15,7 @@ use wire::ProtocolVersion;
 /// length, big end first, and so many bytes, or as many as there are.
 ///
 /// # Panics
-/// If a promise is left when nothing is owed, or a frame under way when nothing passes.
+/// If a promise, or the record of a statement, is left when nothing is owed, or a frame under way when nothing passes.
 pub fn relay(data: &[u8]) {
     let Some((&choice, mut rest)) = data.split_first() else {
         return;
@@ -29,7 +31,18 @@ pub fn relay(data: &[u8]) {
         _ => Mode::Statement,
     };
     let interner = Interner::new([choice; 32], CacheLimits::default());
-    let client = || ClientStream::pooled(0, Pooled::new(interner.clone(), limits, mode));
+    let client = || {
+        let mut client = ClientStream::pooled(0, Pooled::new(interner.clone(), limits, mode));
+        if choice & 0x40 != 0 {
+            client.inspect(Inspection {
+                recogniser: Recogniser::new([choice; 32]),
+                keep_text: usize::from(choice & 1),
+                keep_values: 64 * usize::from(choice & 1),
+                traces: choice & 2 != 0,
+            });
+        }
+        client
+    };
     let server = || Server::new(ProtocolVersion::V3_0, None, Reported::default());
     let mut rig = Rig {
         clients: [client(), client()],
@@ -82,6 +95,10 @@ impl Rig {
             let moved = count > 0 || input.len() != before || !self.output.is_empty();
             self.output.clear();
             assert!(!link.ledger.is_settled() || link.statements.is_settled());
+            if let Some(inspector) = &mut link.inspector {
+                while inspector.next_event().is_some() {}
+                assert!(!link.ledger.is_settled() || inspector.progress().is_none());
+            }
             if relayed != Ok(Relayed::Open) {
                 return None;
             }

@@ -7,172 +7,40 @@
 //! of this queue, not booleans elsewhere. Source: PostgreSQL manual, "Message Flow"; copy-in and
 //! the Sync that it swallows: `postgres.c`, `copyfromparse.c`.
 
+mod terms;
+
 use std::collections::VecDeque;
-
-/// What a request makes the server owe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// Query: any results, then one ReadyForQuery.
-    Query,
-    /// Parse: ParseComplete.
-    Parse,
-    /// Bind: BindComplete.
-    Bind,
-    /// Describe of a statement: ParameterDescription, then as for a portal.
-    DescribeStatement,
-    /// Describe of a portal: RowDescription or NoData.
-    DescribePortal,
-    /// Execute: rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
-    Execute,
-    /// Close: CloseComplete.
-    Close,
-    /// Sync: ReadyForQuery.
-    Sync,
-    /// FunctionCall: FunctionCallResponse, then ReadyForQuery.
-    FunctionCall,
-    /// CopyDone or CopyFail: ends a copy-in, owes nothing itself.
-    CopyEnd,
-    /// CopyData, Flush: owe nothing.
-    Nothing,
-}
-
-/// What to do with the replies to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// The client gets them.
-    Forward,
-    /// Nobody does: the request was ours.
-    Swallow,
-    /// Nothing was sent: the reply is made here when its turn comes ([`Ledger::take_said`]).
-    Say,
-    /// What was sent in the client's stead is sure to fail; the error that the client gets is ours.
-    Refuse,
-}
-
-/// The terms on which a request is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// What becomes of its replies.
-    pub fate: Fate,
-    /// Something becomes true with its success: see [`Ledger::take_outcome`].
-    pub promise: bool,
-}
-
-impl Terms {
-    /// The client's own request, passed on.
-    pub const FORWARD: Terms = Terms {
-        fate: Fate::Forward,
-        promise: false,
-    };
-    /// A request of ours.
-    pub const SWALLOW: Terms = Terms {
-        fate: Fate::Swallow,
-        promise: false,
-    };
-}
-
-/// What became of promises, oldest first: so many were kept, then perhaps one failed, then so many
-/// were skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Outcome {
-    /// Kept: their requests succeeded.
-    pub kept: usize,
-    /// Failed: the request itself did.
-    pub failed: usize,
-    /// Skipped behind a request that failed.
-    pub skipped: usize,
-}
-
-/// One debt and the terms on which it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    debt: Debt,
-    terms: Terms,
-}
-
-/// One debt: a request, and how far its answer has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Debt {
-    /// Query of which nothing has come: a result or an error is due.
-    Asked,
-    /// Query between two results: T, C, I, G, H, W, E or Z may come.
-    Query,
-    /// Query or walsender command with rows coming.
-    QueryRows,
-    /// Query or FunctionCall whose error or value came: only Z is left.
-    Ready,
-    Parse,
-    Bind,
-    DescribeStatement,
-    DescribePortal,
-    Execute,
-    Close,
-    Sync,
-    FunctionCall,
-    /// The client ended a copy before the server had said whether there is one.
-    CopyEnd,
-}
-
-/// The copy that the oldest debt has open, if any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    None,
-    /// The server reads CopyData; Sync and Flush sent now are swallowed by it.
-    In,
-    /// The client has ended its copy-in; the answer is due.
-    InEnded,
-    /// The server sends CopyData.
-    Out,
-    /// The server's CopyDone has come; the tag is due.
-    OutEnded,
-    /// Walsender: both send CopyData.
-    Both,
-    /// After an error in the extended protocol: all is skipped up to a Sync not yet sent.
-    Skip,
-}
-
-/// A reply that no request asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server sent '{}' while {} was due", *tag as char, due)]
-pub struct OutOfTurn {
-    /// Type byte of the reply.
-    pub tag: u8,
-    /// What was due, in words.
-    pub due: &'static str,
-}
-
-/// The transaction status of the last ReadyForQuery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// 'I': outside a transaction block.
-    Idle,
-    /// 'T': inside one.
-    InTransaction,
-    /// 'E': inside a failed one.
-    Failed,
-}
-
-impl Status {
-    /// Reads the status byte of ReadyForQuery.
-    pub fn from_byte(byte: u8) -> Option<Status> {
-        match byte {
-            b'I' => Some(Status::Idle),
-            b'T' => Some(Status::InTransaction),
-            b'E' => Some(Status::Failed),
-            _ => None,
-        }
-    }
-}
+use terms::{Debt, Entry, Stream, debt};
+pub use terms::{Fate, OutOfTurn, Outcome, Request, Status, Tally, Terms};
 
 /// The queue of debts of one server connection.
 #[derive(Debug)]
 pub struct Ledger {
     debts: VecDeque<Entry>,
+    mix: Mix,
     stream: Stream,
     outcome: Outcome,
     /// Syncs sent while a copy-in was open: owed only if the server had left it by then.
     unsure: u32,
     batch: Batch,
+    tally: Tally,
+    executed: Executed,
+}
+
+/// The client's statements so far: Query, Execute and FunctionCall that went to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Executed {
+    asked: u64,
+    ended: u64,
+}
+
+/// Whether the debts are of one kind. Most queues are, and of those nothing else needs to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mix {
+    /// All are the client's own requests, passed on, and none ends a copy.
+    Plain,
+    /// There may be others, or may have been since the queue was last empty.
+    Mixed,
 }
 
 /// Whether the last request of the extended protocol has been followed by its Sync.
@@ -194,11 +62,39 @@ impl Ledger {
     pub fn new() -> Ledger {
         Ledger {
             debts: VecDeque::new(),
+            mix: Mix::Plain,
             stream: Stream::None,
             outcome: Outcome::default(),
             unsure: 0,
             batch: Batch::Closed,
+            tally: Tally::default(),
+            executed: Executed::default(),
         }
+    }
+
+    /// The client's statements that went to the server so far.
+    #[inline]
+    pub fn statements_asked(&self) -> u64 {
+        self.executed.asked
+    }
+
+    /// Those of them that are over: answered, skipped or taken back. They end in the order in which they were
+    /// asked for.
+    #[inline]
+    pub fn statements_ended(&self) -> u64 {
+        self.executed.ended
+    }
+
+    /// True if the oldest debt is that of a statement of the client's.
+    #[inline]
+    pub fn statement_due(&self) -> bool {
+        self.debts.front().is_some_and(Entry::is_statement)
+    }
+
+    /// What was prepared and bound so far.
+    #[inline]
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// True if the server owes nothing, not even perhaps.
@@ -219,6 +115,13 @@ impl Ledger {
         self.batch == Batch::Closed && self.unsure == 0 && !open
     }
 
+    /// True if the server does nothing until it hears from the client: nothing is owed, or it reads a
+    /// copy, or skips up to a Sync.
+    pub fn awaits_client(&self) -> bool {
+        let reads = matches!(self.stream, Stream::In | Stream::Both | Stream::Skip);
+        self.is_settled() || reads
+    }
+
     /// Number of debts; bounded by the caller, which stops reading requests at its limit.
     pub fn len(&self) -> usize {
         self.debts.len()
@@ -232,7 +135,24 @@ impl Ledger {
     /// Notes a request of the client's that goes to the server.
     #[inline]
     pub fn request(&mut self, request: Request) {
-        self.owe(request, Terms::FORWARD);
+        let debt = match (self.stream, request) {
+            (Stream::None, Request::Bind) => {
+                self.tally.binds += 1;
+                Debt::Bind
+            }
+            (Stream::None, Request::DescribePortal) => Debt::DescribePortal,
+            (Stream::None, Request::Execute) => Debt::Execute,
+            _ => {
+                self.owe(request, Terms::FORWARD);
+                return;
+            }
+        };
+        self.batch = Batch::Open;
+        self.executed.asked += u64::from(debt == Debt::Execute);
+        self.debts.push_back(Entry {
+            debt,
+            terms: Terms::FORWARD,
+        });
     }
 
     /// Notes a request; false if the server skips it, as it does with all that follows a failed one
@@ -242,7 +162,19 @@ impl Ledger {
         match request {
             Request::Sync | Request::Query | Request::FunctionCall => self.batch = Batch::Closed,
             Request::CopyEnd | Request::Nothing => {}
+            Request::Parse => {
+                self.batch = Batch::Open;
+                self.tally.parse(terms.fate);
+            }
+            Request::Bind => {
+                self.batch = Batch::Open;
+                self.tally.binds += 1;
+            }
             _ => self.batch = Batch::Open,
+        }
+        if self.stream == Stream::None && !matches!(request, Request::CopyEnd | Request::Nothing) {
+            self.push(debt(request), terms);
+            return true;
         }
         match (self.stream, request) {
             (_, Request::Nothing) => {}
@@ -266,7 +198,12 @@ impl Ledger {
 
     #[inline]
     fn push(&mut self, debt: Debt, terms: Terms) {
-        self.debts.push_back(Entry { debt, terms });
+        if terms != Terms::FORWARD || debt == Debt::CopyEnd {
+            self.mix = Mix::Mixed;
+        }
+        let entry = Entry { debt, terms };
+        self.executed.asked += u64::from(entry.is_statement());
+        self.debts.push_back(entry);
     }
 
     /// Takes the type of the reply that is ours to make now, if the oldest debt is such.
@@ -290,8 +227,18 @@ impl Ledger {
     /// True if [`take_said`](Self::take_said) has something to give.
     #[inline]
     pub fn has_said(&self) -> bool {
+        if self.mix == Mix::Plain {
+            return false;
+        }
         let head = self.debts.front();
         self.stream == Stream::None && head.is_some_and(|it| it.terms.fate == Fate::Say)
+    }
+
+    /// True if [`take_said`](Self::take_said) has something that can't wait for the server's next words: behind
+    /// a Sync those are sure to come, and before one the client may have asked for it with Flush.
+    #[inline]
+    pub fn must_say(&self) -> bool {
+        self.has_said() && self.batch == Batch::Open
     }
 
     /// True if something became of a promise since that was last taken.
@@ -360,9 +307,11 @@ impl Ledger {
         }
         for entry in self.debts.drain(..len - 1) {
             self.outcome.skipped += usize::from(entry.terms.promise);
+            self.executed.ended += u64::from(entry.is_statement());
         }
         if let Some(sync) = self.debts.front_mut() {
             sync.terms.fate = Fate::Swallow;
+            self.mix = Mix::Mixed;
         }
         true
     }
@@ -371,22 +320,54 @@ impl Ledger {
     #[inline]
     pub fn refuses(&self) -> bool {
         let head = self.debts.front();
-        head.is_some_and(|it| it.terms.fate == Fate::Refuse)
+        self.mix == Mix::Mixed && head.is_some_and(|it| it.terms.fate == Fate::Refuse)
+    }
+
+    /// The client has had an error in the middle of the answer that is due: it gets nothing more of it.
+    pub fn cut(&mut self) {
+        if let Some(head) = self.debts.front_mut() {
+            head.terms.fate = Fate::Cut;
+            self.mix = Mix::Mixed;
+        }
+    }
+
+    /// True if the client gets nothing of what is due now but its ReadyForQuery.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        let head = self.debts.front();
+        self.mix == Mix::Mixed
+            && head.is_some_and(|it| matches!(it.terms.fate, Fate::Cut | Fate::Void))
+    }
+
+    /// True if a Query is due of which the client gets nothing more, and nothing of it has failed at the server.
+    pub fn is_cut_alive(&self) -> bool {
+        self.debts.front().is_some_and(|it| {
+            it.terms.fate == Fate::Cut
+                && matches!(it.debt, Debt::Asked | Debt::Query | Debt::QueryRows)
+        })
+    }
+
+    /// True if the server reads a copy.
+    pub fn reads_copy(&self) -> bool {
+        matches!(self.stream, Stream::In | Stream::InEnded | Stream::Both)
     }
 
     /// True if something becomes true with the end of the oldest debt.
     #[inline]
     pub fn promises(&self) -> bool {
-        self.debts.front().is_some_and(|it| it.terms.promise)
+        self.mix == Mix::Mixed && self.debts.front().is_some_and(|it| it.terms.promise)
     }
 
     /// True if the oldest debt is a Query of ours: what comes unasked meanwhile (parameters,
     /// notices) is not the client's.
     #[inline]
     pub fn is_ours(&self) -> bool {
+        if self.mix == Mix::Plain {
+            return false;
+        }
         let head = self.debts.front();
         head.is_some_and(|it| {
-            !matches!(it.terms.fate, Fate::Forward | Fate::Refuse)
+            matches!(it.terms.fate, Fate::Swallow | Fate::Say)
                 && matches!(
                     it.debt,
                     Debt::Asked | Debt::Query | Debt::QueryRows | Debt::Ready
@@ -428,7 +409,25 @@ impl Ledger {
     /// [`copy_data_due`](Self::copy_data_due), asynchronous messages (N, A, S) not at all, a FATAL
     /// ErrorResponse ends the connection whatever is due, and ReadyForQuery comes as
     /// [`ready`](Self::ready).
+    #[inline]
     pub fn reply(&mut self, tag: u8) -> Result<Fate, OutOfTurn> {
+        if self.mix == Mix::Plain && self.stream == Stream::None {
+            let head = self.debts.front().map(|it| it.debt);
+            if let (Some(Debt::Bind), b'2')
+            | (Some(Debt::DescribePortal), b'T' | b'n')
+            | (Some(Debt::Execute), b'C') = (head, tag)
+            {
+                // Its ReadyForQuery is still owed, and looks after what the queue keeps.
+                self.debts.pop_front();
+                self.executed.ended += u64::from(head == Some(Debt::Execute));
+                return Ok(Fate::Forward);
+            }
+        }
+        self.settle(tag)
+    }
+
+    /// A reply of any kind.
+    fn settle(&mut self, tag: u8) -> Result<Fate, OutOfTurn> {
         self.drop_copy_ends();
         let Some(Entry { debt, terms }) = self.debts.front_mut() else {
             return Err(self.out_of_turn(tag));
@@ -440,7 +439,8 @@ impl Ledger {
         if *debt == Debt::Asked {
             *debt = Debt::Query;
         }
-        let ours = fate != Fate::Forward;
+        let is_cut = matches!(fate, Fate::Cut | Fate::Void);
+        let ours = fate != Fate::Forward && !is_cut;
         match (self.stream, *debt, tag) {
             (Stream::None, Debt::Parse, b'1')
             | (Stream::None, Debt::Bind, b'2')
@@ -450,7 +450,9 @@ impl Ledger {
             (Stream::None, Debt::DescribeStatement, b't') => *debt = Debt::DescribePortal,
             (Stream::None, Debt::Query | Debt::QueryRows, b'C') => *debt = Debt::Query,
             (Stream::None, Debt::Query, b'T') => *debt = Debt::QueryRows,
-            (Stream::None, Debt::QueryRows, b'D') if ours => {}
+            (Stream::None, Debt::QueryRows, b'D') if ours || is_cut => {}
+            (Stream::None, Debt::Execute, b'D') | (Stream::Out | Stream::Both, _, b'd')
+                if is_cut => {}
             (Stream::None, Debt::Query, b'I') => {}
             (Stream::None, Debt::FunctionCall, b'V') => *debt = Debt::Ready,
             (Stream::None, _, b'G' | b'H' | b'W') if ours => return Err(self.out_of_turn(tag)),
@@ -489,6 +491,7 @@ impl Ledger {
     }
 
     /// Settles a ReadyForQuery; gives what is to become of it.
+    #[inline]
     pub fn ready(&mut self) -> Result<Fate, OutOfTurn> {
         self.drop_copy_ends();
         match (self.debts.front(), self.stream) {
@@ -532,7 +535,9 @@ impl Ledger {
             Debt::Ready | Debt::Sync => Ok(fate),
             _ => {
                 self.outcome.failed += usize::from(terms.promise);
-                self.debts.pop_front();
+                if let Some(failed) = self.debts.pop_front() {
+                    self.executed.ended += u64::from(failed.is_statement());
+                }
                 let fate = match fate {
                     Fate::Refuse => Fate::Refuse,
                     _ => Fate::Forward,
@@ -542,6 +547,7 @@ impl Ledger {
                         return Ok(fate);
                     }
                     self.outcome.skipped += usize::from(entry.terms.promise);
+                    self.executed.ended += u64::from(entry.is_statement());
                     self.debts.pop_front();
                 }
                 self.stream = Stream::Skip;
@@ -576,18 +582,25 @@ impl Ledger {
     fn pop(&mut self) {
         if let Some(settled) = self.debts.pop_front() {
             self.outcome.kept += usize::from(settled.terms.promise);
+            self.executed.ended += u64::from(settled.is_statement());
         }
         // Whose request came to nothing: else what is said next would hide behind it.
         self.drop_copy_ends();
         // A session that once had a deep pipeline doesn't keep its queue.
-        if self.debts.is_empty() && self.debts.capacity() > 64 {
-            self.debts.shrink_to(16);
+        if self.debts.is_empty() {
+            self.mix = Mix::Plain;
+            if self.debts.capacity() > 64 {
+                self.debts.shrink_to(16);
+            }
         }
     }
 
     /// The end of a copy that never began is ignored by the server.
     #[inline]
     fn drop_copy_ends(&mut self) {
+        if self.mix == Mix::Plain {
+            return;
+        }
         while self.debts.front().map(|it| it.debt) == Some(Debt::CopyEnd) {
             self.debts.pop_front();
         }
@@ -621,21 +634,6 @@ impl Ledger {
                 Debt::CopyEnd => "nothing",
             },
         }
-    }
-}
-
-fn debt(request: Request) -> Debt {
-    match request {
-        Request::Query => Debt::Asked,
-        Request::Parse => Debt::Parse,
-        Request::Bind => Debt::Bind,
-        Request::DescribeStatement => Debt::DescribeStatement,
-        Request::DescribePortal => Debt::DescribePortal,
-        Request::Execute => Debt::Execute,
-        Request::Close => Debt::Close,
-        Request::Sync => Debt::Sync,
-        Request::FunctionCall => Debt::FunctionCall,
-        Request::CopyEnd | Request::Nothing => Debt::CopyEnd,
     }
 }
 

@@ -133,6 +133,7 @@ fn put(
         server.ledger.owe(Request::Query, Terms::SWALLOW);
         server.statements.drop_unnamed();
     }
+    server.put_in_front(queries);
     if cleanup.has(Cleanup::STATEMENTS) {
         server.statements.clear();
     }
@@ -455,6 +456,7 @@ pub fn dialect(wanted: &Wanted, server: &Server, key: &[u8; 32]) -> Dialect {
 mod tests {
     use super::*;
     use crate::Reported;
+    use crate::wishes::prefix::BYTES_MAX;
     use wire::ProtocolVersion;
 
     fn server(effects: Effects, unknown: bool) -> Server {
@@ -462,6 +464,40 @@ mod tests {
         server.lease.effects = effects;
         server.lease.unknown = unknown;
         server
+    }
+
+    /// Until the last answer to what stands in front of a client's messages, its cancels are held back.
+    #[test]
+    fn a_connection_says_how_long_it_is_made_ready() {
+        let mut server = server(Effects::NONE, false);
+        let traffic = Arc::clone(&server.traffic);
+        let mut wanted = Wanted {
+            owner: 1,
+            base: Wishes::none(),
+            want: Wishes::none(),
+        };
+        let mut stream = ClientStream::new(8);
+        let mut output = Plain::with_capacity(BYTES_MAX);
+        let mut lend = |server: &mut Server, wanted: &Wanted| {
+            output.clear();
+            let lent = lend(
+                server,
+                (wanted, &mut stream),
+                ResetRule::Always,
+                &mut output,
+            );
+            assert_eq!(lent, Ok(false));
+        };
+        lend(&mut server, &wanted);
+        assert!(!traffic.is_made_ready(), "nothing stands in front");
+        wanted.owner = 2;
+        lend(&mut server, &wanted);
+        for _ in 0..2 {
+            assert!(traffic.is_made_ready());
+            server.reply(b'C').expect("a reply");
+            server.ready(b"I").expect("the end");
+        }
+        assert!(!traffic.is_made_ready());
     }
 
     /// What a client left is taken back before the next one, or known from the server.

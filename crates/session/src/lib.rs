@@ -11,10 +11,13 @@ pub mod farewell;
 pub mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod govern;
 pub mod greeting;
 pub mod hop;
+pub mod inspect;
 pub mod ledger;
 pub mod lending;
+pub mod listing;
 pub mod login;
 pub mod lookup;
 pub mod relay;
@@ -27,4 +30,4 @@ pub mod wishes;
 
 pub use client::ClientStream;
 pub use server::{Reported, Server};
-pub use traffic::Traffic;
+pub use traffic::{Passed, Traffic};

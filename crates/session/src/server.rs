@@ -2,6 +2,7 @@
 //! parameters it reported, who it is. Made by a login, lent to a client.
 
 use crate::fault::{Fault, FaultKind, Side};
+use crate::inspect::Inspector;
 use crate::ledger::{Fate, Ledger, OutOfTurn, Status};
 use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
@@ -19,6 +20,8 @@ pub struct Server {
     pub ledger: Ledger,
     /// Bytes of the current frame that pass without being looked at.
     pub(crate) passing: usize,
+    /// Bytes of the current frame that are dropped.
+    pub(crate) dropping: usize,
     /// Status of the last ReadyForQuery.
     pub status: Status,
     /// What it reported.
@@ -39,8 +42,12 @@ pub struct Server {
     pub lease: Lease,
     /// What stands on it.
     pub standing: Standing,
+    /// Watches what the client has executed, if that is wanted.
+    pub inspector: Option<Box<Inspector>>,
     /// What others may know of it.
     pub traffic: Arc<Traffic>,
+    /// Queries of ours in front of the client's messages whose ReadyForQuery is still to come.
+    in_front: usize,
 }
 
 impl Server {
@@ -53,6 +60,7 @@ impl Server {
         Server {
             ledger: Ledger::new(),
             passing: 0,
+            dropping: 0,
             status: Status::Idle,
             reported,
             key,
@@ -63,14 +71,21 @@ impl Server {
             again: Again::default(),
             lease: Lease::default(),
             standing: Standing::default(),
+            inspector: None,
             traffic: Arc::default(),
+            in_front: 0,
         }
+    }
+
+    /// Bytes to the end of the frame that is half-sent to the client; 0 if none is.
+    pub fn rest_of_frame(&self) -> usize {
+        self.passing
     }
 
     /// True if the stream to the client stands between two frames, so that a message of our own
     /// may follow.
     pub fn between_frames(&self) -> bool {
-        self.passing == 0
+        self.passing == 0 && self.dropping == 0
     }
 
     /// True if its client could go on with another server connection: nothing is owed or half-sent, no
@@ -110,6 +125,12 @@ impl Server {
         }
     }
 
+    /// Queries that make it ready for a client stand in front of that client's messages.
+    pub(crate) fn put_in_front(&mut self, queries: usize) {
+        self.in_front = queries;
+        self.traffic.set_made_ready(queries > 0);
+    }
+
     /// Settles a ReadyForQuery and notes its status.
     #[inline]
     pub(crate) fn ready(&mut self, body: &[u8]) -> Result<Fate, Fault> {
@@ -127,7 +148,11 @@ impl Server {
             )
         })?;
         let fate = self.ledger.ready().map_err(turn)?;
-        if fate == Fate::Forward && self.status == Status::Idle {
+        if self.in_front > 0 {
+            self.in_front -= 1;
+            self.traffic.set_made_ready(self.in_front > 0);
+        }
+        if fate != Fate::Swallow && self.status == Status::Idle {
             self.rounds += 1;
         }
         Ok(fate)

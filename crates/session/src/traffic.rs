@@ -4,6 +4,7 @@
 //! Shared with whoever watches. Only the session that has the connection counts, so counting is a load
 //! and a store of its own memory, without a lock; everybody may ask that it be closed.
 
+use crate::ledger::Tally;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The facts of one server connection.
@@ -11,27 +12,88 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 pub struct Traffic {
     transactions: AtomicU64,
     queries: AtomicU64,
+    transaction_us: AtomicU64,
+    query_us: AtomicU64,
+    client_parses: AtomicU64,
+    server_parses: AtomicU64,
+    binds: AtomicU64,
+    statements: AtomicU32,
     number: AtomicU64,
     client: AtomicU64,
     freed_s: AtomicU32,
     close_needed: AtomicBool,
+    made_ready: AtomicBool,
+    tested: AtomicBool,
+}
+
+/// What went through so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passed {
+    /// Transactions that ended.
+    pub transactions: u64,
+    /// Requests that were answered up to ReadyForQuery.
+    pub queries: u64,
+    /// Microseconds in transactions.
+    pub transaction_us: u64,
+    /// Microseconds in which the server owed an answer.
+    pub query_us: u64,
+    /// Parse messages from clients.
+    pub client_parses: u64,
+    /// Parse messages that went to the server.
+    pub server_parses: u64,
+    /// Bind messages.
+    pub binds: u64,
 }
 
 impl Traffic {
-    /// Transactions that ended, and requests that were answered up to ReadyForQuery.
-    pub fn counts(&self) -> (u64, u64) {
+    /// What went through so far.
+    pub fn passed(&self) -> Passed {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (of(&self.transactions), of(&self.queries))
+        Passed {
+            transactions: of(&self.transactions),
+            queries: of(&self.queries),
+            transaction_us: of(&self.transaction_us),
+            query_us: of(&self.query_us),
+            client_parses: of(&self.client_parses),
+            server_parses: of(&self.server_parses),
+            binds: of(&self.binds),
+        }
     }
 
-    /// A request of the client's was answered; `ended` with it, its transaction.
+    /// A request of the client's was answered; `ended` with it, its transaction. `tally` is the ledger's.
     #[inline]
-    pub(crate) fn answered(&self, ended: bool) {
-        let add = |count: &AtomicU64, more: u64| {
-            count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
-        };
+    pub(crate) fn answered(&self, ended: bool, tally: Tally) {
         add(&self.queries, 1);
         add(&self.transactions, u64::from(ended));
+        self.client_parses
+            .store(tally.client_parses, Ordering::Relaxed);
+        self.server_parses
+            .store(tally.server_parses, Ordering::Relaxed);
+        self.binds.store(tally.binds, Ordering::Relaxed);
+    }
+
+    /// The server owed an answer for so many microseconds.
+    #[inline]
+    pub fn worked(&self, us: u64) {
+        add(&self.query_us, us);
+    }
+
+    /// A transaction took so many microseconds.
+    #[inline]
+    pub fn transacted(&self, us: u64) {
+        add(&self.transaction_us, us);
+    }
+
+    /// So many prepared statements are on it.
+    #[inline]
+    pub fn holds(&self, statements: usize) {
+        let count = u32::try_from(statements).unwrap_or(u32::MAX);
+        self.statements.store(count, Ordering::Relaxed);
+    }
+
+    /// Prepared statements on it when a client last let go of it.
+    pub fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// The number that this connection goes by; 0: none yet.
@@ -68,6 +130,26 @@ impl Traffic {
         self.freed_s.load(Ordering::Relaxed)
     }
 
+    /// True while what was put in front of a client's messages is not answered.
+    pub fn is_made_ready(&self) -> bool {
+        self.made_ready.load(Ordering::Acquire)
+    }
+
+    /// It is being made ready for a client, or has been.
+    pub(crate) fn set_made_ready(&self, now: bool) {
+        self.made_ready.store(now, Ordering::Release);
+    }
+
+    /// It is being reset or asked whether it is well, or no longer.
+    pub fn set_tested(&self, tested: bool) {
+        self.tested.store(tested, Ordering::Relaxed);
+    }
+
+    /// True while it is being reset or tested.
+    pub fn is_tested(&self) -> bool {
+        self.tested.load(Ordering::Relaxed)
+    }
+
     /// True if nobody may get it any more.
     #[inline]
     pub fn close_needed(&self) -> bool {
@@ -78,4 +160,10 @@ impl Traffic {
     pub fn close_when_freed(&self) {
         self.close_needed.store(true, Ordering::Relaxed);
     }
+}
+
+/// Only the session that has the connection adds.
+#[inline]
+fn add(count: &AtomicU64, more: u64) {
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }

@@ -2,7 +2,11 @@
 //! `Turn`), with mailboxes in place of its mutex and channels.
 
 use crate::link::Link;
-use pool::{Asked, Bounds, Home, Lease, Pool, Returned, Served, Ticket, Wanted};
+use pool::{
+    Asked, Bounds, Census, Group, Home, Lease, Pool, PoolId, Returned, Roles, Served, Ticket,
+    Wanted,
+};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,11 +48,35 @@ pub enum Lent {
     Fresh(Leased),
 }
 
+/// The counts of roles, which only this pool has.
+#[derive(Debug, Default)]
+pub struct Roll(RefCell<Roles>);
+
+impl Census for Roll {
+    fn enter(&self, group: Group, max: Option<usize>) -> bool {
+        self.0.borrow_mut().enter(group, max, PoolId(0))
+    }
+
+    fn enter_ahead_of_need(&self, group: Group, max: Option<usize>) -> bool {
+        self.0.borrow_mut().enter_ahead_of_need(group, max)
+    }
+
+    fn leave(&self, group: Group) {
+        self.0.borrow_mut().leave(group);
+    }
+
+    fn is_pressed(&self, group: Group) -> bool {
+        self.0.borrow().is_pressed(group, PoolId(0))
+    }
+}
+
 /// One pool.
 #[derive(Debug)]
 pub struct Place {
     /// Its rules.
-    pub pool: Pool<Key>,
+    pub pool: Pool<Key, Roll>,
+    /// Clients of each group that are there.
+    pub present: BTreeMap<u64, usize>,
     /// Connections at rest.
     pub resting: BTreeMap<u64, Box<Link>>,
     /// Whose a ticket is.
@@ -71,7 +99,8 @@ impl Place {
     /// An empty one.
     pub fn new(bounds: Bounds) -> Place {
         Place {
-            pool: Pool::new(bounds),
+            pool: Pool::new(bounds, Roll::default()),
+            present: BTreeMap::new(),
             resting: BTreeMap::new(),
             waiters: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
@@ -81,6 +110,23 @@ impl Place {
             forgets: false,
             keeps_old: false,
         }
+    }
+
+    /// `Place::attend`; `ignores`: see [`crate::plan::Mutation::IgnoreGuarantees`].
+    pub fn attend(&mut self, group: u64, guaranteed: usize, ignores: bool) {
+        *self.present.entry(group).or_default() += 1;
+        if !ignores {
+            self.pool.attend(Group(group), guaranteed);
+        }
+    }
+
+    /// The drop of an `Attending`.
+    pub fn depart(&mut self, group: u64, guaranteed: usize) {
+        if let Some(clients) = self.present.get_mut(&group) {
+            *clients -= 1;
+        }
+        self.pool.depart(Group(group), guaranteed);
+        self.serve();
     }
 
     fn guard(&self, lease: Lease, group: u64) -> Leased {

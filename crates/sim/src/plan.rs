@@ -37,11 +37,15 @@ pub enum Mutation {
     WideDatabase,
     /// The pool lends connections beyond `pool_size` and its reserve.
     WidePool,
+    /// The pool lends connections beyond `max_user_connections`.
+    WideRole,
+    /// The pool lends what it should keep for others.
+    IgnoreGuarantees,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 15] = [
+    pub const ALL: [Mutation; 17] = [
         Mutation::SkipLend,
         Mutation::SkipAsk,
         Mutation::SkipReset,
@@ -57,6 +61,8 @@ impl Mutation {
         Mutation::KeepOld,
         Mutation::WideDatabase,
         Mutation::WidePool,
+        Mutation::WideRole,
+        Mutation::IgnoreGuarantees,
     ];
 }
 
@@ -71,6 +77,10 @@ pub struct Plan {
     pub groups: u64,
     /// `pool_size`: connections of one group.
     pub group_max: Option<usize>,
+    /// `max_user_connections`: the same, whatever the reserve.
+    pub role_max: Option<usize>,
+    /// `pool_guaranteed`, by group.
+    pub guaranteed: Vec<usize>,
     /// `reserve_pool_size`, and how long somebody waits before it is used.
     pub reserve: usize,
     /// See `reserve`.
@@ -101,6 +111,8 @@ impl Plan {
             homes: 1 + chance.below(3) as u16,
             groups,
             group_max: (!chance.one_in(4)).then(|| 1 + chance.size(3)),
+            role_max: None,
+            guaranteed: vec![0; groups as usize],
             reserve: chance.size(2),
             reserve_after: 5_000_000,
             bounds: Plan::bounds(chance, patience),
@@ -111,6 +123,13 @@ impl Plan {
             troubles: !chance.one_in(4),
             mutation,
         }
+    }
+
+    /// Limits of roles, from a chance of their own: what else a seed decides stays as it is without them.
+    pub fn limit_roles(&mut self, chance: &mut Chance) {
+        self.role_max = chance.one_in(2).then(|| 1 + chance.size(3));
+        let each = self.guaranteed.iter_mut();
+        each.for_each(|guaranteed| *guaranteed = chance.size(3));
     }
 
     /// Other bounds.

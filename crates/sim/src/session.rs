@@ -145,6 +145,9 @@ impl Session {
         let pooled = Pooled::new(world.interner.clone(), limits, Mode::Transaction);
         let group = world.chance.below(world.plan.groups);
         world.place.groups.push(group);
+        let ignores = world.breaks(Mutation::IgnoreGuarantees);
+        let guaranteed = world.plan.guaranteed[group as usize];
+        world.place.attend(group, guaranteed, ignores);
         Session {
             index,
             home: world.chance.below(u64::from(world.plan.homes)) as u16,
@@ -288,10 +291,12 @@ impl Session {
     /// `Life::acquire`, first half.
     fn acquire(&mut self, world: &mut Shared) {
         let more = 2 * usize::from(world.breaks(Mutation::WidePool));
+        let wide = 2 * usize::from(world.breaks(Mutation::WideRole));
         let wanted = pool::Wanted {
             key: Some(self.group),
             group: Group(self.group),
             group_max: world.plan.group_max.map(|max| max + more),
+            role_max: world.plan.role_max.map(|max| max + wide),
             home: Home(self.home),
         };
         match world.place.ask(self.index, wanted, world.now) {
@@ -378,6 +383,9 @@ impl Session {
             farewell::put(fault, &mut self.output);
         }
         self.phase = Phase::Closes(world.now + CLOSE);
+        let guaranteed = world.plan.guaranteed[self.group as usize];
+        world.place.depart(self.group, guaranteed);
+        world.discard_dropped();
         let Some(Held { mut link, leased }) = held else {
             return;
         };

@@ -57,7 +57,10 @@ impl World {
     /// The world of a seed.
     pub fn new(seed: u64, mutation: Option<Mutation>, traced: bool) -> World {
         let mut chance = Chance::new(seed);
-        let plan = Plan::new(&mut chance, mutation);
+        let mut plan = Plan::new(&mut chance, mutation);
+        if seed % 4 == 2 {
+            plan.limit_roles(&mut Chance::new(!seed));
+        }
         let mut place = Place::new(in_force(plan.bounds, mutation));
         place.forgets = mutation == Some(Mutation::ForgetWaiters);
         place.keeps_old = mutation == Some(Mutation::KeepOld);
@@ -404,12 +407,38 @@ impl World {
                 "{leases} connections are beyond max_db_connections"
             ));
         }
+        let guaranteed = |group: u64| shared.plan.guaranteed[group as usize];
+        let kept_from = |group: u64| {
+            let others = place
+                .present
+                .iter()
+                .filter(|it| *it.0 != group && *it.1 > 0);
+            let has = |group: &u64| groups.get(group).copied().unwrap_or(0);
+            let short = |group: &u64| guaranteed(*group).saturating_sub(has(group));
+            others.map(|(group, _)| short(group)).sum::<usize>()
+        };
+        let is_kept = |group: u64, count: usize, leases: usize| {
+            let max = shared.plan.bounds.connections_max;
+            let own = place.present.get(&group).is_some_and(|it| *it > 0);
+            let own = if own { guaranteed(group) } else { 0 };
+            count > own && max.is_some_and(|max| leases + kept_from(group) > max)
+        };
         for (group, count) in &groups {
             let before = self.groups.get(group).copied().unwrap_or(0);
             let max = shared.plan.group_max.map(|max| max + shared.plan.reserve);
             if *count > before && max.is_some_and(|max| *count > max) {
                 violation = Some(format!(
                     "{count} connections of group {group} are beyond pool_size"
+                ));
+            }
+            if *count > before && shared.plan.role_max.is_some_and(|max| *count > max) {
+                violation = Some(format!(
+                    "{count} connections of group {group} are beyond max_user_connections"
+                ));
+            }
+            if *count > before && is_kept(*group, *count, leases) {
+                violation = Some(format!(
+                    "group {group} has {count} connections, and took what others are guaranteed"
                 ));
             }
         }
@@ -432,7 +461,9 @@ impl World {
                     .connections_max
                     .is_none_or(|max| leases < max);
                 let of_group = groups.get(&session.group).copied().unwrap_or(0);
-                let fits = shared.plan.group_max.is_none_or(|max| of_group < max);
+                let fits = shared.plan.group_max.is_none_or(|max| of_group < max)
+                    && shared.plan.role_max.is_none_or(|max| of_group < max)
+                    && !is_kept(session.group, of_group + 1, leases + 1);
                 let rests = place
                     .resting
                     .values()

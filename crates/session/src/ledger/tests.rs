@@ -343,3 +343,21 @@ fn the_end_of_a_refused_copy_hides_nothing_that_is_to_be_said() {
     assert_eq!(ledger.take_said(), Some(b'3'));
     assert!(ledger.is_settled());
 }
+
+/// Behind a Sync the server is sure to speak, and what is said here goes with its words.
+#[test]
+fn what_is_said_waits_for_the_servers_words_where_those_are_sure_to_come() {
+    let say = Terms {
+        fate: Fate::Say,
+        promise: false,
+    };
+    let mut ledger = Ledger::new();
+    ledger.owe(Request::Parse, say);
+    assert!(ledger.must_say(), "the client may send Flush and wait");
+    ledger.owe(Request::Sync, Terms::FORWARD);
+    assert!(ledger.has_said() && !ledger.must_say());
+    assert_eq!(ledger.take_said(), Some(b'1'));
+    ledger.ready().unwrap();
+    ledger.owe(Request::Close, say);
+    assert!(ledger.must_say());
+}

@@ -7,6 +7,7 @@
 //! buffers change places instead of being copied.
 
 mod belt;
+mod cut;
 mod opening;
 mod pooled;
 pub(crate) mod tags;

@@ -59,6 +59,13 @@ pub(super) fn tells_of_stale(header: Header, bytes: &[u8]) -> Option<Stale> {
     }
 }
 
+/// True if an ErrorResponse says that the transaction has failed before (25P02).
+pub(super) fn tells_of_failed_transaction(header: Header, bytes: &[u8]) -> bool {
+    let body = &bytes[HEADER..bytes.len().min(header.total())];
+    let mut fields = body.split(|byte| *byte == 0);
+    fields.any(|field| field == b"C25P02")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

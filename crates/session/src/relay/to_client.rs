@@ -2,19 +2,25 @@
 //! whether it passes, or was owed to a request of ours.
 
 use super::Relayed;
-use super::tags::{PREPARED, changes_reading, is_all_gone, may_tell, tells_of_stale};
+use super::cut;
+use super::tags::{
+    PREPARED, changes_reading, is_all_gone, may_tell, tells_of_failed_transaction, tells_of_stale,
+};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
+use crate::govern::Rows;
+use crate::inspect::{self, Passed};
 use crate::ledger::{Fate, Status};
 use crate::server::Server;
 use crate::statements::{Pooled, REFUSAL_BYTES_MAX, Refusal};
 use buf::Plain;
 use wire::frame::{HEADER, Header};
 use wire::from_server;
-use wire::run::bulk;
+use wire::run::{Run, bulk};
+use wire::{Report, Sqlstate};
 
 /// Frames from the server to the client, each settled in the ledger. Also to be called without
-/// input while the ledger has something to say ([`crate::ledger::Ledger::has_said`]).
+/// input while the ledger has something to say that can't wait ([`crate::ledger::Ledger::must_say`]).
 pub fn to_client(
     client: &mut ClientStream,
     server: &mut Server,
@@ -47,11 +53,22 @@ fn relay<const POOLED: bool>(
             }
             continue;
         }
+        if POOLED && server.dropping > 0 {
+            input.pour(done, output);
+            done = 0;
+            let count = server.dropping.min(input.len());
+            server.dropping -= count;
+            input.consume(count);
+            if server.dropping > 0 {
+                break Ok(());
+            }
+            continue;
+        }
         // Nothing comes behind a FATAL error, what is ours to say neither.
         if relayed == Relayed::ServerEnding || server.ending {
             break Ok(());
         }
-        if server.ledger.has_said() {
+        if POOLED && server.ledger.has_said() {
             input.pour(done, output);
             done = 0;
             if output.room() < HEADER {
@@ -66,16 +83,53 @@ fn relay<const POOLED: bool>(
         let Some(header) = Header::peek(rest) else {
             break Ok(());
         };
-        if POOLED && server.ledger.refuses() && output.room() - done < REFUSAL_BYTES_MAX {
+        let may_refuse = |pooled: &Option<&mut Pooled>| {
+            let counts = pooled.as_deref().is_some_and(Pooled::counts);
+            counts || server.ledger.refuses()
+        };
+        if POOLED && may_refuse(&pooled) && output.room() - done < REFUSAL_BYTES_MAX {
             break Ok(());
         }
-        let step = reply::<POOLED>(pooled.as_deref_mut(), server, header, rest);
+        if POOLED
+            && let Some(governor) = pooled.as_deref_mut().and_then(Pooled::governor)
+            && let Some(notice) = governor.take_notice()
+        {
+            input.pour(done, output);
+            done = 0;
+            let notice = Report::new(wire::Severity::Notice, Sqlstate::new("00000"), &notice);
+            // Without room it is lost; the match is counted all the same.
+            let _ = notice.encode_notice(output);
+            continue;
+        }
+        let was_statement = server.inspector.is_some() && server.ledger.statement_due();
+        let step = match pooled
+            .as_deref_mut()
+            .and_then(|it| cut::counted(it, server, header, rest))
+        {
+            None => reply::<POOLED>(pooled.as_deref_mut(), server, header, rest),
+            Some(Rows::Pass(run)) => Ok(Step::Rows(run)),
+            Some(Rows::Stream) => Ok(Step::Stream),
+            Some(Rows::Over(refusal)) => {
+                input.pour(done, output);
+                done = 0;
+                cut::cut(server, &refusal, output);
+                continue;
+            }
+        };
+        if server.inspector.is_some() {
+            inspect(server, header, rest, (&step, was_statement));
+            if !POOLED {
+                defined(server);
+            }
+        }
         let refusal = match POOLED {
             true => settle(server, pooled.as_deref_mut()),
             false => None,
         };
         match step {
             Ok(Step::Pass(count)) => done += count,
+            Ok(Step::Rows(run)) => done += run.bytes,
+            Ok(Step::Stream) if rest.len() >= header.total() => done += header.total(),
             Ok(Step::Stream) => server.passing = header.total(),
             Ok(Step::Wait) => break Ok(()),
             Ok(Step::Drop(count)) => {
@@ -95,6 +149,9 @@ fn relay<const POOLED: bool>(
         }
     };
     input.pour(done, output);
+    if POOLED && let Some(governor) = pooled.and_then(Pooled::governor) {
+        governor.settle(&server.ledger);
+    }
     result.map(|()| relayed)
 }
 
@@ -123,9 +180,46 @@ fn settled(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> 
     server.statements.settle(outcome, holdings)
 }
 
-enum Step {
+/// Bytes of a command tag with its NUL (`COMPLETION_TAG_BUFSIZE`).
+const TAG_BYTES_MAX: usize = 64;
+
+/// Tells who watches what became of a frame of the server's.
+fn inspect(
+    server: &mut Server,
+    header: Header,
+    bytes: &[u8],
+    (step, was_statement): (&Result<Step, Fault>, bool),
+) {
+    let (bytes_passed, rows) = match step {
+        Ok(Step::Rows(run)) => (run.bytes, run.frames),
+        Ok(Step::Pass(count)) => (*count, 0),
+        Ok(Step::Stream | Step::Fatal) => (header.total(), 1),
+        // Not the client's; but what it settled may be a statement's end.
+        Ok(Step::Drop(_)) => return inspect::dropped(server),
+        Ok(Step::Wait) | Err(_) => return,
+    };
+    let passed = Passed {
+        bytes: bytes_passed,
+        rows,
+        was_statement,
+    };
+    inspect::replied(server, header, bytes, passed);
+}
+
+/// Tells who watches what became of names, where the client has its server connection to itself.
+fn defined(server: &mut Server) {
+    if server.ledger.has_outcome()
+        && let Some(inspector) = &mut server.inspector
+    {
+        inspector.defined(server.ledger.take_outcome());
+    }
+}
+
+pub(super) enum Step {
     /// So many bytes of whole frames pass.
     Pass(usize),
+    /// Whole frames of rows or copied data pass.
+    Rows(Run),
     /// The frame passes as it comes.
     Stream,
     /// More of the frame has to be here first.
@@ -154,6 +248,9 @@ fn reply<const POOLED: bool>(
         }
         Some(_) => {}
     }
+    if POOLED && server.ledger.is_cut() && !matches!(header.tag, b'N' | b'A' | b'S') {
+        return cut::reply(pooled, server, header, bytes);
+    }
     match header.tag {
         b'D' if server.ledger.rows_due() => Ok(stream(bytes, b'D')),
         b'd' if server.ledger.copy_data_due() => Ok(stream(bytes, b'd')),
@@ -166,6 +263,7 @@ fn reply<const POOLED: bool>(
             Some(body) => {
                 if POOLED && changes_reading(body) {
                     server.lease.meddled = true;
+                    server.lease.lexing_meddled = true;
                 }
                 server.report(body)?;
                 Ok(Step::Pass(header.total()))
@@ -176,12 +274,19 @@ fn reply<const POOLED: bool>(
             Some(body) => Ok(match server.ready(body)? {
                 Fate::Swallow if POOLED => Step::Drop(header.total()),
                 _ => {
-                    server.traffic.answered(server.status == Status::Idle);
+                    let ended = server.status == Status::Idle;
+                    server.traffic.answered(ended, server.ledger.tally());
                     Step::Pass(header.total())
                 }
             }),
             None => Ok(Step::Wait),
         },
+        b'C' if server.inspector.is_some()
+            && header.body() <= TAG_BYTES_MAX
+            && whole(header, bytes).is_none() =>
+        {
+            Ok(Step::Wait)
+        }
         b'C' if POOLED && may_tell(header) => match whole(header, bytes) {
             Some(body) => {
                 let replaced = server.ledger.promises() && server.statements.deallocates_next();
@@ -267,11 +372,16 @@ fn error<const POOLED: bool>(
                 return Ok(Step::Wait);
             }
             server.reply(b'E')?;
-            Ok(Step::Drop(header.total()))
+            // Whatever it was, in a failed transaction it is refused for that.
+            match tells_of_failed_transaction(header, bytes) {
+                true => Ok(Step::Pass(header.total())),
+                false => Ok(Step::Drop(header.total())),
+            }
         }
         Severity::Error => {
             if POOLED {
                 if takes_back(server, header, bytes) {
+                    inspect::withdrawn(server);
                     return Ok(Step::Drop(header.total()));
                 }
                 server.again.drop();
@@ -297,6 +407,7 @@ fn described(server: &mut Server, header: Header, bytes: &[u8]) -> Result<Step, 
                 return Ok(Step::Wait);
             }
             if takes_back(server, next, rest) {
+                inspect::withdrawn(server);
                 return Ok(Step::Drop(total + next.total()));
             }
         }
@@ -323,17 +434,17 @@ fn takes_back(server: &mut Server, header: Header, bytes: &[u8]) -> bool {
 /// The longest run of whole frames, or else the start of one that passes in pieces.
 #[inline]
 fn stream(bytes: &[u8], tag: u8) -> Step {
-    match bulk(bytes, tag).bytes {
-        0 => Step::Stream,
-        count => Step::Pass(count),
+    match bulk(bytes, tag) {
+        Run { frames: 0, .. } => Step::Stream,
+        run => Step::Rows(run),
     }
 }
 
-fn whole(header: Header, bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn whole(header: Header, bytes: &[u8]) -> Option<&[u8]> {
     bytes.get(HEADER..header.total())
 }
 
-enum Severity {
+pub(super) enum Severity {
     Unseen,
     Error,
     Fatal,
@@ -341,7 +452,7 @@ enum Severity {
 
 /// Reads the severity of an ErrorResponse from as much of it as is here. PostgreSQL sends S and
 /// V first; a server that hides them behind more than a few kB is taken as saying ERROR.
-fn severity(header: Header, bytes: &[u8]) -> Severity {
+pub(super) fn severity(header: Header, bytes: &[u8]) -> Severity {
     const LOOK_AHEAD_MAX: usize = 8192;
     let wanted = header.total().min(LOOK_AHEAD_MAX);
     if bytes.len() < wanted {

@@ -4,6 +4,7 @@
 use super::{Relayed, pooled};
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
+use crate::inspect::forwarded;
 use crate::ledger::Request;
 use crate::server::Server;
 use buf::Plain;
@@ -44,11 +45,22 @@ pub fn to_server(
             let run = bulk(rest, from_client::tag::COPY_DATA);
             if run.bytes > 0 {
                 done += run.bytes;
+                if let Some(inspector) = &mut server.inspector {
+                    inspector.copied(run.bytes);
+                }
                 continue;
             }
         }
         match request(header, rest) {
-            Ok(Some(request)) => server.ledger.request(request),
+            Ok(Some(request)) => match &mut server.inspector {
+                None => server.ledger.request(request),
+                Some(inspector) => {
+                    let frame = (request, header, input.capacity() / 2);
+                    if !forwarded(inspector, &mut server.ledger, frame, rest) {
+                        break Ok(());
+                    }
+                }
+            },
             Ok(None) => break Ok(()),
             Err(fault) => break Err(fault),
         }
@@ -57,7 +69,10 @@ pub fn to_server(
             relayed = Relayed::Terminated;
             break Ok(());
         }
-        client.passing = header.total();
+        match rest.len() >= header.total() {
+            true => done += header.total(),
+            false => client.passing = header.total(),
+        }
     };
     input.pour(done, output);
     result.map(|()| relayed)

@@ -18,6 +18,8 @@ pub struct Lease {
     pub named: bool,
     /// Texts may mean something else by now than the client's dialect says.
     pub(crate) meddled: bool,
+    /// The same of where tokens end: no longer once the server has said how that stands.
+    pub(crate) lexing_meddled: bool,
     /// The last batch in which code was called that nobody here can see.
     called: Option<u32>,
     touched: Vec<Touch>,
@@ -68,6 +70,7 @@ impl Lease {
 
     fn noted(&mut self, reading: &Reading, text: &[u8], lexing: Lexing, batch: u32) {
         self.meddled |= reading.meddles;
+        self.lexing_meddled |= reading.meddles;
         let Some(effects) = reading.effects else {
             self.unknown = true;
             self.called = Some(batch);
@@ -121,12 +124,22 @@ impl Lease {
     /// changed, or code ran that may have changed one, in this batch or in one whose end, which would
     /// have told so, hasn't come yet.
     #[inline]
+    pub(crate) fn lexes_otherwise(&self, batch: u32, is_one_batch: impl FnOnce() -> bool) -> bool {
+        self.lexing_meddled || self.has_called(batch, is_one_batch)
+    }
+
+    /// True if texts may be read otherwise, for that or for other settings.
+    #[inline]
     pub(crate) fn reads_otherwise(&self, batch: u32, is_one_batch: impl FnOnce() -> bool) -> bool {
-        self.meddled
-            || match self.called {
-                None => false,
-                Some(called) => called == batch || !is_one_batch(),
-            }
+        self.meddled || self.has_called(batch, is_one_batch)
+    }
+
+    #[inline]
+    fn has_called(&self, batch: u32, is_one_batch: impl FnOnce() -> bool) -> bool {
+        match self.called {
+            None => false,
+            Some(called) => called == batch || !is_one_batch(),
+        }
     }
 }
 

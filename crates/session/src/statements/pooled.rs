@@ -4,6 +4,8 @@
 use super::promise::Holdings;
 use super::refusal::Refusal;
 use super::{Dialect, Interner, Name, Statement};
+use crate::Server;
+use crate::govern::Governor;
 use crate::lending::PinRule;
 use buf::Plain;
 use sql::Effects;
@@ -64,6 +66,8 @@ pub struct Pooled {
     pub(crate) parsed: Option<Name>,
     /// The server was asked to deliver what it has answered, and nothing since.
     pub(crate) flushed: bool,
+    /// Judges what it sends, where there are rules.
+    pub(crate) governor: Option<Box<Governor>>,
 }
 
 /// A frame that doesn't pass as it came.
@@ -73,7 +77,7 @@ pub(crate) enum Course {
     None,
     /// So many bytes of it are still to be dropped.
     Dropping(usize),
-    /// A Parse that is being gathered, into as much room as it needs.
+    /// A Parse, or a Query to be judged, that is being gathered, into as much room as it needs.
     Gathering(Plain),
     /// The rest of one that was gathered, on its way to the server.
     Passing(Plain),
@@ -103,7 +107,42 @@ impl Pooled {
             begun: false,
             parsed: None,
             flushed: false,
+            governor: None,
         }
+    }
+
+    /// Has all that the client sends judged.
+    pub fn govern(&mut self, governor: Governor) {
+        self.limits.statement_bytes_max =
+            self.limits.statement_bytes_max.min(governor.message_max());
+        // Without names of ours nobody knows what is executed.
+        if self.limits.server_max == 0 {
+            self.limits.server_max = StatementLimits::default().server_max;
+        }
+        self.governor = Some(Box::new(governor));
+    }
+
+    /// Who judges, if somebody does.
+    #[inline]
+    pub fn governor(&mut self) -> Option<&mut Governor> {
+        self.governor.as_deref_mut()
+    }
+
+    /// True if rows are counted for rules.
+    #[inline]
+    pub(crate) fn counts(&self) -> bool {
+        self.governor.as_ref().is_some_and(|it| it.counts())
+    }
+
+    /// Texts are read as the server says that it reads them now.
+    pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
+        self.dialect.lexing = crate::inspect::lexing(&server.reported);
+        server.lease.lexing_meddled = false;
+    }
+
+    /// Number of statements that the client has names for.
+    pub fn names(&self) -> usize {
+        self.holdings.names.len()
     }
 
     /// What becomes of statements that would tie the client to one server connection.
@@ -144,11 +183,22 @@ impl Pooled {
         self.parsed = None;
     }
 
+    /// What was let through in advance in a batch that has ended comes to nothing.
+    #[inline]
+    pub(crate) fn drop_hold(&mut self) {
+        if let Some(governor) = &mut self.governor {
+            governor.drop_hold();
+        }
+    }
+
     /// No portal is left.
     #[inline]
     pub(crate) fn end_portals(&mut self) {
         self.forgets_all = false;
         self.forgets = None;
+        if let Some(governor) = &mut self.governor {
+            governor.end_portals();
+        }
     }
 
     /// True if no frame is half gone.

@@ -104,6 +104,18 @@ impl Promise {
         }
     }
 
+    /// The client's statement that it is about, if that is kept.
+    pub fn statement(&self) -> Option<&Arc<Statement>> {
+        match self {
+            Promise::Named { statement, .. }
+            | Promise::Unnamed {
+                unnamed: Unnamed::Kept(statement),
+                ..
+            } => Some(statement),
+            _ => None,
+        }
+    }
+
     /// True if it decides what the client's unnamed statement is.
     pub fn is_about_unnamed(&self) -> bool {
         matches!(

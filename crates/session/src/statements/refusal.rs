@@ -1,18 +1,23 @@
 //! Owns what Portcullis refuses a client whose session goes on: an ERROR in the place of the
 //! server's, which fails in the same breath, so that both agree about the transaction.
 
+use crate::govern::Denial;
 use buf::{Full, Plain};
+use std::sync::Arc;
 use wire::{Report, Severity, Sqlstate};
 
-/// Text that the server is given instead of what is refused: no SQL, and clear in its log.
-pub(crate) const TEXT: &[u8] = b"refused by portcullis\0";
+/// Text that the server is given instead of what is refused: clear in its log, and of a table that nobody can make.
+/// It fails when it is analysed, so that a transaction that failed before says so first.
+pub(crate) const TEXT: &[u8] = b"select * from pg_catalog.portcullis_refused\0";
 
 /// Bytes of the longest error.
-pub(crate) const BYTES_MAX: usize = 512;
+pub(crate) const BYTES_MAX: usize = 1024;
 
 /// Why something is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
+    /// By the rules about statements.
+    Policy(Arc<Denial>),
     /// The client has as many named statements as it may.
     Statements {
         /// `prepared_count_max`.
@@ -36,8 +41,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// What the client reads: SQLSTATE and message.
-    pub fn words(self) -> (Sqlstate, String) {
+    pub fn words(&self) -> (Sqlstate, String) {
         match self {
+            Refusal::Policy(denial) => denial.words(),
             Refusal::Statements { max } => (
                 Sqlstate::new("53400"),
                 format!("too many prepared statements (prepared_count_max = {max})"),
@@ -65,7 +71,10 @@ impl Refusal {
     }
 
     /// Appends the ErrorResponse.
-    pub(crate) fn put(self, output: &mut Plain) -> Result<(), Full> {
+    pub(crate) fn put(&self, output: &mut Plain) -> Result<(), Full> {
+        if let Refusal::Policy(denial) = self {
+            return denial.report().encode_error(output);
+        }
         let (sqlstate, message) = self.words();
         Report::new(Severity::Error, sqlstate, &message).encode_error(output)
     }

@@ -2,11 +2,14 @@
 //! executing it leaves behind.
 
 use super::{Name, Reading};
+use crate::govern::Known;
 use buf::Secret;
 use openssl::sha::Sha256;
-use sql::{Effects, Encoding, Lexing};
+use patterns::{Pattern, Recogniser};
+use sql::{Effects, Lexing};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::{Arc, OnceLock};
 use wire::Text;
 
 /// How a client's session understands SQL. Statements are shared only where it is the same: the
@@ -25,14 +28,7 @@ impl Dialect {
     /// The dialect in bytes, as part of what identifies a statement.
     fn bytes(self) -> [u8; 10] {
         let [a, b, c, d, e, f, g, h] = self.settings.to_be_bytes();
-        let encoding = match self.lexing.encoding {
-            Encoding::Utf8 => 0,
-            Encoding::AsciiSafe => 1,
-            Encoding::Sjis => 2,
-            Encoding::TwoBytes => 3,
-            Encoding::Gb18030 => 4,
-            Encoding::Johab => 5,
-        };
+        let encoding = self.lexing.encoding.number();
         let conforming = u8::from(self.lexing.standard_conforming_strings);
         [a, b, c, d, e, f, g, h, encoding, conforming]
     }
@@ -109,6 +105,10 @@ pub struct Statement {
     reading: Reading,
     /// The client's name that it forgets in the place of a text that would deallocate it.
     forgets: Option<Name>,
+    /// Its pattern, once somebody has asked for it.
+    pattern: OnceLock<Arc<Pattern>>,
+    /// What is known of its text for rules, on a server in another encoding and on one in UTF8.
+    judged: [OnceLock<Arc<Known>>; 2],
 }
 
 impl Statement {
@@ -131,6 +131,8 @@ impl Statement {
             dialect,
             reading: Reading::of(text, dialect.lexing),
             forgets: None,
+            pattern: OnceLock::new(),
+            judged: Default::default(),
         }
     }
 
@@ -146,7 +148,29 @@ impl Statement {
             dialect,
             reading: Reading::NOTHING,
             forgets: Some(name),
+            pattern: OnceLock::new(),
+            judged: Default::default(),
         }
+    }
+
+    /// The types that its first parameters were given.
+    pub(crate) fn types(&self) -> impl Iterator<Item = u32> {
+        let body = self.body.expose();
+        let types = body.get(self.text + 3..).unwrap_or_default();
+        let types = types.chunks_exact(4).filter_map(|it| it.try_into().ok());
+        types.map(u32::from_be_bytes)
+    }
+
+    /// What is known of its text for rules.
+    pub(crate) fn judged(&self, is_utf8: bool) -> Arc<Known> {
+        let read = || Arc::new(Known::read(self.text(), self.dialect.lexing, is_utf8));
+        Arc::clone(self.judged[usize::from(is_utf8)].get_or_init(read))
+    }
+
+    /// Its pattern.
+    pub(crate) fn pattern(&self, recogniser: &Recogniser) -> Arc<Pattern> {
+        let pattern = || recogniser.pattern(self.text(), self.dialect.lexing);
+        Arc::clone(self.pattern.get_or_init(pattern))
     }
 
     /// The client's name that executing it forgets.
@@ -165,6 +189,8 @@ impl Statement {
             dialect: Dialect::default(),
             reading: Reading::NOTHING,
             forgets: None,
+            pattern: OnceLock::new(),
+            judged: Default::default(),
         }
     }
 

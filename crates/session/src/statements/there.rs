@@ -292,7 +292,7 @@ impl There {
                 if let Promise::Refused { refusal, .. } = &sent.promise
                     && result == Result::Failed
                 {
-                    refused = Some(*refusal);
+                    refused = Some(refusal.clone());
                 }
                 self.apply(&sent.promise, result, sent.private);
                 if let Some(client) = client.as_deref_mut() {

@@ -453,7 +453,7 @@ fn what_is_refused_fails_at_the_server_too() {
         Mode::Transaction,
         &[(
             "P(a,SELECT_1) S Q(BEGIN) P(b,SELECT_2) B(b) E S Q(ROLLBACK) C(a) S P(b,SELECT_2) S",
-            "P(#1,SELECT_1) S Q(BEGIN) P(#0,refused_by_portcullis) B(b) E S Q(ROLLBACK) S P(#2,SELECT_2) S",
+            "P(#1,SELECT_1) S Q(BEGIN) P(#0,select_*_from_pg_catalog.portcullis_refused) B(b) E S Q(ROLLBACK) S P(#2,SELECT_2) S",
             "1 Z C ZT E53400 ZE C Z 3 Z 1 Z",
         )],
     );
@@ -463,18 +463,18 @@ fn what_is_refused_fails_at_the_server_too() {
         &[
             (
                 "Q(BEGIN) Q(SELECT_1)",
-                "Q(refused_by_portcullis) Q(SELECT_1)",
+                "Q(select_*_from_pg_catalog.portcullis_refused) Q(SELECT_1)",
                 "E0A000 Z T D C Z",
             ),
             (
                 "P(,BEGIN) B() E S P(a,COMMIT) B(a) E S P(a,SELECT_1) B(a) E S",
-                "P(#0,refused_by_portcullis) H B() E S P(#0,refused_by_portcullis) B(a) E S \
+                "P(#0,select_*_from_pg_catalog.portcullis_refused) H B() E S P(#0,select_*_from_pg_catalog.portcullis_refused) B(a) E S \
                  P(#1,SELECT_1) B(#1) E S",
                 "E0A000 Z E0A000 Z 1 2 D C Z",
             ),
             (
                 "P(,SELECT_1) S Q(BEGIN) B() S",
-                "P(,SELECT_1) S Q(refused_by_portcullis) B() S",
+                "P(,SELECT_1) S Q(select_*_from_pg_catalog.portcullis_refused) B() S",
                 "1 Z E0A000 Z E26000 Z",
             ),
         ],

@@ -151,7 +151,7 @@ impl Session {
                 false => end = link.ended,
             }
         }
-        if !link.input.is_empty() || link.server.ledger.has_said() {
+        if !link.input.is_empty() || link.server.ledger.must_say() {
             let before = link.input.len();
             if world.trace.is_on() {
                 let tags = tags(link.input.bytes());

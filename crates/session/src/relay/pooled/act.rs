@@ -20,6 +20,11 @@ const REFUSE: Terms = Terms {
     promise: false,
 };
 
+const VOID: Terms = Terms {
+    fate: Fate::Void,
+    promise: false,
+};
+
 /// A request of ours that has to go in front of the client's.
 pub(super) enum First {
     /// Close of a statement.
@@ -134,13 +139,31 @@ impl Run<'_> {
 
     /// Lets the server fail where the client is refused something.
     pub(super) fn refuse(&mut self, refusal: Refusal, instead: Instead) {
+        self.sides.tell_refusal();
         let promise = Some(Promise::Refused { refusal, instead });
+        self.sides.pooled.drop_hold();
+        match self.put_failing(instead) {
+            Request::Query => {
+                self.owe(Request::Query, REFUSE, promise);
+                self.end_batch();
+            }
+            request => self.owe(request, REFUSE, promise),
+        }
+    }
+
+    /// Lets the server fail behind a result that was cut.
+    pub(super) fn fail(&mut self, instead: Instead) {
+        let request = self.put_failing(instead);
+        self.owe(request, VOID, None);
+    }
+
+    /// Puts what is sure to fail.
+    fn put_failing(&mut self, instead: Instead) -> Request {
         match instead {
             Instead::Query => {
                 self.put_front(b'Q', REFUSED_TEXT.len());
                 self.belt.put(REFUSED_TEXT);
-                self.owe(Request::Query, REFUSE, promise);
-                self.end_batch();
+                Request::Query
             }
             Instead::UnnamedParse | Instead::NamedParse => {
                 let name = Id::FIXTURE.name();
@@ -148,7 +171,7 @@ impl Run<'_> {
                 self.put_name(name.bytes());
                 self.belt.put(REFUSED_TEXT);
                 self.belt.put(&[0; 2]);
-                self.owe(Request::Parse, REFUSE, promise);
+                Request::Parse
             }
         }
     }

@@ -6,6 +6,9 @@
 //! the frame is judged again.
 
 mod act;
+mod govern;
+mod hold;
+mod inspect;
 mod parse;
 mod query;
 mod uses;
@@ -15,6 +18,7 @@ use super::belt::Belt;
 use super::to_server::judge;
 use crate::client::ClientStream;
 use crate::fault::Fault;
+use crate::inspect::{Inspector, Protocol};
 use crate::ledger::{Request, Status, Terms};
 use crate::server::Server;
 use crate::statements::{Course, Name, Pooled, Promise};
@@ -34,6 +38,7 @@ pub(super) fn to_server(
         pipeline_max,
         passing,
         pooled,
+        ..
     } = client;
     let Some(pooled) = pooled else {
         return Ok(Relayed::Open);
@@ -119,6 +124,9 @@ impl Run<'_> {
 
     fn frames(&mut self, pipeline_max: usize) -> Result<Relayed, Fault> {
         loop {
+            if self.fails_now() {
+                continue;
+            }
             let step = if *self.passing > 0 {
                 *self.passing -= self.belt.pass(*self.passing);
                 self.more(*self.passing == 0)
@@ -158,12 +166,23 @@ impl Run<'_> {
         if header.tag == tag::COPY_DATA {
             let run = bulk(self.belt.rest(), tag::COPY_DATA);
             if run.bytes > 0 {
+                if let Some(inspector) = &mut self.sides.server.inspector {
+                    inspector.copied(run.bytes);
+                }
+                if let Some(governor) = self.sides.pooled.governor() {
+                    governor.copied(run.bytes);
+                }
                 let passed = self.belt.pass(run.bytes);
                 *self.passing = run.bytes - passed;
                 return Ok(Step::Go);
             }
         }
         judge(header)?;
+        if self.sides.is_governed()
+            && let Some(step) = self.held_up(header)
+        {
+            return Ok(step);
+        }
         if self.sides.server.statements.is_full() {
             return Ok(self.stall());
         }
@@ -174,17 +193,31 @@ impl Run<'_> {
             b'S' => {
                 self.pass(header, Request::Sync);
                 self.end_batch();
+                self.sides.pooled.drop_hold();
                 Ok(Step::Go)
             }
             b'P' if !skips => self.parse(header),
             b'D' if !skips => self.describe(header),
             b'C' if !skips => self.close(header),
-            b'Q' if !skips => self.query(header),
+            b'Q' if !skips => {
+                let asked = self.asked();
+                let step = self.query(header)?;
+                self.sent(asked, None);
+                Ok(step)
+            }
             b'F' => {
+                if !skips && let Some(step) = self.govern_call(header) {
+                    return Ok(step);
+                }
                 // By its oid: who knows what it does.
                 let batch = self.sides.server.statements.batch();
                 self.sides.server.lease.note_call(batch);
+                let asked = self.asked();
                 self.pass(header, Request::FunctionCall);
+                if let Some(inspector) = self.watches(asked) {
+                    inspector.unread("function call", Protocol::Function, header.total());
+                }
+                self.sent(asked, None);
                 self.end_batch();
                 Ok(Step::Go)
             }
@@ -192,6 +225,12 @@ impl Run<'_> {
             b'P' | b'B' | b'D' | b'E' | b'C' => Ok(self.pass(header, Request::Close)),
             b'Q' => Ok(self.pass(header, Request::Query)),
             b'c' | b'f' => Ok(self.pass(header, Request::CopyEnd)),
+            b'd' => {
+                if let Some(inspector) = &mut self.sides.server.inspector {
+                    inspector.copied(header.total());
+                }
+                Ok(self.pass(header, Request::Nothing))
+            }
             _ => Ok(self.pass(header, Request::Nothing)),
         }
     }
@@ -208,6 +247,20 @@ impl Run<'_> {
         self.request(request);
         *self.passing = header.total();
         Step::Go
+    }
+
+    /// The statements that went to the server so far.
+    #[inline]
+    fn asked(&self) -> u64 {
+        self.sides.server.ledger.statements_asked()
+    }
+
+    /// Who watches, if one more went there than so many.
+    #[inline]
+    fn watches(&mut self, asked: u64) -> Option<&mut Inspector> {
+        let server = &mut self.sides.server;
+        let inspector = server.inspector.as_deref_mut()?;
+        (server.ledger.statements_asked() > asked).then_some(inspector)
     }
 
     /// Notes a request of the client's that goes to the server.

@@ -71,6 +71,9 @@ impl Run<'_> {
             self.refuse(Refusal::Text { max }, Instead::NamedParse);
             return Ok(self.drop_frame(header));
         }
+        if let Some(step) = self.govern_long_parse(header, is_named) {
+            return Ok(step);
+        }
         self.sides.server.lease.unknown = true;
         self.sides.server.lease.named |= is_named;
         let promise = (!is_named).then_some(Promise::Unnamed {
@@ -93,6 +96,9 @@ impl Run<'_> {
             self.sides.pooled.course = Course::Gathering(frame);
             return Ok(Step::Stop);
         }
+        if header.tag == b'Q' {
+            return Ok(self.gathered_query(header, frame));
+        }
         // An error may have come meanwhile.
         if self.sides.server.ledger.skips() {
             self.request(Request::Parse);
@@ -114,10 +120,26 @@ impl Run<'_> {
         };
         let front = parse.statement.len() + 1;
         let name = (!parse.statement.is_empty()).then(|| Name::new(&parse.statement));
-        let verdict = match name {
+        let mut verdict = match name {
             Some(name) => self.sides.named_parse(name, &body[front..]),
             None => self.sides.unnamed_parse(&body[front..]),
         };
+        if self.sides.is_governed()
+            && let Some(refusal) = match &verdict {
+                Verdict::Send(_, promise) => self
+                    .sides
+                    .govern_parse(promise.as_ref().and_then(Promise::statement), &parse.sql),
+                Verdict::Say(promise) => self.sides.govern_parse(promise.statement(), &parse.sql),
+                Verdict::Replace(_) => self.sides.govern_parse(None, &parse.sql),
+                Verdict::Refuse(..) | Verdict::First(_) | Verdict::Stall => None,
+            }
+        {
+            let instead = match name {
+                Some(_) => Instead::NamedParse,
+                None => Instead::UnnamedParse,
+            };
+            verdict = Verdict::Refuse(refusal, instead);
+        }
         if matches!(verdict, Verdict::Send(..) | Verdict::Say(_)) {
             self.sides.pooled.parsed = Some(name.unwrap_or(Name::new(b"")));
         }

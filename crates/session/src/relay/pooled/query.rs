@@ -15,20 +15,30 @@ const DEALLOCATE: &[u8] = b"PREPARE pc_deallocate AS SELECT; DEALLOCATE pc_deall
 impl Run<'_> {
     pub(super) fn query(&mut self, header: Header) -> Result<Step, Fault> {
         if header.total() > self.belt.frame_max() {
+            if let Some(step) = self.govern_long_query(header) {
+                return Ok(step);
+            }
             self.sides.server.lease.unknown = true;
+            self.watch_unread("too long to be read", header);
             return Ok(self.pass_query(header, true));
         }
         let Some(body) = self.belt.rest().get(HEADER..header.total()) else {
             return Ok(Step::Stop);
         };
-        let text = match body.split_last() {
-            Some((0, text)) if !text.contains(&0) => text,
-            // The server refuses it unread.
-            _ => {
-                self.pass(header, Request::Query);
-                self.end_batch();
-                return Ok(Step::Go);
-            }
+        // The server refuses it unread.
+        if !matches!(body.split_last(), Some((0, text)) if !text.contains(&0)) {
+            self.watch_unread("not a text", header);
+            self.pass(header, Request::Query);
+            self.end_batch();
+            return Ok(Step::Go);
+        }
+        if self.sides.is_governed()
+            && let Some(step) = self.govern_query(header)
+        {
+            return Ok(step);
+        }
+        let Some(text) = self.belt.rest().get(HEADER..header.total() - 1) else {
+            return Ok(Step::Stop);
         };
         let dialect = self.sides.pooled.dialect;
         let mut reading = Reading::of(text, dialect.lexing);
@@ -46,6 +56,10 @@ impl Run<'_> {
             match self.sides.server.statements.name(holdings, name.bytes()) {
                 Found::Unsure => return Ok(self.stall()),
                 Found::Here(_) => {
+                    if let Some(inspector) = &mut self.sides.server.inspector {
+                        inspector.query(text, dialect.lexing, header.total());
+                    }
+                    self.sides.tell_wish();
                     self.put_front(b'Q', DEALLOCATE.len());
                     self.belt.put(DEALLOCATE);
                     let promise = Some(Promise::Deallocated(name));
@@ -57,12 +71,16 @@ impl Run<'_> {
             }
         }
         self.sides.note(&reading, text, dialect.lexing);
+        if let Some(inspector) = &mut self.sides.server.inspector {
+            inspector.query(text, dialect.lexing, header.total());
+        }
+        self.sides.tell_wish();
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         Ok(self.pass_query(header, reading.effects.is_none_or(forgets)))
     }
 
     /// Lets a Query pass, behind which there is no unnamed statement, and perhaps no other either.
-    fn pass_query(&mut self, header: Header, all: bool) -> Step {
+    pub(super) fn pass_query(&mut self, header: Header, all: bool) -> Step {
         let statements = &self.sides.server.statements;
         let unnamed = &self.sides.pooled.holdings.unnamed;
         let changes = all || !statements.is_settled() || !matches!(unnamed, Unnamed::None);

@@ -41,6 +41,13 @@ impl Run<'_> {
                 Step::Stop
             });
         };
+        let keeps_values = self.sides.server.inspector.as_ref();
+        if keeps_values.is_some_and(|it| it.keeps_values())
+            && body.len() < header.body()
+            && header.total() <= self.belt.frame_max()
+        {
+            return Ok(Step::Stop);
+        }
         let (keep, len) = (front.portal.len() + 1, front.len);
         if self.belt.room() < keep + Self::ROOM_MIN {
             return Ok(Step::Stop);
@@ -48,10 +55,26 @@ impl Run<'_> {
         let stranger = front.statement.len().min(ServerName::LEN);
         let is_unnamed = front.portal.is_empty();
         let used = self.sides.used(&front.statement, Some(is_unnamed));
+        if self.sides.is_governed() && !matches!(used, Use::First(_) | Use::Stall) {
+            let is_stranger = matches!(used, Use::Stranger);
+            if let Some(step) = self.govern_bind(header, is_stranger) {
+                return Ok(step);
+            }
+        }
+        let bytes = self.belt.rest();
+        let body = &bytes[HEADER..bytes.len().min(header.total())];
+        let Some(front) = BindFront::decode(body) else {
+            return Ok(Step::Stop);
+        };
         match used {
             Use::Named(_) => self.sides.begin(&front.statement, bytes),
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
             Use::First(_) | Use::Stall => {}
+        }
+        if !matches!(used, Use::First(_) | Use::Stall) {
+            let whole = (body.len() == header.body()).then_some(body);
+            let bound = (front.portal.bytes(), header.total(), whole);
+            self.sides.watch_bind(bound, &front.statement);
         }
         match used {
             Use::AsItCame => return Ok(self.pass(header, Request::Bind)),
@@ -74,6 +97,33 @@ impl Run<'_> {
     }
 
     pub(super) fn execute(&mut self, header: Header) -> Step {
+        if !self.sides.is_governed() {
+            return self.execute_watched(header);
+        }
+        if let Some(step) = self.govern_execute(header) {
+            return step;
+        }
+        let asked = self.asked();
+        let step = self.execute_watched(header);
+        self.sent(asked, Some(header));
+        step
+    }
+
+    fn execute_watched(&mut self, header: Header) -> Step {
+        if self.sides.server.inspector.is_none() {
+            return self.execute_portal(header);
+        }
+        let is_here = self.belt.rest().len() >= header.total();
+        if !is_here && header.total() <= self.belt.frame_max() {
+            return Step::Stop;
+        }
+        let asked = self.asked();
+        let step = self.execute_portal(header);
+        self.watch_execute(header, asked);
+        step
+    }
+
+    fn execute_portal(&mut self, header: Header) -> Step {
         if let Some(name) = self.sides.pooled.forgets
             && header.body() > 0
         {
@@ -229,7 +279,8 @@ impl Sides<'_> {
             match self.server.statements.name(holdings, Name::cut(name)) {
                 Found::Here(statement) => statement,
                 Found::Unsure => return Use::Stall,
-                Found::Nothing if may_pass(name) => return Use::AsItCame,
+                Found::Nothing if may_pass(name) && !self.is_governed() => return Use::AsItCame,
+                Found::Nothing if self.is_prepared_by_sql(name) => return Use::AsItCame,
                 Found::Nothing => return Use::Stranger,
             }
         };

@@ -1,0 +1,548 @@
+//! Owns the judgement of what one client sends: what is known of its statements, portals and names, and the
+//! rules in force.
+//!
+//! Takes texts, names and values out of the relay's hands before they pass; gives a refusal or nothing. It never
+//! touches a buffer, and reads no clock: the shell tells it the time, where a rule asks for it.
+
+mod hold;
+mod in_force;
+mod learn;
+mod logged;
+mod open;
+mod prepared;
+
+pub(crate) use hold::Admitted;
+pub use in_force::{Denial, RulesInForce};
+pub(crate) use logged::Denied;
+pub(crate) use open::Rows;
+
+use crate::statements::{Instead, Refusal};
+use hold::Hold;
+use logged::Logged;
+use open::{Open, Stop};
+use policy::{
+    Context, Decision, Held, Log, Moment, ParameterState, Rules as RuleList, Subject, Value,
+    Verdict, Why,
+};
+use prepared::Prepared;
+use sql::{Analysis, Asked, Lexing, Unsure, Verb};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
+use wire::from_client::Bind;
+
+/// A text that was read.
+#[derive(Debug)]
+pub(crate) struct Known {
+    text: buf::Secret,
+    is_utf8: bool,
+    lexing: Lexing,
+    analysis: Analysis,
+}
+
+impl Known {
+    /// Reads a text.
+    pub fn read(text: &[u8], lexing: Lexing, is_utf8: bool) -> Known {
+        let mut analysis = Analysis::new();
+        let asked = Asked {
+            server_is_utf8: is_utf8,
+            shape: Some(&[]),
+            ..Asked::facts(lexing)
+        };
+        analysis.read(text, &asked);
+        Known {
+            text: buf::Secret::new(text),
+            is_utf8,
+            lexing,
+            analysis: analysis.compact(),
+        }
+    }
+
+    /// A text that the server may read otherwise than is known here.
+    pub fn doubtful(text: &[u8]) -> Known {
+        let lexing = Lexing {
+            len_max: 0,
+            ..Lexing::default()
+        };
+        let text = if text.is_empty() { b" " } else { text };
+        Known::read(text, lexing, false)
+    }
+
+    fn is_unread(&self) -> Option<Unsure> {
+        self.analysis
+            .unsure()
+            .filter(|it| matches!(it, Unsure::Text(_)))
+    }
+}
+
+/// What a portal runs.
+#[derive(Debug, Clone)]
+struct Portal {
+    /// `None`: nobody knows.
+    known: Option<Arc<Known>>,
+    parameters: ParameterState,
+    /// The rules that it was judged by.
+    generation: u64,
+    /// What they wanted of the query log.
+    log: Log,
+    /// What delays, limits and throttles its execution.
+    held: Vec<Held>,
+    /// Bytes of its Bind.
+    bytes: usize,
+    /// Rows and bytes that it has given.
+    used: (u64, u64),
+}
+
+/// Judges one client's statements.
+#[derive(Debug)]
+pub struct Governor {
+    in_force: Arc<RulesInForce>,
+    rules: Option<Arc<RuleList>>,
+    generation: u64,
+    context: Context,
+    now: Moment,
+    unix_s: u64,
+    unnamed: Option<Portal>,
+    portals: HashMap<Box<[u8]>, Portal>,
+    prepared: Prepared,
+    notices: Vec<String>,
+    /// Messages that may be judged have at most so many bytes.
+    message_max: usize,
+    is_alone: bool,
+    logged: Logged,
+    /// What the last verdict says of delays, limits and throttles.
+    held: Vec<Held>,
+    hold: Hold,
+    /// The statement that was judged last will be judged again: it waited.
+    judges_again: bool,
+    open: Option<Box<Open>>,
+    stop: Stop,
+    failure: Option<Instead>,
+    /// Since whatever all sessions share.
+    now_us: u64,
+    /// Wakes the session.
+    waker: Waker,
+}
+
+/// Named portals that are followed; what goes beyond is refused.
+const PORTALS_MAX: usize = 256;
+/// Bytes of a name that is followed.
+const NAME_MAX: usize = 256;
+/// Notices that wait for their place in the stream; more are left out.
+const NOTICES_MAX: usize = 16;
+/// An EXECUTE of more bytes isn't taken for one whose arguments are all known.
+const EXECUTE_BYTES_MAX: usize = 1024;
+
+impl Governor {
+    /// For a client. `message_max`: bytes of a message that may be judged.
+    pub fn new(in_force: Arc<RulesInForce>, context: Context, message_max: usize) -> Governor {
+        let (rules, generation) = in_force.rules();
+        Governor {
+            in_force,
+            rules,
+            generation,
+            context,
+            now: Moment::default(),
+            unix_s: 0,
+            unnamed: None,
+            portals: HashMap::new(),
+            prepared: Prepared::default(),
+            notices: Vec::new(),
+            message_max,
+            is_alone: false,
+            logged: Logged::default(),
+            held: Vec::new(),
+            hold: Hold::None,
+            judges_again: false,
+            open: None,
+            stop: Stop::None,
+            failure: None,
+            now_us: 0,
+            waker: Waker::noop().clone(),
+        }
+    }
+
+    /// The client keeps one server connection from its start to its end.
+    pub fn stays_alone(&mut self) {
+        self.is_alone = true;
+    }
+
+    /// True if it does.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// True if a rule asks for the time.
+    #[inline]
+    pub fn wants_time(&mut self) -> bool {
+        self.refresh();
+        let wants = |it: &Arc<RuleList>| !it.is_timeless() || it.learned().is_some();
+        self.rules.as_ref().is_some_and(wants)
+    }
+
+    /// The time, in seconds since 1970.
+    pub fn tell_time(&mut self, unix_s: u64) {
+        self.now = Moment::of(unix_s);
+        self.unix_s = unix_s;
+    }
+
+    /// Bytes of a message that may be judged.
+    pub(crate) fn message_max(&self) -> usize {
+        self.message_max
+    }
+
+    /// No portal is left.
+    pub(crate) fn end_portals(&mut self) {
+        self.unnamed = None;
+        self.portals.clear();
+    }
+
+    /// Takes the text of a notice that the client is to get.
+    #[inline]
+    pub(crate) fn take_notice(&mut self) -> Option<String> {
+        match self.notices.is_empty() {
+            true => None,
+            false => Some(self.notices.remove(0)),
+        }
+    }
+
+    /// Judges a text that is to be prepared.
+    pub(crate) fn parse(&mut self, known: &Known) -> Option<Refusal> {
+        self.learn(known, 0);
+        self.judge(Some(known), ParameterState::Later)
+    }
+
+    /// Judges a Query. What it prepares by SQL is known from now on.
+    pub(crate) fn query(&mut self, known: Known) -> Option<Refusal> {
+        self.learn(&known, 1);
+        let refusal = self.judge(Some(&known), ParameterState::None);
+        if refusal.is_none() {
+            self.prepared.note(&Arc::new(known));
+        }
+        refusal
+    }
+
+    /// Judges a message whose text isn't in sight.
+    pub(crate) fn unread(&mut self, unsure: Unsure, bytes: usize) -> Option<Refusal> {
+        self.refresh();
+        let rules = Arc::clone(self.rules.as_ref()?);
+        let verdict = rules.judge(
+            (&self.context, self.now),
+            [Subject::Unread { unsure, bytes }],
+            ParameterState::None,
+        );
+        self.logged.note(&rules, None, &verdict);
+        self.carry_out(&rules, verdict)
+    }
+
+    /// True if the values of a Bind have to be in sight.
+    pub(crate) fn wants_values(&mut self) -> bool {
+        self.refresh();
+        self.rules.as_ref().is_some_and(|it| it.wants_parameters())
+    }
+
+    /// Judges a Bind of a statement that is known, or of none.
+    pub(crate) fn bind(
+        &mut self,
+        portal: &[u8],
+        known: Option<Arc<Known>>,
+        (bind, bytes): (Option<&Bind<'_>>, usize),
+    ) -> Option<Refusal> {
+        self.refresh();
+        let parameters = match (&self.rules, bind) {
+            (Some(rules), Some(bind)) => rules.bound(|position| value(bind, position)),
+            _ => ParameterState::Bound { may: 0, surely: 0 },
+        };
+        if let Some(known) = &known {
+            self.learn(known, 1);
+        }
+        let refusal = self.judge(known.as_deref(), parameters);
+        if refusal.is_none() {
+            if let Some(known) = &known {
+                self.prepared.note(known);
+            }
+            let made = Portal {
+                known,
+                parameters,
+                generation: self.generation,
+                log: self.logged.wish,
+                held: std::mem::take(&mut self.held),
+                bytes,
+                used: (0, 0),
+            };
+            self.keep(portal, made);
+        }
+        refusal
+    }
+
+    /// A statement that SQL prepared under this name, if it is surely the only one.
+    pub(crate) fn prepared_by_sql(&self, name: &[u8]) -> Option<Arc<Known>> {
+        self.prepared.only(name)
+    }
+
+    /// Judges an Execute.
+    pub(crate) fn execute(&mut self, portal: &[u8]) -> Option<Refusal> {
+        self.refresh();
+        self.rules.as_ref()?;
+        let found = match portal.is_empty() {
+            true => self.unnamed.clone(),
+            false => self.portals.get(portal).cloned(),
+        };
+        let Some(Portal {
+            known,
+            parameters,
+            generation,
+            log,
+            held,
+            ..
+        }) = found
+        else {
+            return self.unread(Unsure::Prepared, 0);
+        };
+        self.logged.wish = log;
+        let is_judged = generation == self.generation && known.is_some();
+        if is_judged && !self.wants_time() {
+            self.held = held;
+            return None;
+        }
+        // What the values were is not kept: only what the rules of then made of them.
+        let parameters = match generation == self.generation {
+            true => parameters,
+            false => ParameterState::Later,
+        };
+        self.judge_again(known.as_deref(), parameters)
+    }
+
+    fn portal(&mut self, name: &[u8]) -> Option<&mut Portal> {
+        match name.is_empty() {
+            true => self.unnamed.as_mut(),
+            false => self.portals.get_mut(name),
+        }
+    }
+
+    /// Bytes of a portal's Bind.
+    pub(crate) fn bytes_of(&mut self, name: &[u8]) -> usize {
+        self.portal(name).map_or(0, |it| it.bytes)
+    }
+
+    /// What a portal has given so far.
+    fn used_of(&mut self, name: &[u8]) -> (u64, u64) {
+        self.portal(name).map_or((0, 0), |it| it.used)
+    }
+
+    fn note_used(&mut self, name: &[u8], used: (u64, u64)) {
+        if let Some(portal) = self.portal(name) {
+            portal.used = used;
+        }
+    }
+
+    /// What would delay and throttle a text that is to be executed, unless it is refused.
+    pub(crate) fn foresee(&mut self, known: Option<&Known>) -> bool {
+        self.refresh();
+        let asks = |it: &Arc<RuleList>| it.wants_clock() && it.learned().is_none();
+        let Some(rules) = self.rules.clone().filter(asks) else {
+            return false;
+        };
+        let verdict = self.verdict(&rules, known, ParameterState::Later);
+        let passes = !matches!(verdict.decision, Decision::Deny(_));
+        self.held = if passes { verdict.held } else { Vec::new() };
+        !self.held.is_empty()
+    }
+
+    /// True if nothing was asked for the next statement.
+    #[inline]
+    pub(crate) fn may_foresee(&self) -> bool {
+        matches!(self.hold, Hold::None) && self.rules.as_ref().is_some_and(|it| it.wants_clock())
+    }
+
+    fn keep(&mut self, name: &[u8], portal: Portal) {
+        if name.is_empty() {
+            self.unnamed = Some(portal);
+        } else if self.portals.contains_key(name)
+            || (self.portals.len() < PORTALS_MAX && name.len() <= NAME_MAX)
+        {
+            self.portals.insert(name.into(), portal);
+        }
+    }
+
+    #[inline]
+    fn refresh(&mut self) {
+        if self.in_force.generation() != self.generation {
+            (self.rules, self.generation) = self.in_force.rules();
+        }
+    }
+
+    fn judge(&mut self, known: Option<&Known>, parameters: ParameterState) -> Option<Refusal> {
+        self.refresh();
+        let rules = Arc::clone(self.rules.as_ref()?);
+        let verdict = self.verdict(&rules, known, parameters);
+        self.logged.note(&rules, known, &verdict);
+        self.carry_out(&rules, verdict)
+    }
+
+    /// What rules want of the query log for the statement that was judged last.
+    pub(crate) fn log(&self) -> Log {
+        self.logged.wish
+    }
+
+    /// The statement that was just refused, if that is to be logged.
+    pub(crate) fn take_denied(&mut self) -> Option<Denied> {
+        self.logged.take_denied()
+    }
+
+    /// What was judged at its Bind: matches were counted there.
+    fn judge_again(
+        &mut self,
+        known: Option<&Known>,
+        parameters: ParameterState,
+    ) -> Option<Refusal> {
+        let rules = Arc::clone(self.rules.as_ref().filter(|it| it.learned().is_none())?);
+        let verdict = self.verdict(&rules, known, parameters);
+        let decision = match verdict.decision {
+            // Nobody knows the values any more.
+            Decision::Later => Decision::Deny(Why::Default),
+            decision => decision,
+        };
+        if matches!(decision, Decision::Deny(_)) {
+            self.logged.note(
+                &rules,
+                known,
+                &Verdict {
+                    decision,
+                    ..verdict.clone()
+                },
+            );
+        }
+        match decision {
+            Decision::Deny(_) => self.carry_out(
+                &rules,
+                Verdict {
+                    decision,
+                    ..verdict
+                },
+            ),
+            _ => {
+                self.held = verdict.held;
+                None
+            }
+        }
+    }
+
+    fn verdict(
+        &self,
+        rules: &RuleList,
+        known: Option<&Known>,
+        parameters: ParameterState,
+    ) -> Verdict {
+        let when = (&self.context, self.now);
+        let unread =
+            |unsure, bytes| rules.judge(when, [Subject::Unread { unsure, bytes }], parameters);
+        let Some(known) = known else {
+            return unread(Unsure::Prepared, 0);
+        };
+        if let Some(unsure) = known.is_unread() {
+            return unread(unsure, known.text.len());
+        }
+        let executes = |facts: &sql::Facts| {
+            facts.unsure == Some(Unsure::Prepared) && facts.statement.verb == Verb::Execute
+        };
+        if !known.analysis.statements().iter().any(executes) {
+            let subjects = known
+                .analysis
+                .statements()
+                .iter()
+                .map(|facts| read(known, facts));
+            return rules.judge(when, subjects, parameters);
+        }
+        // EXECUTE stands for whatever may have been prepared under its name, and for its arguments.
+        let mut seen = Vec::new();
+        for facts in known.analysis.statements() {
+            if !executes(facts) {
+                seen.push((known, facts.clone()));
+                continue;
+            }
+            let span = facts.statement.span;
+            let is_short = span.end - span.start <= EXECUTE_BYTES_MAX;
+            let held = self.prepared.of(known, facts).filter(|_| is_short);
+            let Some(held) = held else {
+                seen.push((known, facts.clone()));
+                continue;
+            };
+            let mut own = facts.clone();
+            own.unsure = None;
+            seen.push((known, own));
+            for (text, index) in held {
+                let facts = text.analysis.statements().get(*index);
+                seen.extend(facts.map(|it| (text.as_ref(), it.clone())));
+            }
+        }
+        let subjects = seen.iter().map(|(known, facts)| read(known, facts));
+        rules.judge(when, subjects, parameters)
+    }
+
+    fn carry_out(&mut self, rules: &RuleList, verdict: Verdict) -> Option<Refusal> {
+        // What waited was counted when it came.
+        if !std::mem::take(&mut self.judges_again) {
+            rules.count(&verdict.matched);
+            for rule in verdict.notices.iter().filter_map(|it| rules.rule(*it)) {
+                self.notify(in_force::warning(rule));
+            }
+        }
+        if rules.learned().is_some() {
+            self.held.clear();
+            return None;
+        }
+        self.held = verdict.held;
+        match verdict.decision {
+            Decision::Allow | Decision::Later => None,
+            Decision::Deny(why) => Some(Refusal::Policy(Arc::new(Denial::of(rules, why)))),
+        }
+    }
+}
+
+impl Governor {
+    /// The client gets a notice.
+    fn notify(&mut self, text: String) {
+        if self.notices.len() < NOTICES_MAX {
+            self.notices.push(text);
+        }
+    }
+}
+
+fn read<'a>(known: &'a Known, facts: &'a sql::Facts) -> Subject<'a> {
+    Subject::Read {
+        text: known.text.expose(),
+        is_utf8: known.is_utf8,
+        analysis: &known.analysis,
+        facts,
+    }
+}
+
+/// The value of a parameter as a Bind has it.
+fn value<'a>(bind: &Bind<'a>, position: u16) -> Value<'a> {
+    let Some(index) = usize::from(position).checked_sub(1) else {
+        return Value::None;
+    };
+    let mut formats = bind.formats.iter();
+    let format = match bind.formats.len() {
+        0 => 0,
+        1 => formats.next().unwrap_or(0),
+        _ => formats.nth(index).unwrap_or(0),
+    };
+    match (bind.values.iter().nth(index).flatten(), format) {
+        (None, _) => Value::None,
+        (Some(bytes), 0) => Value::Text(bytes),
+        (Some(bytes), _) => Value::Binary(bytes),
+    }
+}
+
+/// Why a Bind is refused of a statement that the client doesn't have.
+pub(crate) fn no_such_statement(name: &[u8]) -> Refusal {
+    let name = &name[..name.len().min(NAME_MAX)];
+    Refusal::Policy(Arc::new(Denial::no_such_statement(name)))
+}
+
+/// Why a message that is longer than may be judged is refused.
+pub(crate) fn too_long(max: usize) -> Refusal {
+    Refusal::Policy(Arc::new(Denial::too_long(max)))
+}

@@ -1,0 +1,354 @@
+//! What was judged is what the server receives: random statements, in every form and however the bytes are chopped.
+//!
+//! The judge is looked at from both sides: the texts that a rule which learns was told of, and the texts that went to
+//! the server. A rule that refuses stands for all the rest of a policy: nothing of what it names goes there.
+
+use buf::Plain;
+use policy::{
+    Action, Context, Default as Otherwise, Identity, Learned, Mode, NamePattern, Rule, Rules,
+    Statement, Who,
+};
+use proptest::prelude::*;
+use session::govern::{Governor, RulesInForce};
+use session::relay::{to_client, to_server};
+use session::statements::{CacheLimits, Interner, Mode as PoolMode, Pooled, StatementLimits};
+use session::{ClientStream, Reported, Server};
+use std::sync::Arc;
+use wire::ProtocolVersion;
+use wire::frame::Header;
+
+const CAPACITY: usize = 4096;
+
+/// What one client sends.
+#[derive(Debug, Clone)]
+enum Sends {
+    Query(String),
+    /// Parse under a name, Bind and Execute of it, Sync.
+    Prepared {
+        name: usize,
+        text: String,
+    },
+    /// The same without a name, and without the Sync.
+    Piped(String),
+    /// Bind and Execute of a name that may be known, Sync.
+    Again(usize),
+    Sync,
+}
+
+fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
+    let len = (body.len() as u32 + 4).to_be_bytes();
+    [&[tag][..], &len, body].concat()
+}
+
+fn name(number: usize) -> String {
+    format!("s{number}")
+}
+
+fn bind_and_execute(name: &str) -> Vec<u8> {
+    let bind = [b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"].concat();
+    [frame(b'B', &bind), frame(b'E', b"\0\0\0\0\0")].concat()
+}
+
+fn parse(name: &str, text: &str) -> Vec<u8> {
+    frame(
+        b'P',
+        &[name.as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat(),
+    )
+}
+
+impl Sends {
+    fn bytes(&self) -> Vec<u8> {
+        let sync = frame(b'S', b"");
+        match self {
+            Sends::Query(text) => frame(b'Q', &[text.as_bytes(), b"\0"].concat()),
+            Sends::Prepared { name: number, text } => {
+                let name = name(*number);
+                let close = frame(b'C', &[b"S", name.as_bytes(), b"\0"].concat());
+                [close, parse(&name, text), bind_and_execute(&name), sync].concat()
+            }
+            Sends::Piped(text) => [parse("", text), bind_and_execute("")].concat(),
+            Sends::Again(number) => [bind_and_execute(&name(*number)), sync].concat(),
+            Sends::Sync => sync,
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Sends::Query(text) | Sends::Prepared { text, .. } | Sends::Piped(text) => Some(text),
+            Sends::Again(_) | Sends::Sync => None,
+        }
+    }
+}
+
+/// A server that answers everything with success, and keeps what it got.
+#[derive(Default)]
+struct Machine {
+    input: Vec<u8>,
+    /// Texts of Query and Parse, but for those of ours.
+    texts: Vec<Vec<u8>>,
+    /// Queries, and what Executes ran.
+    executed: Vec<Vec<u8>>,
+    prepared: std::collections::HashMap<Vec<u8>, Vec<u8>>,
+    bound: Vec<u8>,
+    skips: bool,
+    output: Vec<u8>,
+}
+
+const REFUSED: &[u8] = b"select * from pg_catalog.portcullis_refused";
+
+fn cut(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|it| *it == 0).expect("a NUL");
+    (&bytes[..end], &bytes[end + 1..])
+}
+
+impl Machine {
+    fn say(&mut self, tag: u8, body: &[u8]) {
+        self.output.extend(frame(tag, body));
+    }
+
+    fn fail(&mut self) {
+        self.say(b'E', b"SERROR\0VERROR\0C42P01\0Mno\0\0");
+    }
+
+    fn take(&mut self) {
+        let mut bytes = std::mem::take(&mut self.input);
+        while let Some(header) = Header::peek(&bytes).filter(|it| it.total() <= bytes.len()) {
+            let body = bytes[5..header.total()].to_vec();
+            bytes.drain(..header.total());
+            self.frame(header.tag, &body);
+        }
+        self.input = bytes;
+    }
+
+    fn frame(&mut self, tag: u8, body: &[u8]) {
+        if self.skips && tag != b'S' {
+            return;
+        }
+        match tag {
+            b'Q' => {
+                let text = cut(body).0.to_vec();
+                if text == REFUSED {
+                    self.fail();
+                } else {
+                    self.texts.push(text.clone());
+                    self.executed.push(text);
+                    self.say(b'C', b"SELECT 0\0");
+                }
+                self.say(b'Z', b"I");
+            }
+            b'P' => {
+                let (name, rest) = cut(body);
+                let text = cut(rest).0.to_vec();
+                if text == REFUSED {
+                    self.skips = true;
+                    return self.fail();
+                }
+                self.texts.push(text.clone());
+                self.prepared.insert(name.to_vec(), text);
+                self.say(b'1', b"");
+            }
+            b'B' => {
+                let name = cut(cut(body).1).0;
+                match self.prepared.get(name) {
+                    Some(text) => {
+                        self.bound = text.clone();
+                        self.say(b'2', b"");
+                    }
+                    None => {
+                        self.skips = true;
+                        self.fail();
+                    }
+                }
+            }
+            b'E' => {
+                self.executed.push(self.bound.clone());
+                self.say(b'C', b"SELECT 0\0");
+            }
+            b'C' => {
+                self.prepared.remove(cut(&body[1..]).0);
+                self.say(b'3', b"");
+            }
+            b'S' => {
+                self.skips = false;
+                self.say(b'Z', b"I");
+            }
+            b'H' => {}
+            other => panic!("{other}"),
+        }
+    }
+}
+
+fn rule(action: Action, statement: Statement) -> Rule {
+    Rule {
+        name: "r".into(),
+        mode: Mode::Enforce,
+        action,
+        log: policy::Log::Default,
+        message: String::new(),
+        who: Who::default(),
+        statement,
+    }
+}
+
+/// Runs it all, the bytes in pieces of these sizes.
+fn played(sends: &[Sends], pieces: &[usize], rules: Rules) -> Machine {
+    let in_force = Arc::new(RulesInForce::default());
+    in_force.replace(Some(Arc::new(rules)));
+    let governor = Governor::new(in_force, Context::default(), 1 << 20);
+    let interner = Interner::new([7; 32], CacheLimits::default());
+    let mut pooled = Pooled::new(interner, StatementLimits::default(), PoolMode::Transaction);
+    pooled.govern(governor);
+    let mut client = ClientStream::pooled(0, pooled);
+    let mut server = Server::new(ProtocolVersion::V3_0, None, Reported::default());
+    client.link(&mut server);
+    let mut machine = Machine::default();
+    let mut unsent: Vec<u8> = sends.iter().flat_map(Sends::bytes).collect();
+    unsent.extend(frame(b'S', b""));
+    let mut input = Plain::with_capacity(CAPACITY);
+    let mut pieces = pieces.iter().cycle();
+    let mut still = 0;
+    while still < 4 {
+        let piece = pieces.next().copied().unwrap_or(1).max(1);
+        let count = piece.min(unsent.len()).min(input.room());
+        input.push(&unsent[..count]).expect("room");
+        unsent.drain(..count);
+        let mut output = Plain::with_capacity(CAPACITY);
+        to_server(&mut client, &mut server, &mut input, &mut output).expect("no fault");
+        machine.input.extend_from_slice(output.bytes());
+        let moved = count > 0 || !output.is_empty();
+        machine.take();
+        let mut answers = Plain::with_capacity(1 << 20);
+        answers.push(&machine.output).expect("room");
+        machine.output.clear();
+        let mut to = Plain::with_capacity(1 << 20);
+        to_client(&mut client, &mut server, &mut answers, &mut to).expect("no fault");
+        machine.output.extend_from_slice(answers.bytes());
+        still = if moved || !to.is_empty() {
+            0
+        } else {
+            still + 1
+        };
+    }
+    assert!(unsent.is_empty() && input.is_empty(), "all was sent");
+    machine
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        Just("SELECT 1".to_owned()),
+        Just("SELECT * FROM open WHERE a = 'x'".to_owned()),
+        Just("SELECT * FROM shut".to_owned()),
+        Just("DELETE FROM shut".to_owned()),
+        Just("SELECT * FROM \"shut\" -- ;".to_owned()),
+        Just("SELECT 'shut'".to_owned()),
+        Just("/* shut */ SELECT $$ shut $$".to_owned()),
+        Just("INSERT INTO open VALUES (1)".to_owned()),
+        "[a-z]{1,8}".prop_map(|word| format!("SELECT '{word}' AS {word}_")),
+        (1usize..6000).prop_map(|len| format!("SELECT '{}'", "y".repeat(len))),
+        (1usize..6000).prop_map(|len| format!("SELECT '{}' FROM shut", "z".repeat(len))),
+    ];
+    proptest::collection::vec(part, 1..3).prop_map(|parts| parts.join("; "))
+}
+
+fn sends() -> impl Strategy<Value = Sends> {
+    prop_oneof![
+        texts().prop_map(Sends::Query),
+        (0usize..4, texts()).prop_map(|(name, text)| Sends::Prepared { name, text }),
+        texts().prop_map(Sends::Piped),
+        (0usize..4).prop_map(Sends::Again),
+        Just(Sends::Sync),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Every text that the server gets is one that came, byte for byte, and was judged; what is refused is never there.
+    #[test]
+    fn what_the_server_gets_was_judged(
+        sends in proptest::collection::vec(sends(), 1..12),
+        pieces in proptest::collection::vec(1usize..700, 1..20),
+    ) {
+        let shut = Statement {
+            relations: vec![NamePattern::read("shut").expect("a name")],
+            ..Statement::default()
+        };
+        let rules = Rules::new(Otherwise::Allow, vec![rule(Action::Deny, shut)]);
+        let machine = played(&sends, &pieces, rules.expect("few rules"));
+        let came: Vec<&[u8]> =
+            sends.iter().filter_map(Sends::text).map(str::as_bytes).collect();
+        let is_shut = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text);
+            text.contains("FROM shut") || text.contains("FROM \"shut\"")
+        };
+        for text in machine.texts.iter().chain(&machine.executed) {
+            prop_assert!(came.contains(&text.as_slice()), "{:?}", String::from_utf8_lossy(text));
+            prop_assert!(!is_shut(text), "{:?}", String::from_utf8_lossy(text));
+        }
+        // Outside of failed batches everything that may pass does.
+        let alone = sends.iter().filter_map(|it| match it {
+            Sends::Query(text) if !is_shut(text.as_bytes()) => Some(text.as_bytes().to_vec()),
+            _ => None,
+        });
+        let after_pipe = sends.iter().any(|it| matches!(it, Sends::Piped(_)));
+        if !after_pipe {
+            for text in alone {
+                prop_assert!(machine.executed.contains(&text));
+            }
+        }
+    }
+
+    /// Nothing is executed that the judge was not told of: shape by shape, as often.
+    #[test]
+    fn the_judge_is_told_of_all_that_is_executed(
+        sends in proptest::collection::vec(sends(), 1..12),
+        pieces in proptest::collection::vec(1usize..700, 1..20),
+    ) {
+        let learned = Arc::new(Learned::new(1000));
+        let mut rules = Rules::new(Otherwise::Deny, Vec::new()).expect("few rules");
+        rules.learn(Arc::clone(&learned));
+        let machine = played(&sends, &pieces, rules);
+        // The same, from what the server executed.
+        let wanted = Learned::new(1000);
+        let tell = |text: &[u8], times: u64| {
+            let mut analysis = sql::Analysis::new();
+            let lexing = sql::Lexing::default();
+            let mut asked = sql::Asked::facts(lexing);
+            asked.shape = Some(&[]);
+            analysis.read(text, &asked);
+            for facts in analysis.statements() {
+                let shape = facts.shape.expect("a shape");
+                wanted.note(&Identity::default(), shape, (times, 0), || {
+                    let mut normal = Vec::new();
+                    sql::normalise(text, lexing, facts.statement.span, &mut normal);
+                    String::from_utf8_lossy(&normal).into_owned()
+                });
+            }
+        };
+        for text in &machine.texts {
+            tell(text, 0);
+        }
+        for text in &machine.executed {
+            tell(text, 1);
+        }
+        // By shape: how often.
+        let count = |file: &str| -> Vec<(String, u64)> {
+            let mut times = 0;
+            let mut all = Vec::new();
+            for line in file.lines().map(str::trim) {
+                if let Some((count, _)) = line.split_once(" times, ") {
+                    times = count.trim_start_matches("# ").parse().expect("a number");
+                } else if line.starts_with('"') {
+                    all.push((line.to_owned(), times));
+                }
+            }
+            all
+        };
+        let (told, done) = (count(&learned.write()), count(&wanted.write()));
+        prop_assert_eq!(told.len(), done.len());
+        for (shape, times) in &done {
+            let known = told.iter().find(|(known, _)| known == shape);
+            prop_assert!(known.is_some_and(|it| it.1 >= *times), "{shape} {times} {told:?}");
+        }
+    }
+}
