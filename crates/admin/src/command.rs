@@ -15,6 +15,8 @@ pub enum Command {
     Kill(Option<String>),
     /// Closes one client, by the `id` of `SHOW CLIENTS`.
     KillClient(u64),
+    /// Cancels what one client executes or waits for, as its own cancel request would.
+    CancelClient(u64),
     /// Closes each server connection as soon as nobody has it.
     Reconnect(Option<String>),
     /// Turns new clients of a database away.
@@ -25,6 +27,8 @@ pub enum Command {
     Suspend,
     /// Is done when the server connections of before `RECONNECT` or `RELOAD` are closed.
     WaitClose(Option<String>),
+    /// Forgets what was counted of statements by pattern.
+    ResetPatterns,
     /// Reads the configuration anew.
     Reload,
     /// Ends the process.
@@ -57,11 +61,13 @@ impl Command {
             Self::Resume(_) => "RESUME",
             Self::Kill(_) => "KILL",
             Self::KillClient(_) => "KILL_CLIENT",
+            Self::CancelClient(_) => "CANCEL_CLIENT",
             Self::Reconnect(_) => "RECONNECT",
             Self::Disable(_) => "DISABLE",
             Self::Enable(_) => "ENABLE",
             Self::Suspend => "SUSPEND",
             Self::WaitClose(_) => "WAIT_CLOSE",
+            Self::ResetPatterns => "RESET",
             Self::Reload => "RELOAD",
             Self::Shutdown(_) => "SHUTDOWN",
             Self::Set { .. } => "SET",
@@ -115,7 +121,7 @@ pub(crate) enum Misunderstood {
     Invalid,
     /// `DISABLE` and `ENABLE` of what?
     NoDatabase,
-    /// `KILL_CLIENT` wants a number.
+    /// `KILL_CLIENT` and `CANCEL_CLIENT` want a number.
     NoClient,
     /// `SHOW FDS`: what it would give out are sockets in the middle of TLS.
     Fds,
@@ -161,9 +167,14 @@ pub(crate) fn understand(text: &str) -> Result<Statement, Misunderstood> {
         "wait_close" => Command::WaitClose(database),
         "disable" => Command::Disable(database.ok_or(Misunderstood::NoDatabase)?),
         "enable" => Command::Enable(database.ok_or(Misunderstood::NoDatabase)?),
-        "kill_client" => {
-            let id = argument.as_deref().and_then(|it| it.parse().ok());
-            Command::KillClient(id.ok_or(Misunderstood::NoClient)?)
+        "kill_client" => Command::KillClient(client(argument.as_deref())?),
+        "cancel_client" => Command::CancelClient(client(argument.as_deref())?),
+        "reset"
+            if argument
+                .as_deref()
+                .is_some_and(|it| it.eq_ignore_ascii_case("patterns")) =>
+        {
+            Command::ResetPatterns
         }
         "suspend" if argument.is_none() => Command::Suspend,
         "reload" if argument.is_none() => Command::Reload,
@@ -171,6 +182,11 @@ pub(crate) fn understand(text: &str) -> Result<Statement, Misunderstood> {
         _ => return Err(Misunderstood::Invalid),
     };
     Ok(Statement::Command(command))
+}
+
+fn client(argument: Option<&str>) -> Result<u64, Misunderstood> {
+    let id = argument.and_then(|it| it.parse().ok());
+    id.ok_or(Misunderstood::NoClient)
 }
 
 fn shutdown(mode: Option<&str>) -> Result<Shutdown, Misunderstood> {
@@ -250,12 +266,14 @@ mod tests {
             ("Resume foo", Command::Resume(foo())),
             ("kill", Command::Kill(None)),
             ("kill_client 42", Command::KillClient(42)),
+            ("Cancel_Client 42;", Command::CancelClient(42)),
             ("reconnect foo", Command::Reconnect(foo())),
             ("wait_close", Command::WaitClose(None)),
             ("disable foo", Command::Disable("foo".into())),
             ("ENABLE 4db", Command::Enable("4db".into())),
             ("suspend;", Command::Suspend),
             ("RELOAD", Command::Reload),
+            ("reset Patterns;", Command::ResetPatterns),
             ("shutdown", Command::Shutdown(Shutdown::Immediate)),
             (
                 "shutdown wait_for_servers",
@@ -327,6 +345,8 @@ mod tests {
             ("disable", NoDatabase),
             ("enable;", NoDatabase),
             ("kill_client", NoClient),
+            ("cancel_client", NoClient),
+            ("cancel_client foo", NoClient),
             ("kill_client foo", NoClient),
             ("kill_client 99999999999999999999", NoClient),
             ("set", Invalid),
@@ -337,6 +357,8 @@ mod tests {
             ("set a 'to' b", Invalid),
             ("set '' = b", Invalid),
             ("begin", Invalid),
+            ("reset", Invalid),
+            ("reset work_mem", Invalid),
             (&format!("pause {long}"), Invalid),
             (&format!("set {long} = 1"), Invalid),
         ] {

@@ -78,12 +78,17 @@ fn sample(table: Table) -> Snapshot {
     use crate::*;
     const MANY: usize = 200;
     match table {
+        Table::Activity => Snapshot::Activity(vec![Activity::default(); 2]),
+        Table::Rules => Snapshot::Rules(vec![Rule::default(); 2]),
+        Table::Throttles => Snapshot::Throttles(vec![Throttle::default(); 2]),
+        Table::Patterns => Snapshot::Patterns(vec![Pattern::default(); 2]),
         Table::ActiveSockets => Snapshot::ActiveSockets(vec![Wire::default(); MANY]),
         Table::Certificates => Snapshot::Certificates(vec![Certificate::default()]),
         Table::Counters => Snapshot::Counters(vec![Counter::default()]),
         Table::Clients => Snapshot::Clients(vec![Socket::default(); MANY]),
         Table::Config => Snapshot::Config(vec![Config::default(); 2]),
         Table::Databases => Snapshot::Databases(vec![Database::default(); 2]),
+        Table::Events => Snapshot::Events(vec![Event::default(); 2]),
         Table::DnsHosts => Snapshot::DnsHosts(Vec::new()),
         Table::DnsZones => Snapshot::DnsZones(Vec::new()),
         Table::Lists => Snapshot::Lists(Lists::default().rows()),

@@ -16,6 +16,8 @@ const COMMANDS: &[&str] = &[
     "RECONNECT [<db>]",
     "KILL [<db>]",
     "KILL_CLIENT <client_id>",
+    "CANCEL_CLIENT <client_id>",
+    "RESET PATTERNS",
     "SUSPEND",
     "SHUTDOWN",
     "SHUTDOWN WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS",

@@ -30,6 +30,7 @@ mod datum;
 #[doc(hidden)]
 pub mod fuzzing;
 mod help;
+mod json;
 mod outcome;
 mod portal;
 mod reference;
@@ -41,11 +42,12 @@ mod words;
 pub use command::{Command, Shutdown};
 pub use console::{Console, Fault, Step};
 pub use datum::{Datum, Moment, Sum, Type};
+pub use json::escape;
 pub use outcome::{Outcome, Refusal};
 pub use reference::reference;
 pub use right::Right;
 pub use tables::{
-    Certificate, Column, Config, Counter, Counts, Database, DnsHost, DnsZone, List, Lists, Memory,
-    Pauses, Peer, PeerPool, Pool, Snapshot, Socket, State, Statistics, Stats, StatsAverages,
-    StatsTotals, Table, Total, User, Version, Wire,
+    Activity, Certificate, Column, Config, Counter, Counts, Database, DnsHost, DnsZone, Event,
+    List, Lists, Memory, Pattern, Pauses, Peer, PeerPool, Pool, Rule, Snapshot, Socket, State,
+    Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total, User, Version, Wire,
 };

@@ -44,6 +44,15 @@ pub enum Refusal {
     /// No client has this id.
     #[error("client not found")]
     NoSuchClient,
+    /// It has no server connection and waits for none.
+    #[error("client executes nothing")]
+    NothingToCancel,
+    /// Nobody could tell the server.
+    #[error("cannot cancel: {cause}")]
+    NotCancelled {
+        /// Why.
+        cause: String,
+    },
     /// The setting is unknown, can't be changed in a running process, or the value doesn't fit.
     #[error("SET failed")]
     NotSet {
@@ -66,7 +75,9 @@ impl Refusal {
             | Self::AlreadyPaused
             | Self::NotPaused
             | Self::DatabaseNotPaused(_)
-            | Self::PausedDatabases => NOT_IN_STATE,
+            | Self::PausedDatabases
+            | Self::NothingToCancel => NOT_IN_STATE,
+            Self::NotCancelled { .. } => CONNECTION_FAILURE,
             Self::ShuttingDown => Sqlstate::CANNOT_CONNECT_NOW,
             Self::NoSuchClient => UNDEFINED_OBJECT,
             Self::NotSet { .. } => Sqlstate::INVALID_PARAMETER_VALUE,
@@ -80,6 +91,8 @@ impl Refusal {
 pub(crate) const NOT_IN_STATE: Sqlstate = Sqlstate::new("55000");
 /// undefined_object
 const UNDEFINED_OBJECT: Sqlstate = Sqlstate::new("42704");
+/// connection_failure
+const CONNECTION_FAILURE: Sqlstate = Sqlstate::new("08006");
 /// config_file_error
 const CONFIG_FILE_ERROR: Sqlstate = Sqlstate::new("F0000");
 

@@ -1,15 +1,24 @@
 //! Owns the shape of a checked configuration: plain, immutable values that need no further
 //! judgement. Paths are already resolved against the directory of the configuration file.
 
+mod events;
+mod statements;
+mod telemetry;
+
 use crate::error::{ConfigError, Place};
 use crate::pool::{Pool, PoolOfDatabase, PoolOfUser};
+use crate::shown::Shown;
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
     PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
 };
+pub use events::{Changes, Events, Webhook};
+pub use statements::{Inspection, Learn, Policy, QueryLog, Rule, RuleMeans};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+pub use telemetry::OpenTelemetry;
 
 /// Everything one configuration file says, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +47,16 @@ pub struct Config {
     pub log: Log,
     /// `[metrics]`: the HTTP listener, if there is one.
     pub metrics: Option<Metrics>,
+    /// `[policy]` and `[[rule]]`: how statements are judged, if they are. Names are unique.
+    pub policy: Option<Policy>,
+    /// `[inspection]`: how statements are looked at, if they are.
+    pub inspection: Option<Inspection>,
+    /// `[events]`: what operators should hear of.
+    pub events: Events,
+    /// `[[webhook]]`: who is told of it. Names are unique.
+    pub webhooks: Vec<Webhook>,
+    /// `[opentelemetry]`: where spans and metrics go, if anywhere.
+    pub opentelemetry: Option<OpenTelemetry>,
     /// `[admin]`: the console, if there is one.
     pub admin: Option<Admin>,
     /// `[files]`: how changes come into force.
@@ -46,6 +65,10 @@ pub struct Config {
     pub process: Process,
     /// Every file and environment variable that a setting names, in the order of the file.
     pub sources: Vec<Source>,
+    /// Every setting, for people to look at.
+    pub settings: Vec<Shown>,
+    /// The text of the file, without changes made later.
+    pub text: Arc<str>,
 }
 
 /// Where clients connect, and how long they may take.
@@ -71,8 +94,12 @@ pub struct Listen {
     pub query_timeout: Option<Duration>,
     /// How long one transaction may take.
     pub transaction_timeout: Option<Duration>,
-    /// How long sessions may go on after the first SIGTERM.
+    /// How long sessions may go on once they are to end with their transactions.
     pub drain_timeout: Duration,
+    /// The socket over which a newly started process takes over, if one is named.
+    pub takeover_socket: Option<PathBuf>,
+    /// How long clients may stay with the process that was taken over from; `None` without a limit.
+    pub takeover_timeout: Option<Duration>,
     /// Number of this instance among its peers; `None` if it has none.
     pub peer_id: Option<u32>,
     /// Whether a method may be `trust`.
@@ -566,6 +593,8 @@ pub struct Limits {
     pub cancel_concurrency: u32,
     /// How long one cancel may take.
     pub cancel_wait_timeout: Duration,
+    /// How long sessions may take to stand still on SUSPEND.
+    pub suspend_timeout: Duration,
     /// How long a client may wait for a server connection.
     pub query_wait_timeout: Duration,
     /// How long one waits before it is told so; `None` = never.
@@ -609,6 +638,8 @@ pub struct Metrics {
     pub client_ca: Option<PathBuf>,
     /// The file with the token that `/metrics` demands.
     pub token_file: Option<PathBuf>,
+    /// How long a login on the page lasts.
+    pub login_lifetime: Duration,
     /// Names that requests may be addressed to.
     pub hosts: Vec<String>,
 }
@@ -675,4 +706,6 @@ pub enum Holds {
     Users,
     /// Rules of who may log in.
     Rules,
+    /// Rules about statements.
+    Statements,
 }

@@ -148,6 +148,40 @@ pub enum Conflict {
          listen on 127.0.0.1"
     )]
     MetricsNeedTls,
+    /// Literals in a file, and nobody said that they may be.
+    #[error(
+        "this writes literals or values into a file that is not sealed: name a recipient in [query_log] \
+         (`portcullis audit keygen` makes one), or write plaintext_log = true if they may be there"
+    )]
+    PlaintextLog,
+    /// Changes of what nobody looks at.
+    #[error(
+        "changes are found in the statistics by pattern: write statements = true in [inspection]"
+    )]
+    ChangesUnseen,
+    /// Events or spans in the clear.
+    #[error(
+        "this shows what is sent to everybody on the way and lets them change it: use https://, or write \
+         plain_http = true if that may be"
+    )]
+    PlainHttp,
+    /// No URL.
+    #[error("it must begin with https://")]
+    NoUrl,
+    /// An authority for no certificate.
+    #[error("http:// shows no certificate; remove ca_file, or use https://")]
+    AuthorityWithoutTls,
+    /// An audit that loses records.
+    #[error(
+        "audit = \"before\" loses no record: write on_full = \"refuse\" (no statement without its record) \
+         or \"block\" (statements wait)"
+    )]
+    AuditThatLoses,
+    /// An audit of a sample.
+    #[error(
+        "audit = \"before\" is about every statement: remove sample_per_million, or write audit = \"async\""
+    )]
+    AuditOfSome,
     /// A method beside the rules.
     #[error("auth_hba_file has the methods; remove this, or write it as a rule there")]
     RulesHaveMethods,
@@ -202,6 +236,62 @@ pub enum Conflict {
     /// Users of a console that is not there.
     #[error("console = false leaves these users no console; remove them, or write true")]
     NoConsole,
+    /// Rules without a word about all other statements.
+    #[error(
+        "rules need [policy] with default = \"allow\" or \"deny\"; write what becomes of all other statements"
+    )]
+    NoPolicyDefault,
+    /// A rule behind one that decides about everything.
+    #[error(
+        "this rule is never reached: {name:?} before it decides about everything; change their order"
+    )]
+    NeverReached {
+        /// The rule before it.
+        name: String,
+    },
+    /// Something else than rules in a file of rules.
+    #[error("a file named in rules_file holds [[rule]]s and nothing else")]
+    RulesAlone,
+    /// A rule without what its action is about.
+    #[error("action = \"{action}\" needs {needed}")]
+    RuleWithout {
+        /// The action.
+        action: &'static str,
+        /// What one of it has to say, in words.
+        needed: &'static str,
+    },
+    /// A setting that a rule's action never reads.
+    #[error("action = \"{action}\" makes no use of {setting}; remove it, or choose \"{instead}\"")]
+    RuleUnused {
+        /// The setting.
+        setting: &'static str,
+        /// The action.
+        action: &'static str,
+        /// The action that reads it.
+        instead: &'static str,
+    },
+    /// Connections are no statements.
+    #[error(
+        "connections_per_s is about clients that come: {setting} is about statements; write two rules"
+    )]
+    RuleOnConnections {
+        /// The other setting.
+        setting: &'static str,
+    },
+    /// Rules are learned into the file that they come from while it is in force.
+    #[error(
+        "learn and rules_file name the same file; learn first, and then name it in rules_file alone"
+    )]
+    LearnsItsOwn,
+    /// A parameter without values, or values without a parameter.
+    #[error("parameter and parameter_value belong together; write both")]
+    ParameterInHalf,
+    /// More rules on parameters than are told apart.
+    #[error("only {most} rules may have a parameter")]
+    TooManyParameterRules {
+        /// How many.
+        most: usize,
+    },
     /// Peers that could not tell this instance from another.
     #[error("peers know this instance by its number; set peer_id in [listen]")]
     PeerIdNeeded,

@@ -197,6 +197,15 @@ pub enum Malformed {
     /// Not the name of a parameter.
     #[error("this is not the name of a parameter; write each in quotes of its own, as a list")]
     Parameter,
+    /// Not the name of a relation or function.
+    #[error("this is not such a name; write name, schema.name or schema.*")]
+    NamePattern,
+    /// Not a shape.
+    #[error("this is not a shape; write its 64 hexadecimal digits")]
+    Shape,
+    /// Not two times of day.
+    #[error("these are not two times of day; write for example \"22:00-06:00\"")]
+    Hours,
     /// A control character.
     #[error("control characters are not allowed here; remove them")]
     ControlCharacter,

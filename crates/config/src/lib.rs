@@ -8,29 +8,35 @@
 //! It never opens a file or looks at the environment: [`Config::sources`] lists what the caller
 //! has to read, each with the place that names it.
 
+mod change;
 mod check;
 mod checked;
 mod conflict;
 mod document;
 mod error;
+mod event_values;
 mod nearest;
 mod page;
 mod pattern;
 mod pool;
 mod read;
+mod rule_values;
 mod sections;
 mod setting;
+mod shown;
 mod values;
 mod warning;
 mod words;
 
+pub use change::{Change, Unchangeable};
 pub use checked::{
-    Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, ClientCertificates,
-    Clients, Config, CustomTls, Database, DatabaseName, DatabaseUser, Files, Holds, Host,
-    HostAddress, Invalid, KeyPair, Limits, Listen, ListenTls, ListenTlsOn, Listener, Log,
-    MaxClientConn, Metrics, NamedKeyPair, Origin, Pattern, Peer, Piece, Process, ServerTls,
+    Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, Changes,
+    ClientCertificates, Clients, Config, CustomTls, Database, DatabaseName, DatabaseUser, Events,
+    Files, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits, Listen,
+    ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Metrics, NamedKeyPair, OpenTelemetry,
+    Origin, Pattern, Peer, Piece, Policy, Process, QueryLog, Rule, RuleMeans, ServerTls,
     ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket,
-    User, Workers,
+    User, Webhook, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
@@ -38,9 +44,12 @@ pub use page::{example, help, reference};
 pub use pool::{Pool, PoolOfDatabase, PoolOfUser, PoolSize, Prepared, SessionState};
 pub use sections::SECTIONS;
 pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
+pub use shown::Shown;
 pub use warning::{Warning, Weakness};
 pub use words::{
-    ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
-    Pinning, PlaintextCancel, PoolMode, Profile, Reload, Renegotiation, Sandbox, ServerReset,
-    Tls12Limit, UnixSocketMethod, UnknownName,
+    Audit, ChannelBinding, EventKind, LeastTls, LogFormat, LogLevel, LogParameters, LogText,
+    MaxTlsVersion, Method, MinTlsVersion, Negotiation, OnFull, Pinning, PlaintextCancel,
+    PolicyDefault, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation, RuleAccess,
+    RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, Sandbox, ServerReset,
+    Tls12Limit, UnixSocketMethod, UnknownName, Weekday,
 };

@@ -215,6 +215,13 @@ pub(crate) fn parse<T: Read>(text: &str, setting: &Setting) -> Option<T> {
     T::read(&Value(&value), setting.bounds).ok()
 }
 
+/// Whether a value would do for a setting; `None` if it is no TOML.
+pub(crate) fn judge(text: &str, setting: &Setting) -> Option<Result<(), Problem>> {
+    let value = DeValue::parse(text).ok()?;
+    let judged = (setting.judge)(&Value(&value), setting.bounds);
+    Some(judged.map_err(|bad| bad.problem))
+}
+
 /// A table that holds sections: the whole file, or a section.
 #[derive(Clone, Copy)]
 pub(crate) struct Parent<'r, 't> {
@@ -341,7 +348,7 @@ fn children(path: &str) -> impl Iterator<Item = (&'static str, &'static Section)
     })
 }
 
-fn dotted(path: &str, name: &str) -> String {
+pub(crate) fn dotted(path: &str, name: &str) -> String {
     match path {
         "" => name.to_owned(),
         path => format!("{path}.{name}"),

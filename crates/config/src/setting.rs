@@ -1,7 +1,7 @@
 //! Owns what a setting *is*: name, type, bounds, default, text and example, from which the reader,
 //! the help, the example and the reference are made.
 
-use crate::read::Read;
+use crate::read::{Bad, Read, Value};
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Setting {
     pub sample: &'static str,
     /// Whether the annotated example sets it, rather than showing it as a comment.
     pub in_example: bool,
+    /// Whether a value would do.
+    pub(crate) judge: Judge,
 }
 
 /// What holds if a setting is not written.
@@ -146,8 +148,16 @@ impl Setting {
             fallback: Fallback::Required,
             sample: "",
             in_example: false,
+            judge: judge::<T>,
         }
     }
+}
+
+/// Whether a value would do for a setting.
+pub(crate) type Judge = fn(&Value<'_>, Bounds) -> Result<(), Bad>;
+
+fn judge<T: Read>(value: &Value<'_>, bounds: Bounds) -> Result<(), Bad> {
+    T::read(value, bounds).map(drop)
 }
 
 /// Declares a section: the struct of its values, the table of its settings, and its reader, from

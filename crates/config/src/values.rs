@@ -111,7 +111,7 @@ fn each<T>(value: &Value<'_>, one: impl Fn(&Value<'_>) -> Result<T, Bad>) -> Res
 }
 
 /// The same, but an empty list is an error.
-fn at_least_one<T>(
+pub(crate) fn at_least_one<T>(
     value: &Value<'_>,
     one: impl Fn(&Value<'_>) -> Result<T, Bad>,
 ) -> Result<Vec<T>, Bad> {

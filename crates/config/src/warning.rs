@@ -53,6 +53,17 @@ pub enum Weakness {
     /// Clients see what others left behind.
     #[error("a client finds what another one left in its session; \"auto\" takes it back")]
     NoReset,
+    /// Literals in a file.
+    #[error(
+        "literals and values of statements are written unencrypted, passwords of applications among \
+         them; a recipient in [query_log] seals them"
+    )]
+    PlaintextLog,
+    /// Events or spans in the clear.
+    #[error(
+        "what is sent goes unencrypted, and everybody on the way can change it; https:// protects it"
+    )]
+    PlainHttp,
     /// Core dumps.
     #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
     CoreDumps,

@@ -51,6 +51,74 @@ macro_rules! choice {
 }
 
 choice! {
+    /// Who reads the query log.
+    pub enum QueryLogFormat {
+        /// programs: one JSON object on each line
+        Json = "json",
+        /// people: names and values on each line
+        Human = "human",
+    }
+}
+
+choice! {
+    /// What stands in the query log of a statement.
+    pub enum LogText {
+        /// its pattern: the statement without its literals
+        Pattern = "pattern",
+        /// the statement as it was sent, with its literals
+        Full = "full",
+    }
+}
+
+choice! {
+    /// What becomes of records for which there is no room.
+    pub enum OnFull {
+        /// they are lost, and counted
+        DropAndCount = "drop-and-count",
+        /// the sessions that they tell of wait for room
+        Block = "block",
+        /// they are lost and counted, and the sessions that they tell of end with SQLSTATE 53000
+        Refuse = "refuse",
+    }
+}
+
+choice! {
+    /// Whether the query log is one for audits.
+    pub enum Audit {
+        /// it is not: records have no numbers and no chain
+        Off = "off",
+        /// records are numbered and chained; statements don't wait for theirs
+        Async = "async",
+        /// and a statement goes to its server when its start record is written, not before
+        Before = "before",
+    }
+}
+
+choice! {
+    /// What stands in the query log of the values that are bound to a statement.
+    pub enum LogParameters {
+        /// nothing
+        None = "none",
+        /// their types, formats and lengths
+        Types = "types",
+        /// the values, too, as text; of a statement that may hold a password the types
+        Values = "values",
+    }
+}
+
+choice! {
+    /// What a rule wants of the query log.
+    pub enum RuleLog {
+        /// nothing: the section query_log decides
+        Default = "default",
+        /// that each statement has a record, of the sample or not
+        Always = "always",
+        /// that it has one with its text and the values that are bound to it
+        Full = "full",
+    }
+}
+
+choice! {
     /// Encryption towards clients.
     pub(crate) enum ListenMode {
         /// no TLS at all: passwords and rows are readable on the network
@@ -252,6 +320,154 @@ choice! {
         Postgres = "postgres",
         /// at once, with ALPN: one round trip less, PostgreSQL 17 or later
         Direct = "direct",
+    }
+}
+
+choice! {
+    /// What becomes of statements that no rule decides about.
+    pub enum PolicyDefault {
+        /// they pass, if they can be judged
+        Allow = "allow",
+        /// they are refused
+        Deny = "deny",
+    }
+}
+
+choice! {
+    /// How far a rule goes.
+    pub enum RuleMode {
+        /// its matches are counted
+        Observe = "observe",
+        /// the client gets a notice as well
+        Warn = "warn",
+        /// it decides
+        Enforce = "enforce",
+    }
+}
+
+choice! {
+    /// What a rule wants.
+    pub enum RuleAction {
+        /// the statement passes
+        Allow = "allow",
+        /// it is refused (42501)
+        Deny = "deny",
+        /// it waits for a time (delay) before it is sent
+        Delay = "delay",
+        /// its result may be so large (rows_max, bytes_max); more ends it with an error (53400)
+        Limit = "limit",
+        /// so much may pass in a time; what comes beyond that waits or is refused (53400)
+        Throttle = "throttle",
+    }
+}
+
+choice! {
+    /// What has something in common that a throttle counts together.
+    pub enum RulePer {
+        /// the name with which clients logged in
+        User = "user",
+        /// the role of their server connections
+        Role = "role",
+        /// the database that they asked for
+        Database = "database",
+        /// their application_name
+        Application = "application",
+        /// their address
+        Address = "address",
+        /// the statement's shape
+        Shape = "shape",
+    }
+}
+
+choice! {
+    /// What becomes of what comes beyond a throttle's rates.
+    pub enum RuleExcess {
+        /// it waits for its turn, first come, first served
+        Wait = "wait",
+        /// it is refused
+        Refuse = "refuse",
+    }
+}
+
+choice! {
+    /// An encryption that is better than others.
+    pub enum LeastTls {
+        /// any at all
+        V1_2 = "TLSv1.2",
+        /// the present one
+        V1_3 = "TLSv1.3",
+    }
+}
+
+choice! {
+    /// What a statement does.
+    pub enum RuleEffect {
+        /// gives rows or values
+        Read = "read",
+        /// changes or locks rows, or draws from sequences
+        Write = "write",
+        /// changes definitions
+        Ddl = "ddl",
+        /// changes or uses the session: SET, LISTEN, PREPARE, cursors, temporary objects
+        Session = "session",
+        /// begins, ends or divides a transaction
+        Transaction = "transaction",
+        /// changes who may do what, or who the session is
+        Privilege = "privilege",
+        /// calls a function that isn't known to compute alone
+        Calls = "calls",
+        /// reaches files or programs of the server
+        Outside = "outside",
+        /// can't be judged
+        Unknown = "unknown",
+    }
+}
+
+choice! {
+    /// What an event is about.
+    pub enum EventKind {
+        /// a pattern of statements that was not seen before
+        NewPattern = "new_pattern",
+        /// a pattern takes much longer than it did
+        Slower = "slower",
+        /// a pattern ends with errors much more often than it did
+        ErrorBurst = "error_burst",
+        /// a pattern comes much more often than it did
+        Volume = "volume",
+        /// changes that were not told one by one, because there were too many
+        Suppressed = "suppressed",
+    }
+}
+
+choice! {
+    /// What is done to a relation.
+    pub enum RuleAccess {
+        /// it is read
+        Read = "read",
+        /// its rows are changed or locked
+        Write = "write",
+        /// it is made, altered or dropped
+        Ddl = "ddl",
+    }
+}
+
+choice! {
+    /// A day of the week.
+    pub enum Weekday {
+        /// Monday
+        Monday = "mon",
+        /// Tuesday
+        Tuesday = "tue",
+        /// Wednesday
+        Wednesday = "wed",
+        /// Thursday
+        Thursday = "thu",
+        /// Friday
+        Friday = "fri",
+        /// Saturday
+        Saturday = "sat",
+        /// Sunday
+        Sunday = "sun",
     }
 }
 

@@ -20,6 +20,21 @@ fn read(text: &str) -> (Config, Vec<String>) {
 }
 
 #[test]
+fn sockets_are_taken_over_beside_the_configuration() {
+    let listen = |text: &str| read(&format!("[listen]\n{text}\n{LEAST}")).0.listen;
+    let beside = listen("takeover_socket = \"t.sock\"\ntakeover_timeout = 0");
+    let path = Path::new("/etc/portcullis/t.sock");
+    assert_eq!(beside.takeover_socket.as_deref(), Some(path));
+    assert_eq!(beside.takeover_timeout, None);
+    let long = "x".repeat(100);
+    let text = format!("[listen]\ntakeover_socket = \"{long}\"\n{LEAST}");
+    let invalid = Config::from_text(&text, "/etc/portcullis/p.toml").unwrap_err();
+    let errors: Vec<_> = invalid.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("listen.takeover_socket: the socket's path would have 116 bytes"));
+}
+
+#[test]
 fn statistics_are_switched_off_in_either_way() {
     let stats = |text: &str| read(&format!("{LEAST}[log]\n{text}\n")).0.log.stats;
     assert_eq!(stats("stats_period = 5"), Some(Duration::from_secs(5)));
@@ -39,6 +54,9 @@ fn defaults_are_safe_and_those_people_know() {
     assert_eq!(listen.client_login_timeout, Duration::from_secs(60));
     assert_eq!(listen.drain_timeout, Duration::from_secs(30));
     assert_eq!(listen.query_timeout, None);
+    assert_eq!(listen.takeover_socket, None);
+    assert_eq!(listen.takeover_timeout, Some(Duration::from_secs(300)));
+    assert_eq!(config.limits.suspend_timeout, Duration::from_secs(10));
     assert_eq!(config.auth.method, Method::ScramSha256);
     assert!(config.tcp.keepalive);
     assert!(!config.process.core_dumps && !config.process.lock_memory);

@@ -5,7 +5,14 @@ use config::{Config, ConfigError, Fallback, Problem, SECTIONS, Section, Setting,
 /// A file that has this one setting, in its section.
 fn alone(section: &Section, setting: &Setting, value: &str) -> String {
     let header = match section.path {
-        "database" | "user" | "auth.map" | "listen.tls.identity" | "listener" | "peer" => {
+        "database"
+        | "user"
+        | "rule"
+        | "webhook"
+        | "auth.map"
+        | "listen.tls.identity"
+        | "listener"
+        | "peer" => {
             format!("[[{}]]", section.path)
         }
         "listener.tls" => "[[listener]]\n[listener.tls]".to_owned(),

@@ -29,6 +29,7 @@ const REST: &[(&str, &[(&str, Form)])] = &[
             ("query_wait_timeout", Form::Seconds),
             ("query_wait_notify", Form::Seconds),
             ("cancel_wait_timeout", Form::Seconds),
+            ("suspend_timeout", Form::Seconds),
         ],
     ),
     (
@@ -220,13 +221,8 @@ const LEFT_OUT: &[(&str, &str, Kind, &str)] = &[
         "so_reuseport",
         "0",
         Kind::NotNeeded,
-        "one process uses all cores (workers in [listen])",
-    ),
-    (
-        "suspend_timeout",
-        "10",
-        Kind::NotNeeded,
-        "a restart drains (drain_timeout in [listen])",
+        "one process uses all cores (workers in [listen]), and a new one takes its sockets over \
+         (takeover_socket)",
     ),
     ("syslog", "0", Kind::NotNeeded, LOG),
     ("syslog_facility", "daemon", Kind::NotNeeded, LOG),

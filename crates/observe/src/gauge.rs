@@ -103,12 +103,12 @@ impl Gauges {
                     .iter()
                     .map(|(label, value)| (*label, (*value).to_owned()))
                     .collect(),
-                value: reading.value as f64,
+                value: (reading.value as f64).into(),
             };
             match families.last_mut() {
                 Some(family) if family.name == reading.name => family.samples.push(sample),
                 _ => families.push(Family {
-                    name: reading.name,
+                    name: reading.name.into(),
                     help: reading.help,
                     kind: Kind::Gauge,
                     samples: vec![sample],

@@ -3,20 +3,22 @@
 //!
 //! Owns them and their names. Takes increments from any thread, gives readings. Never does I/O, never
 //! knows a clock, and holds nothing but numbers and paths of the configuration: no name, statement or
-//! address of a client can end up here.
+//! address of a client can end up here. What a caller labels numbers with is its own business.
 
 mod admission;
 mod counter;
 mod family;
 mod gauge;
+mod histogram;
 mod reload;
 mod server;
 mod tls;
 
 pub use admission::Admission;
 pub use counter::{Counter, Reading};
-pub use family::{Family, Kind, Sample, exposition};
+pub use family::{Family, Kind, Sample, Value, exposition};
 pub use gauge::{End, GaugeReading, Gauges, LastReload};
+pub use histogram::{EDGES_US, Histogram, Spread};
 pub use reload::Reload;
 pub use server::Server;
 pub use tls::Tls;

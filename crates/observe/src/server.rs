@@ -5,8 +5,12 @@ use crate::counter::counters;
 counters! {
     /// Connections to servers.
     Server = "server" {
-        /// Connections that were made for a client.
+        /// Connections that were made, for a client or ahead of need.
         dialled,
+        /// Those that were made ahead of need (min_pool_size).
+        prepared,
+        /// Attempts to make a connection ahead of need that failed.
+        prepare_failed,
         /// Times that a connection was lent to another client after it rested.
         reused,
         /// Resets after a client that did not succeed, so that the connection was closed.

@@ -22,6 +22,7 @@ use std::path::PathBuf;
     portcullis init                               write portcullis.toml, with every setting explained\n  \
     portcullis check --config portcullis.toml     find every mistake in it\n  \
     portcullis run --config portcullis.toml       serve\n  \
+    portcullis top --config portcullis.toml       watch what it does\n  \
     portcullis settings listen.tls.mode           explain one setting")]
 struct Line {
     #[command(subcommand)]
@@ -53,9 +54,11 @@ pub(crate) enum Command {
     Quickstart(QuickstartOptions),
     /// Serve: clients speak TLS to Portcullis, and Portcullis speaks TLS to PostgreSQL.
     ///
-    /// Log lines go to standard error. SIGTERM or SIGINT (Ctrl-C) drains: no new clients, and each
-    /// session ends with its transaction, at most drain_timeout later; a second one, or SIGQUIT,
-    /// ends all sessions at once.
+    /// Log lines go to standard error. SIGINT (Ctrl-C) drains: no new clients, and each session ends
+    /// with its transaction, at most drain_timeout later. SIGTERM waits until clients leave by
+    /// themselves. A second signal, or SIGQUIT, ends all sessions at once.
+    ///
+    /// If a process with the same takeover_socket runs, this one takes its listening sockets over.
     Run(RunOptions),
     /// Run passphrase commands for a process that has given up the right to do so.
     #[command(skip)]
@@ -88,6 +91,33 @@ pub(crate) enum Command {
     /// With --write DIR the configuration is written there, with users, rules and passwords in files
     /// of their own. Nothing that is there already is overwritten. No secret is ever printed.
     Import(ImportOptions),
+    /// Judge the statements of a file by the rules of a configuration.
+    ///
+    /// Each case stands behind a line "-- expect: allow", "-- expect: deny" or "-- expect: deny by RULE"; a line
+    /// "-- client: user=ann database=shop" says who sends those behind it. Fails if a verdict isn't as expected.
+    TestRules(TestRulesOptions),
+    /// Read and prove query logs that are sealed or chained.
+    ///
+    /// `keygen` makes the key that a log is sealed to (query_log.recipient); `open` prints the records of sealed
+    /// files; `verify` proves that no record is changed, missing, doubled or put in (query_log.audit).
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Watch a running proxy: what its clients do, statements, pools, servers; cancel and kill.
+    ///
+    /// A screen that renews itself, made of what the proxy's console shows (SHOW ACTIVITY, CLIENTS, PATTERNS,
+    /// POOLS, SERVERS). Keys are behind ?. To cancel or to kill, the user must be one of admin_users; to
+    /// look, one of stats_users. Statements and patterns are shown where inspection.statements is on.
+    ///
+    /// Connects with TLS, and only to a proxy whose certificate is verified: made out to the host and signed
+    /// by an authority of this system, or of --ca FILE. Takes the password from PGPASSWORD, ~/.pgpass or a
+    /// prompt. With --config FILE it finds the proxy by its own configuration: over the Unix-domain
+    /// socket, where whoever runs the proxy needs no password, or else by TLS to exactly the certificate
+    /// that the file names.
+    #[command(after_help = "Examples:\n  \
+        portcullis top postgres://ops@db-proxy.example.com:6432\n  \
+        portcullis top --config /etc/portcullis/portcullis.toml\n  \
+        portcullis top --once --view pools postgres://ops@localhost --ca proxy-ca.crt")]
+    Top(TopOptions),
     /// Explain settings: one by name, or all of them.
     ///
     /// Without a name this prints the reference of all settings, in Markdown.
@@ -207,6 +237,134 @@ pub(crate) struct ImportOptions {
     /// Write all files into this directory instead of printing the configuration.
     #[arg(long, value_name = "DIR")]
     pub(crate) write: Option<PathBuf>,
+}
+
+/// Options of `test-rules`.
+#[derive(Debug, Args)]
+pub(crate) struct TestRulesOptions {
+    /// The configuration with the rules.
+    #[arg(value_name = "RULES")]
+    pub(crate) config: PathBuf,
+    /// The cases.
+    #[arg(value_name = "CASES")]
+    pub(crate) cases: PathBuf,
+}
+
+/// What to do with a query log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Make a key: the secret half into a file that only its owner reads, the public half for query_log.recipient.
+    ///
+    /// The file is one of age (age-encryption.org), whose tool reads and writes it, too.
+    Keygen(KeygenOptions),
+    /// Print the records of logs, with what is sealed in them opened.
+    Open(AuditOpenOptions),
+    /// Prove logs: find what was changed, is missing, doubled, put in, or cut off.
+    ///
+    /// Takes no key. Files of one log belong into one call, in the order in which they were written; those that
+    /// Portcullis rotated find their place themselves. Prints the head of each chain, where it stands: noted down
+    /// elsewhere and given with --head, it proves that nothing up to there was cut off or written anew. Exits with 0
+    /// only if nothing speaks against the log.
+    Verify(AuditVerifyOptions),
+}
+
+/// Options of `audit keygen`.
+#[derive(Debug, Args)]
+pub(crate) struct KeygenOptions {
+    /// Where to write the secret key.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Options of `audit open`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditOpenOptions {
+    /// The file with the secret key.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) identity: PathBuf,
+    /// The logs.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Options of `audit verify`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyOptions {
+    /// A head that an earlier call printed: the log has to hold it.
+    #[arg(long = "head", value_name = "WRITER:NUMBER:HASH")]
+    pub(crate) heads: Vec<journal::Link>,
+    /// The logs.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Options of `top`.
+#[derive(Debug, Args)]
+pub(crate) struct TopOptions {
+    /// The console: postgres://USER@HOST:PORT, without a password. The port is 6432 unless you say so.
+    #[arg(value_name = "URL", required_unless_present = "config")]
+    pub(crate) url: Option<String>,
+    /// The configuration of a proxy on this machine, instead of a URL.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "url")]
+    pub(crate) config: Option<PathBuf>,
+    /// Who logs in, with --config; without it, the first of admin_users.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) user: Option<String>,
+    /// PEM file with the authority that signed the proxy's certificate.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) ca: Option<PathBuf>,
+    /// What the proxy must prove. Anything but verify-full lets somebody in between read and give orders.
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "verify-full",
+        conflicts_with = "config"
+    )]
+    pub(crate) tls: TopTlsMode,
+    /// Seconds from one look to the next, from 0.2 to 3600.
+    #[arg(long, short = 'n', value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    pub(crate) interval: std::time::Duration,
+    /// Look twice, print what was seen as text, with all rows, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// The view to begin with.
+    #[arg(long, value_name = "VIEW", default_value = "activity")]
+    pub(crate) view: TopView,
+}
+
+/// What a console must prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TopTlsMode {
+    /// A certificate for its host.
+    VerifyFull,
+    /// Nothing, but what is said is encrypted.
+    Require,
+    /// Nothing, and all is in clear text.
+    Disable,
+}
+
+/// A view of the monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TopView {
+    /// What is under way.
+    Activity,
+    /// Who is there, with both legs' TLS.
+    Clients,
+    /// Statements by pattern.
+    Patterns,
+    /// Server connections by database and user.
+    Pools,
+    /// Server connections.
+    Servers,
+}
+
+/// Seconds, with a fraction.
+fn interval(text: &str) -> Result<std::time::Duration, &'static str> {
+    let seconds: f64 = text.parse().unwrap_or(f64::NAN);
+    match (0.2..=3600.0).contains(&seconds) {
+        true => Ok(std::time::Duration::from_secs_f64(seconds)),
+        false => Err("write a number of seconds from 0.2 to 3600"),
+    }
 }
 
 /// Options of `settings`.

@@ -173,6 +173,22 @@ fn plan(path: &Path, config: &Config) -> Plan {
     {
         plan.makes_sockets_in(directory);
     }
+    if let Some(directory) = config
+        .listen
+        .takeover_socket
+        .as_deref()
+        .and_then(Path::parent)
+    {
+        plan.makes_sockets_in(directory);
+    }
+    if let Some(log) = config.inspection.as_ref().and_then(|it| it.log.as_ref()) {
+        plan.logs_to(&log.path);
+    }
+    if let Some(learn) = config.policy.as_ref().and_then(|it| it.learn.as_ref()) {
+        plan.logs_to(&learn.path);
+        // What was learned before is read at the start.
+        plan.reads_file(&learn.path);
+    }
     openssl_reads(&mut plan);
     #[cfg(feature = "keylog")]
     if let Some(file) = tls::key_log() {

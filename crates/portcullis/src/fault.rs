@@ -7,6 +7,28 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use tls::{ContextFault, RehearsalFault};
 
+/// Why a receiver of events or a collector can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteProblem {
+    /// Its URL is none.
+    #[error("{0}")]
+    Url(fetch::BadUrl),
+    /// Its secret can be guessed.
+    #[error(
+        "its secret_file holds a secret of less than {0} bytes; `openssl rand -hex 32` makes one"
+    )]
+    ShortSecret(usize),
+    /// Its header is none.
+    #[error("its header_file must begin with a line as `Authorization: Bearer …`")]
+    Header,
+    /// Its authorities can't be read.
+    #[error("cannot read its ca_file: {}", tls::io_reason(*.0))]
+    Unreadable(ErrorKind),
+    /// Its authorities can't be used.
+    #[error("cannot use its ca_file: {0}")]
+    Trust(fetch::TrustFault),
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -26,9 +48,26 @@ pub(crate) enum Fault {
         /// Why.
         reason: &'static str,
     },
+    /// A receiver of events or a collector can't be used.
+    #[error("{place}: {problem}")]
+    Remote {
+        /// Where its url stands.
+        place: Place,
+        /// What is wrong.
+        problem: RemoteProblem,
+    },
     /// The HTTP listener did not start.
     #[error(transparent)]
     Web(#[from] web::StartFault),
+    /// The query log did not start.
+    #[error("{0}; check [query_log]")]
+    Journal(#[from] journal::StartFault),
+    /// A key that the query log can't be sealed to.
+    #[error("query_log.recipient: {0}")]
+    Recipient(seal::BadKey),
+    /// A log could not be read or proved.
+    #[error(transparent)]
+    Audit(crate::audit::AuditFault),
     /// The configuration is wrong.
     #[error(transparent)]
     Configuration(#[from] ConfigError),
@@ -224,15 +263,41 @@ pub(crate) enum Fault {
     /// The quick start.
     #[error(transparent)]
     Quick(#[from] crate::quickstart::QuickFault),
+    /// The monitor.
+    #[error(transparent)]
+    Top(#[from] crate::top::TopFault),
     /// A configuration of PgBouncer that is not right itself.
     #[error(transparent)]
     Import(::import::Fault),
+    /// What the service manager has opened.
+    #[error(transparent)]
+    Activation(#[from] crate::activation::Problem),
+    /// The running process did not give its sockets away.
+    #[error(transparent)]
+    Takeover(#[from] crate::takeover::TakeoverFault),
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] shell::StartFault),
     /// The operating system refused something that should always work.
     #[error("the operating system failed: {0}")]
     System(#[source] std::io::Error),
+    /// `test-rules` was given a configuration without rules.
+    #[error("this configuration has no rules; write [policy] with its default, and [[rule]]")]
+    NoRules,
+    /// `test-rules` was given something that is no case.
+    #[error(
+        "line {line} of the cases is none; write \"-- expect: allow\", \"-- expect: deny\" or \"-- expect: deny by RULE\" in front of each, and \"-- client: user=NAME …\" where it matters"
+    )]
+    BadCase {
+        /// Where.
+        line: usize,
+    },
+    /// `test-rules` found verdicts that are not as expected.
+    #[error("{wrong} verdicts are not as expected")]
+    WrongVerdicts {
+        /// How many.
+        wrong: usize,
+    },
     /// `settings` was asked about something unknown.
     #[error("there is no setting or section {name:?}; `portcullis settings` prints all")]
     NoSuchSetting {

@@ -1,8 +1,8 @@
 //! Owns the way from the path of a configuration file to a checked configuration.
 
 use crate::fault::Fault;
-use crate::material;
 use crate::output::complain;
+use crate::{material, querylog};
 use config::{Config, Invalid, Warning};
 use std::fs::File;
 use std::io::Read as _;
@@ -41,8 +41,11 @@ pub(crate) fn configuration_with_warnings(
     }
     let text = String::from_utf8(bytes).map_err(|_| vec![not_text("it is not UTF-8 text")])?;
     let checked = Config::from_text(&text, &path.to_string_lossy());
-    checked.map_err(|Invalid { errors, sources }| {
+    let (config, warnings) = checked.map_err(|Invalid { errors, sources }| {
         let errors = errors.into_iter().map(Fault::from);
-        errors.chain(material::unusable(&sources)).collect()
-    })
+        let faults = errors.chain(material::unusable(&sources));
+        faults.collect::<Vec<Fault>>()
+    })?;
+    querylog::recipients(&config)?;
+    Ok((config, warnings))
 }

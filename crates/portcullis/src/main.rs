@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 all is well, 1 a command failed, 2 the command line was not understood.
 
+mod activation;
+mod alarms;
+mod audit;
 mod check;
 mod cli;
 mod confine;
@@ -9,12 +12,14 @@ mod conninfo;
 mod demo;
 mod directory;
 mod draft;
+mod ending;
 mod expiry;
 mod fault;
 mod fingerprint;
 mod import;
 mod init;
 mod interrupt;
+mod learner;
 mod leg;
 mod load;
 mod logging;
@@ -25,12 +30,18 @@ mod notify;
 mod output;
 mod pages;
 mod process;
+mod querylog;
 mod quickstart;
 mod reload;
+mod rules;
 mod run;
 mod settings;
 mod setup;
 mod stats;
+mod takeover;
+mod telemetry;
+mod test_rules;
+mod top;
 mod witness;
 
 use cli::Command;
@@ -52,6 +63,9 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(&options, keys),
         Command::Init(options) => init::run(&options),
         Command::Import(options) => import::run(&options),
+        Command::TestRules(options) => test_rules::run(&options),
+        Command::Audit(command) => audit::run(&command),
+        Command::Top(options) => top::run(&options),
         Command::Settings(options) => settings::run(&options),
         Command::Pages(options) => pages::run(&options),
     };

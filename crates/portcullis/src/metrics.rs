@@ -6,6 +6,7 @@ use crate::material::now_unix_s;
 use buf::Secret;
 use config::{Config, Metrics, Origin};
 use observe::{Family, Kind, Sample};
+use shell::inherit::{Handed, Inherited, Maker};
 use shell::{Observed, Proxy};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +14,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tls::{Dated, Expires, Source};
 use web::{Readiness, Settings, TlsSettings, View, Web};
 
-/// Starts the listener, if one is configured.
+/// A running listener.
+pub(crate) struct Serving {
+    web: Web,
+    maker: Maker,
+}
+
+impl Serving {
+    /// Its socket once more, for a process that takes over.
+    pub(crate) fn socket(&self) -> std::io::Result<Handed> {
+        let (socket, maker) = (self.web.socket()?, self.maker);
+        Ok(Handed { socket, maker })
+    }
+}
+
+/// Starts the listener, if one is configured, on the socket that was inherited, or on one of its own.
 pub(crate) fn start(
     config: &Config,
     token: Option<Secret>,
-    proxy: &Proxy,
-) -> Result<Option<Web>, Vec<Fault>> {
+    (proxy, beside): (&Proxy, Beside),
+    inherited: &mut Inherited,
+) -> Result<Option<Serving>, Vec<Fault>> {
     let Some(metrics) = &config.metrics else {
         return Ok(None);
     };
@@ -27,11 +43,16 @@ pub(crate) fn start(
         hosts: metrics.hosts.clone(),
         tls: encryption(metrics),
         token,
+        login_lifetime: metrics.login_lifetime,
     };
-    let view = Arc::new(Seen::of(proxy));
-    let web = Web::start(settings, view).map_err(|fault| vec![Fault::Web(fault)])?;
+    let view = Arc::new(Seen::of(proxy, beside));
+    let (listener, maker) = match inherited.take_tcp(metrics.address) {
+        Some((listener, maker)) => (Some(listener), maker),
+        None => (None, Maker::Proxy),
+    };
+    let web = Web::start(settings, view, listener).map_err(|fault| vec![Fault::Web(fault)])?;
     tracing::info!(address = %web.address(), "metrics are served");
-    Ok(Some(web))
+    Ok(Some(Serving { web, maker }))
 }
 
 /// Whether the TLS files can be used.
@@ -69,24 +90,34 @@ pub(crate) fn token(config: &Config, passwords: &HashMap<Origin, Secret>) -> Opt
     passwords.get(&Origin::File(file)).cloned()
 }
 
+/// What is counted beside the proxy.
+#[derive(Clone, Default)]
+pub(crate) struct Beside {
+    /// What becomes of events.
+    pub(crate) webhooks: webhook::Watch,
+    /// What becomes of spans.
+    pub(crate) spans: otlp::Watch,
+}
+
 /// The proxy and the program around it.
-struct Seen {
+pub(crate) struct Seen {
     proxy: Observed,
+    beside: Beside,
     started_unix_s: f64,
 }
 
 impl Seen {
-    fn of(proxy: &Proxy) -> Seen {
+    pub(crate) fn of(proxy: &Proxy, beside: Beside) -> Seen {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Seen {
             proxy: proxy.observed(),
+            beside,
             started_unix_s: now.map_or(0.0, |now| now.as_secs_f64()),
         }
     }
-}
 
-impl View for Seen {
-    fn metrics(&self) -> Vec<Family> {
+    /// All numbers.
+    pub(crate) fn families(&self) -> Vec<Family> {
         let mut families = vec![
             build(),
             Family::single(
@@ -98,7 +129,43 @@ impl View for Seen {
         ];
         families.extend(guarded());
         families.extend(self.proxy.families(now_unix_s()));
+        families.extend(self.beside.webhooks.families());
+        families.extend(self.beside.spans.families());
         families
+    }
+}
+
+impl View for Seen {
+    fn metrics(&self) -> Vec<Family> {
+        self.families()
+    }
+
+    fn activity(&self) -> String {
+        self.proxy.activity()
+    }
+
+    fn patterns(&self) -> String {
+        self.proxy.patterns()
+    }
+
+    fn events(&self) -> String {
+        self.proxy.events().json()
+    }
+
+    fn overview(&self) -> String {
+        self.proxy.overview()
+    }
+
+    fn pool_times(&self) -> String {
+        self.proxy.pool_times()
+    }
+
+    fn pattern_times(&self, pattern: u64) -> Option<String> {
+        self.proxy.pattern_times(pattern)
+    }
+
+    fn table(&self, name: &str, wanted: &str) -> Option<String> {
+        self.proxy.table(name, wanted)
     }
 
     fn readiness(&self) -> Readiness {
@@ -133,9 +200,24 @@ fn build() -> Family {
         ("openssl", tls::versions().running),
     ];
     Family {
-        name: "build_info",
+        name: "build_info".into(),
         help: "The program and the OpenSSL that it runs with; always 1.",
         kind: Kind::Gauge,
-        samples: vec![Sample { labels, value: 1.0 }],
+        samples: vec![Sample {
+            labels,
+            value: 1.0.into(),
+        }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The page names tables as the console does.
+    #[test]
+    fn every_table_of_the_page_is_one_of_the_console() {
+        for name in web::TABLES {
+            assert!(shell::Observed::has_table(name), "{name}");
+        }
+        assert!(!shell::Observed::has_table("none"));
     }
 }

@@ -1,30 +1,33 @@
-//! Owns `portcullis run`: starts the proxy, waits for signals, ends it. The first SIGTERM or SIGINT
-//! drains, a second one cuts, SIGQUIT cuts at once; SIGHUP, and changed files, reload. The console may
-//! order the same.
+//! Owns `portcullis run`: reads, confines itself, takes over from a running process if there is one, and
+//! serves until it is told to [end](crate::ending).
 
+use crate::activation;
+use crate::alarms::Alarms;
 use crate::cli::RunOptions;
 use crate::confine;
+use crate::ending::{Running, Signals};
 use crate::fault::Fault;
 use crate::logging;
 use crate::material::{Commands, Material, now_unix_s};
-use crate::metrics;
-use crate::notify;
+use crate::metrics::{self, Beside};
 use crate::process;
-use crate::reload::{Checked, Keeper, Loaded, Reloader, Seen};
+use crate::querylog::Logs;
+use crate::reload::{Checked, Loaded, Reloader, Seen};
 use crate::setup::{Circumstances, setup};
+use crate::takeover;
+use crate::telemetry::{self, Spans};
 use buf::Secret;
 use config::{Config, ListenTls};
 use shell::Proxy;
-use shell::console::Shutdown;
+use shell::inherit::Inherited;
 use shell::setup::Setup;
-use std::time::Instant;
 use tls::KeyHeap;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until told to stop. `keys` is how private keys are kept.
 pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>> {
     let system = |error| vec![Fault::System(error)];
+    let mut inherited = Inherited::default();
+    activation::inherit(&mut inherited)?;
     let mut seen = Seen::default();
     let checked = Checked::read(&options.config, &mut seen, &[])?;
     logging::start(&checked.config.log);
@@ -42,24 +45,60 @@ pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>>
     }
     loaded.tell_warnings();
     let Loaded {
-        config, material, ..
+        config,
+        mut material,
+        ..
     } = loaded;
     let lasting = Lasting::with(mock_secret(&config).map_err(system)?);
     let mut reloader = Reloader::new(&options.config, &config, lasting, material.certificates());
     reloader.seen = seen;
+    // Before the sandbox, in which the log can only be written.
+    let resumed = crate::querylog::resumed(&config)?;
     // Before there is a second thread, which would stay outside.
     let confined = confine::enter(&options.config, &config)?;
     confined.tell(&config);
     reloader.confined(confined.fence, confined.commands);
+    let logs = Logs::start(&config, resumed)?;
+    reloader.logs_to(logs.clone());
+    let alarms = Alarms::default();
+    let (spans, taken) = Spans::prepare(&config);
+    reloader.tells(alarms.clone(), spans.clone());
     // Before anybody can connect, so that no signal finds the process unprepared.
     let signals = Signals::listen().map_err(system)?;
     let keeper = signals.with_reloads(reloader).map_err(system)?;
     let token = metrics::token(&config, &material.passwords);
-    let setup = setup_of(&config, material, lasting)?;
-    let proxy = Proxy::start(setup).map_err(|fault| vec![Fault::Start(fault)])?;
-    // Kept until the end: it says that the proxy drains.
-    let _web = metrics::start(&config, token, &proxy)?;
-    signals.serve_and_keep(&proxy, keeper);
+    let receivers = std::mem::take(&mut material.receivers);
+    let exporter = material.exporter.take();
+    let mut setup = setup_of(&config, material, lasting)?;
+    logs.attach(&config, &mut setup);
+    spans.attach(&mut setup);
+    let socket = config.listen.takeover_socket.as_deref();
+    let taken_over = |fault| vec![Fault::Takeover(fault)];
+    let elder = socket.map(|path| takeover::ask(path, &mut inherited));
+    let elder = elder.transpose().map_err(taken_over)?.flatten();
+    let proxy = Proxy::prepare(setup, &mut inherited).map_err(|fault| vec![Fault::Start(fault)])?;
+    let desk = socket.map(|path| signals.give_at(path, &mut inherited));
+    let desk = desk.transpose().map_err(taken_over)?;
+    alarms.start(&config, receivers, &proxy)?;
+    let mut beside = Beside {
+        webhooks: alarms.watch(),
+        ..Beside::default()
+    };
+    let exporter = spans.export((exporter, taken), &proxy, beside.clone())?;
+    beside.spans = telemetry::watch(exporter.as_ref());
+    let web = metrics::start(&config, token, (&proxy, beside), &mut inherited)?;
+    activation::all_used(&inherited)?;
+    drop(inherited);
+    let mut running = Running::new(&proxy, desk, web);
+    proxy.open_doors();
+    if let Some(elder) = elder {
+        signals.take_over(elder, &running).map_err(taken_over)?;
+    }
+    signals.serve_and_keep(&mut running, keeper);
+    drop(running);
+    drop(proxy);
+    drop((alarms, exporter));
+    logs.end();
     Ok(())
 }
 
@@ -135,120 +174,4 @@ pub(crate) fn mock_secret(config: &Config) -> std::io::Result<[u8; 32]> {
         }
     }
     Ok(secret)
-}
-
-/// The signals that end the process, listened to from now on.
-pub(crate) struct Signals {
-    runtime: Runtime,
-    stops: Stops,
-}
-
-struct Stops {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    /// Begins to listen.
-    pub(crate) fn listen() -> std::io::Result<Signals> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let entered = runtime.enter();
-        let stops = Stops {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-        };
-        drop(entered);
-        Ok(Signals { runtime, stops })
-    }
-
-    /// Lets the proxy serve until told to stop, and ends its sessions in order.
-    pub(crate) fn serve(mut self, proxy: &Proxy) {
-        tracing::info!(addresses = ?proxy.addresses(), "ready");
-        notify::ready();
-        self.runtime.block_on(async {
-            let at_once = self.stops.next().await;
-            stop(proxy, &mut self.stops, at_once).await;
-        });
-    }
-
-    /// Begins to listen to SIGHUP, too, and to watch files.
-    fn with_reloads(&self, reloader: Reloader) -> std::io::Result<Keeper> {
-        let _inside = self.runtime.enter();
-        Keeper::begin(reloader)
-    }
-
-    /// As [`serve`](Self::serve), with what goes on beside it.
-    fn serve_and_keep(mut self, proxy: &Proxy, mut keeper: Keeper) {
-        tracing::info!(addresses = ?proxy.addresses(), "ready");
-        notify::ready();
-        self.runtime.block_on(async {
-            let at_once = tokio::select! {
-                at_once = self.stops.next() => at_once,
-                ordered = keeper.keep(proxy) => match ordered {
-                    Shutdown::Immediate => true,
-                    Shutdown::WaitForServers => false,
-                    Shutdown::WaitForClients => wait_for_clients(proxy, &mut self.stops).await,
-                },
-            };
-            stop(proxy, &mut self.stops, at_once).await;
-        });
-    }
-}
-
-impl Stops {
-    /// The next wish to stop; true if at once.
-    async fn next(&mut self) -> bool {
-        tokio::select! {
-            _ = self.terminate.recv() => false,
-            _ = self.interrupt.recv() => false,
-            _ = self.quit.recv() => true,
-        }
-    }
-}
-
-/// Takes no more clients and waits for those that are there to leave by themselves, or for a signal;
-/// true if the process is to end at once then.
-async fn wait_for_clients(proxy: &Proxy, signals: &mut Stops) -> bool {
-    notify::stopping("clients leave");
-    tracing::info!(
-        clients = proxy.clients(),
-        "waiting for clients to leave; a signal ends their sessions"
-    );
-    proxy.close_doors();
-    let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
-    while proxy.clients_beside_console() > 0 {
-        tokio::select! {
-            at_once = signals.next() => return at_once,
-            _ = tick.tick() => {}
-        }
-    }
-    true
-}
-
-async fn stop(proxy: &Proxy, signals: &mut Stops, at_once: bool) {
-    notify::stopping("sessions end");
-    if !at_once {
-        let clients = proxy.clients();
-        let timeout = proxy.drain_timeout();
-        tracing::info!(
-            clients,
-            drain_timeout_s = timeout.as_secs(),
-            "draining: no new clients, sessions end with their transactions; a second signal cuts them"
-        );
-        proxy.drain();
-        let deadline = Instant::now() + timeout;
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(20));
-        while proxy.clients() > 0 && Instant::now() < deadline {
-            tokio::select! {
-                _ = signals.next() => break,
-                _ = tick.tick() => {}
-            }
-        }
-    }
-    tracing::info!(clients = proxy.clients(), "stopping");
-    proxy.cut();
 }

@@ -3,6 +3,7 @@
 
 use crate::fingerprint::fingerprint;
 use crate::material::Material;
+use crate::reload::needs_restart;
 use admission::Network;
 use auth::{
     AnswerRules, AuthQueryUser, BindingRule, CertificateMap, CertificateName as Name,
@@ -17,10 +18,10 @@ use config::{
 use session::lending::{PinRule, ResetRule};
 use session::statements::StatementLimits;
 use shell::setup::{
-    Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, Limits, Listener,
-    ListenerTls, LogLines, Login, Negotiation, Peer, Peers, PlaintextCancel, PoolMode, PoolRules,
-    Pools, ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing, TcpOptions, Timeouts,
-    Tls12Limit,
+    Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, InspectionRules,
+    Limits, Listener, ListenerTls, LogLines, Login, Negotiation, Peer, Peers, PlaintextCancel,
+    PoolMode, PoolRules, Pools, ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing,
+    TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -106,6 +107,7 @@ pub(crate) fn setup(
             drain: listen.drain_timeout,
             close: CLOSE,
             cancel: config.limits.cancel_wait_timeout,
+            suspend: config.limits.suspend_timeout,
         },
         tcp: tcp(config, listen.tcp_user_timeout),
         log: LogLines {
@@ -117,15 +119,46 @@ pub(crate) fn setup(
             config::Tls12Limit::Close => Tls12Limit::Close,
         },
         sharing: sharing(config),
+        inspection: config.inspection.as_ref().map(|it| InspectionRules {
+            patterns: shell::setup::PatternBounds {
+                rows_max: it.patterns_max,
+                bytes_max: it.patterns_bytes_max,
+            },
+            window: shell::setup::WindowLength::of(it.window.as_secs()),
+            exported_max: it.patterns_exported,
+            // The process attaches its journal.
+            log: None,
+            // And where spans go.
+            spans: None,
+        }),
+        events_kept: config.events.kept_max,
+        policy: config.policy.as_ref().and_then(|policy| {
+            Some(shell::setup::PolicyRules {
+                rules: Arc::new(crate::rules::rules(policy, &material.statements)?),
+                message_bytes_max: policy.message_bytes_max,
+            })
+        }),
         console: config.admin.as_ref().map(|admin| shell::console::Users {
             admins: admin.admin_users.clone(),
             watchers: admin.stats_users.clone(),
         }),
+        settings: settings(config),
         workers: match listen.workers {
             Workers::PerCore => circumstances.cores,
             Workers::Exactly(count) => count as usize,
         },
     })
+}
+
+/// What the console shows of the settings.
+fn settings(config: &Config) -> Vec<shell::console::Shown> {
+    let shown = |setting: &config::Shown| shell::console::Shown {
+        key: setting.key.clone(),
+        value: setting.value.clone(),
+        default: setting.default.clone(),
+        is_changeable: !needs_restart(&setting.path),
+    };
+    config.settings.iter().map(shown).collect()
 }
 
 /// How long sessions may be at what, by what a user has instead of what goes for all.
@@ -499,6 +532,9 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
                 config::PoolMode::Statement => PoolMode::Statement,
             },
             size: Some(size.size as usize),
+            ready: size.min_size as usize,
+            guaranteed: size.guaranteed as usize,
+            role_max: config.max_user_connections(user).map(|max| max as usize),
             clients_max: config.max_user_clients(user).map(|max| max as usize),
             pinned_max: config.pool.state.max_pinned_of(size.size) as usize,
             reserve: size.reserve_size as usize,

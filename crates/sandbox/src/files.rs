@@ -25,6 +25,8 @@ pub(crate) fn confine(plan: &Plan) -> Result<Option<u32>, RulesetError> {
     ruleset = allow(ruleset, plan.sockets.iter(), sockets)?;
     let writes = AccessFs::MakeReg | AccessFs::WriteFile;
     ruleset = allow(ruleset, plan.appends.iter(), writes)?;
+    let logs = writes | AccessFs::RemoveFile | AccessFs::ReadDir;
+    ruleset = allow(ruleset, plan.logs.iter(), logs)?;
     let status = ruleset.restrict_self()?;
     let abi = match status.landlock {
         LandlockStatus::Available {

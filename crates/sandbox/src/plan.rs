@@ -47,6 +47,7 @@ pub struct Plan {
     pub(crate) reads: BTreeSet<PathBuf>,
     pub(crate) sockets: BTreeSet<PathBuf>,
     pub(crate) appends: BTreeSet<PathBuf>,
+    pub(crate) logs: BTreeSet<PathBuf>,
 }
 
 impl Plan {
@@ -121,6 +122,11 @@ impl Plan {
     /// This file is made if it is not there, and written to.
     pub fn appends_to(&mut self, file: &Path) {
         self.appends.extend(parent(file).canonicalize());
+    }
+
+    /// This file is written to, and makes room for others of its directory that are removed in time.
+    pub fn logs_to(&mut self, file: &Path) {
+        self.logs.extend(parent(file).canonicalize());
     }
 
     /// Whether a file may be read. One that is not there may: that it is missing is another matter.

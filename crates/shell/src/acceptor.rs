@@ -1,7 +1,8 @@
-//! Owns the listening sockets: binds them, accepts, counts, and hands each client to the worker
-//! with the fewest. When descriptors run out it waits and says so once a second.
+//! Owns the listening sockets: binds those that are not inherited, accepts, counts, and hands each
+//! client to the worker with the fewest. When descriptors run out it waits and says so once a second.
 
-use crate::context::Context;
+use crate::context::{Context, Doors};
+use crate::inherit::{Inherited, Maker, SocketFile};
 use crate::setup::{Address, Setup, TcpOptions};
 use crate::socket::{Detached, Socket};
 use crate::tcp;
@@ -12,7 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -86,19 +87,63 @@ impl Incoming {
 pub enum Bound {
     /// TCP.
     Tcp(std::net::TcpListener),
-    /// Unix domain; the file is removed at the end.
-    Unix(std::os::unix::net::UnixListener, PathBuf),
+    /// Unix domain.
+    Unix(std::os::unix::net::UnixListener, SocketFile),
 }
 
-/// Binds an address. Ports are not shared with other processes.
-pub fn bind(address: &Address, options: &TcpOptions) -> io::Result<Bound> {
+/// The listener of an address, and who made it: an inherited one, or a new one.
+pub fn bind(
+    address: &Address,
+    options: &TcpOptions,
+    inherited: &mut Inherited,
+) -> io::Result<(Bound, Maker)> {
     let backlog = i32::try_from(options.backlog.max(1)).unwrap_or(i32::MAX);
     match address {
-        Address::Tcp(address) => bind_tcp(*address, backlog).map(Bound::Tcp),
-        Address::Unix { path, mode } => {
-            let listener = bind_unix(path, *mode, backlog)?;
-            Ok(Bound::Unix(listener, path.clone()))
+        Address::Tcp(address) => {
+            let (listener, maker) = match inherited.take_tcp(*address) {
+                Some((listener, maker)) => {
+                    adopt(&listener, maker, backlog)?;
+                    (listener, maker)
+                }
+                None => (bind_tcp(*address, backlog)?, Maker::Proxy),
+            };
+            Ok((Bound::Tcp(listener), maker))
         }
+        Address::Unix { path, mode } => {
+            let (listener, file, maker) = listen_unix((path, *mode), backlog, inherited)?;
+            Ok((Bound::Unix(listener, file), maker))
+        }
+    }
+}
+
+/// The listener of a path, its file, and who made it. The file of an inherited one is not ours to
+/// remove until we say so.
+pub fn listen_unix(
+    (path, mode): (&Path, u32),
+    backlog: i32,
+    inherited: &mut Inherited,
+) -> io::Result<(std::os::unix::net::UnixListener, SocketFile, Maker)> {
+    let Some((listener, maker)) = inherited.take_unix(path) else {
+        let listener = bind_unix(path, mode, backlog)?;
+        let file = SocketFile::new(path.to_owned(), true);
+        return Ok((listener, file, Maker::Proxy));
+    };
+    adopt(&listener, maker, backlog)?;
+    if maker == Maker::Proxy {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    let file = SocketFile::new(path.to_owned(), false);
+    Ok((listener, file, maker))
+}
+
+/// Brings an inherited listener to what our own are. The service manager's has the backlog that its
+/// unit says.
+fn adopt(listener: impl std::os::fd::AsFd, maker: Maker, backlog: i32) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&listener);
+    socket.set_nonblocking(true)?;
+    match maker {
+        Maker::Proxy => socket.listen(backlog),
+        Maker::Manager => Ok(()),
     }
 }
 
@@ -144,7 +189,7 @@ pub async fn accept(
     listener: usize,
     context: Arc<Context>,
     workers: Arc<Vec<Worker>>,
-    mut stop: watch::Receiver<bool>,
+    mut doors: watch::Receiver<Doors>,
 ) {
     let listening = match Listening::new(bound) {
         Ok(listening) => listening,
@@ -153,11 +198,16 @@ pub async fn accept(
             return;
         }
     };
+    // They never open if the proxy ends before.
+    match doors.wait_for(|it| *it != Doors::NotYet).await.as_deref() {
+        Ok(Doors::Open) => {}
+        _ => return,
+    }
     let mut complained: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listening.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = doors.wait_for(|it| *it == Doors::Closed) => return,
         };
         match accepted {
             Ok(client) => place(client, listener, &context, &workers),
@@ -225,27 +275,19 @@ enum Listening {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        _file: RemovedAtEnd,
+        _file: SocketFile,
     },
-}
-
-struct RemovedAtEnd(PathBuf);
-
-impl Drop for RemovedAtEnd {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 impl Listening {
     fn new(bound: Bound) -> io::Result<Listening> {
         Ok(match bound {
             Bound::Tcp(listener) => Listening::Tcp(TcpListener::from_std(listener)?),
-            Bound::Unix(listener, path) => {
+            Bound::Unix(listener, file) => {
                 listener.set_nonblocking(true)?;
                 Listening::Unix {
                     listener: UnixListener::from_std(listener)?,
-                    _file: RemovedAtEnd(path),
+                    _file: file,
                 }
             }
         })

@@ -24,6 +24,10 @@ pub enum Alone {
 impl ClientSide {
     /// Ready when the client asks for something, or its session ends.
     pub fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Alone> {
+        if self.watch.is_suspended() {
+            self.bells.listen(cx.waker());
+            return self.stand_still_alone(cx);
+        }
         match self.alone(cx) {
             Ok(Some(alone)) => Poll::Ready(alone),
             Ok(None) => Poll::Pending,

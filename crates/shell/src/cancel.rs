@@ -3,18 +3,20 @@
 //!
 //! Neither a hit nor a miss is answered. A miss holds its connection for as long as the last hit
 //! took, so that guessing keys shows no difference in time. Where a miss is [passed on](crate::peers)
-//! to other instances, a hit holds its connection for as long as that took.
+//! to other instances, or [back](crate::elder) to the process of before, a hit holds its connection for
+//! as long as that took.
 
 use crate::dial::reach;
+use crate::elder::Elder;
 use crate::peers::{PeerFault, Round};
-use crate::port::Arrived;
+use crate::port::{Arrived, Port};
 use crate::setup::{Host, Peers, TcpOptions};
 use session::cancel::Keys;
 use session::fault::{Fault, FaultKind, Side};
-use session::hop;
+use session::{Traffic, hop};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::from_server::BackendKeyData;
@@ -23,23 +25,33 @@ use wire::startup::CancelRequest;
 /// What a first miss waits, before any hit has been measured.
 const FIRST_MISS: Duration = Duration::from_millis(2);
 
+/// How often a cancel looks whether the server connection has been made ready for its client.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// A server connection, where a cancel of what it does is to be sent.
 pub struct Target {
     host: Arc<Host>,
     tcp: TcpOptions,
     key: BackendKeyData,
+    /// Weak: the connection is known to live by who else holds this.
+    traffic: Weak<Traffic>,
     /// Cancels on their way to it.
     under_way: AtomicUsize,
     arrived: Notify,
 }
 
 impl Target {
-    /// A server with its own key.
-    pub fn new(host: Arc<Host>, tcp: TcpOptions, key: BackendKeyData) -> Target {
+    /// A server with its own key, and what is known of its connection.
+    pub fn new(
+        host: Arc<Host>,
+        tcp: TcpOptions,
+        (key, traffic): (BackendKeyData, &Arc<Traffic>),
+    ) -> Target {
         Target {
             host,
             tcp,
             key,
+            traffic: Arc::downgrade(traffic),
             under_way: AtomicUsize::new(0),
             arrived: Notify::new(),
         }
@@ -48,6 +60,19 @@ impl Target {
     /// True if a cancel is on its way to it: whoever has it next could be hit.
     pub fn is_aimed_at(&self) -> bool {
         self.under_way.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until it works for its client itself, and no longer on being made ready for it: a cancel
+    /// of that could leave the client with what another one has left.
+    async fn made_ready(&self) {
+        while self.traffic.upgrade().is_some_and(|it| it.is_made_ready()) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Cancels on their way to it.
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     /// Waits until no cancel is on its way any more.
@@ -95,6 +120,22 @@ impl Aim {
         *self.lock() = Aimed::Wait(Arc::clone(cancelled));
     }
 
+    /// Counts a cancel on its way to whatever works for the client.
+    fn begin(&self) -> Begun {
+        let aimed = self.lock();
+        match &*aimed {
+            Aimed::Nothing => Begun::Unknown,
+            Aimed::Wait(cancelled) => {
+                cancelled.notify_one();
+                Begun::Told
+            }
+            Aimed::At(target) => {
+                target.under_way.fetch_add(1, Ordering::AcqRel);
+                Begun::Send(OnItsWay(Arc::clone(target)))
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Aimed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,6 +148,8 @@ pub struct Cancels {
     rate: Mutex<Rate>,
     last_hit_us: AtomicU64,
     round: Round,
+    /// Who knows the keys of sessions from before this process took over.
+    pub(crate) elder: Elder,
 }
 
 /// A key in a client's hands; it is forgotten when this is dropped.
@@ -148,11 +191,17 @@ impl Default for Cancels {
             rate: Mutex::new(Rate::new()),
             last_hit_us: AtomicU64::new(FIRST_MISS.as_micros() as u64),
             round: Round::default(),
+            elder: Elder::default(),
         }
     }
 }
 
 impl Cancels {
+    /// Requests that are being passed on to an instance.
+    pub fn asking(&self, peer: u16) -> u32 {
+        self.round.asking(peer)
+    }
+
     /// Hands a key out.
     pub fn issue(&self, issued: BackendKeyData, aim: Arc<Aim>) -> Issued<'_> {
         self.lock().insert(&issued, Arc::clone(&aim));
@@ -184,24 +233,61 @@ impl Cancels {
             Begun::Send(target) => target,
             Begun::Told => return Ok(Carried::Out),
             Begun::Unknown => {
-                let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
-                let wait = tokio::time::sleep(wait.min(bounds.deadline));
+                let wait = tokio::time::sleep(self.miss(bounds));
                 // Peers that are slow to answer take no place from sessions of ours.
                 drop(under_way);
                 let asking = self.round.ask(asked, others, bounds);
-                let ((), faults) = tokio::join!(wait, asking);
+                let own = received.as_ref().unwrap_or(asked.request);
+                let before = self.elder.ask(own, bounds);
+                let ((), faults, ()) = tokio::join!(wait, asking, before);
                 return Ok(faults.map_or(Carried::Unknown, Carried::PassedOn));
             }
         };
         let done = within(bounds.deadline, &target.0).await;
-        let took = now.elapsed().as_micros().min(1_000_000) as u64;
-        self.last_hit_us.store(took, Ordering::Relaxed);
+        self.note_hit(now);
         drop((target, under_way));
-        if !others.is_empty() {
-            let until = now + self.round.took().min(bounds.deadline);
+        let elsewhere = match others.is_empty() {
+            true => self.elder.took(),
+            false => self.elder.took().max(self.round.took()),
+        };
+        if !elsewhere.is_zero() {
+            let until = now + elsewhere.min(bounds.deadline);
             tokio::time::sleep_until(until.into()).await;
         }
         done.map(|()| Carried::Out)
+    }
+
+    /// Carries out a request that came back from the process that has taken over: that process has
+    /// judged how many there may be, and asked whom else there is to ask.
+    pub async fn carry_out_for_heir(
+        &self,
+        request: &CancelRequest,
+        bounds: Bounds,
+    ) -> Result<Carried, Fault> {
+        let now = Instant::now();
+        let target = match self.begin(request) {
+            Begun::Send(target) => target,
+            Begun::Told => return Ok(Carried::Out),
+            Begun::Unknown => {
+                let asking = self.elder.ask(request, bounds);
+                tokio::join!(tokio::time::sleep(self.miss(bounds)), asking);
+                return Ok(Carried::Unknown);
+            }
+        };
+        let done = within(bounds.deadline, &target.0).await;
+        self.note_hit(now);
+        done.map(|()| Carried::Out)
+    }
+
+    /// How long a miss takes, to look like the last hit.
+    fn miss(&self, bounds: Bounds) -> Duration {
+        let wait = Duration::from_micros(self.last_hit_us.load(Ordering::Relaxed));
+        wait.min(bounds.deadline)
+    }
+
+    fn note_hit(&self, since: Instant) {
+        let took = since.elapsed().as_micros().min(1_000_000) as u64;
+        self.last_hit_us.store(took, Ordering::Relaxed);
     }
 
     /// Cancels what the session that was issued this key is doing: for deadlines of our own.
@@ -213,24 +299,25 @@ impl Cancels {
         }
     }
 
+    /// Cancels what somebody else's session is doing, by order of an administrator. It takes the way of
+    /// the client's own request, so that whoever has the server connection next can't be hit.
+    pub(crate) async fn order(&self, aim: &Aim, bounds: Bounds) -> Result<Carried, Fault> {
+        let Some(_under_way) = UnderWay::begin(&self.under_way, bounds.at_once) else {
+            return Ok(Carried::Dropped);
+        };
+        match aim.begin() {
+            Begun::Send(target) => within(bounds.deadline, &target.0).await?,
+            Begun::Told => {}
+            Begun::Unknown => return Ok(Carried::Unknown),
+        }
+        Ok(Carried::Out)
+    }
+
     /// Finds what a request is meant for and counts the cancel in one step with it, so that whoever
     /// takes a server connection away from its client knows of every cancel on its way to it.
     fn begin(&self, request: &CancelRequest) -> Begun {
-        let Some(aim) = self.lock().find(request) else {
-            return Begun::Unknown;
-        };
-        let aimed = aim.lock();
-        match &*aimed {
-            Aimed::Nothing => Begun::Unknown,
-            Aimed::Wait(cancelled) => {
-                cancelled.notify_one();
-                Begun::Told
-            }
-            Aimed::At(target) => {
-                target.under_way.fetch_add(1, Ordering::AcqRel);
-                Begun::Send(OnItsWay(Arc::clone(target)))
-            }
-        }
+        let aim = self.lock().find(request);
+        aim.map_or(Begun::Unknown, |aim| aim.begin())
     }
 
     fn rate(&self) -> MutexGuard<'_, Rate> {
@@ -240,6 +327,13 @@ impl Cancels {
     fn lock(&self) -> MutexGuard<'_, Keys<Arc<Aim>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Has a server stop what it does for the client that has it.
+pub(crate) async fn stop(target: Arc<Target>, deadline: Duration) -> Result<(), Fault> {
+    target.under_way.fetch_add(1, Ordering::AcqRel);
+    let target = OnItsWay(target);
+    within(deadline, &target.0).await
 }
 
 /// One cancel under way.
@@ -329,8 +423,13 @@ async fn within(deadline: Duration, target: &Target) -> Result<(), Fault> {
         pid: target.key.pid,
         key: target.key.key.clone(),
     };
-    let done = tokio::time::timeout(deadline, send(&target.host, &target.tcp, &request)).await;
-    done.unwrap_or_else(|_| Err(out_of_time("the server acted on a cancel request")))
+    let done = tokio::time::timeout(deadline, async {
+        let port = reach(&target.host, &target.tcp).await?;
+        target.made_ready().await;
+        deliver(port, &request).await
+    });
+    done.await
+        .unwrap_or_else(|_| Err(out_of_time("the server acted on a cancel request")))
 }
 
 /// Took longer than the deadline.
@@ -345,7 +444,11 @@ pub(crate) async fn send(
     tcp: &TcpOptions,
     request: &CancelRequest,
 ) -> Result<(), Fault> {
-    let mut port = reach(host, tcp).await?;
+    let port = reach(host, tcp).await?;
+    deliver(port, request).await
+}
+
+async fn deliver(mut port: Port, request: &CancelRequest) -> Result<(), Fault> {
     crate::dial::full(request.encode(port.room()))?;
     port.send().await?;
     while let Ok(Arrived::Bytes) = port.receive().await {
@@ -369,6 +472,8 @@ impl Issued<'_> {
 impl Drop for Issued<'_> {
     fn drop(&mut self) {
         self.cancels.lock().remove(&self.key);
+        // The console may know the aim without its key.
+        self.aim.leave();
     }
 }
 

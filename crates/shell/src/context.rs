@@ -7,16 +7,33 @@ use crate::crowd::Crowd;
 use crate::derive::Deriver;
 use crate::door::Door;
 use crate::exchange::Exchange;
+use crate::happenings;
+use crate::inspection::Inspections;
 use crate::live::Live;
+use crate::ready::Ready;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
 use crate::strangers::Strangers;
 use crate::welcomes::Welcomes;
 use buf::Secret;
+use events::Events;
 use observe::{Counters, Gauges};
 use pool::Group;
+use session::govern::RulesInForce;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+/// Whether clients come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doors {
+    /// Not yet: the sockets listen, and nobody is accepted.
+    NotYet,
+    /// They do.
+    Open,
+    /// No more.
+    Closed,
+}
 
 /// Shared by all workers; nothing in it is locked across I/O.
 pub struct Context {
@@ -36,10 +53,20 @@ pub struct Context {
     pub cancels: Cancels,
     /// How many clients databases and users have.
     pub crowd: Crowd,
+    /// Whose connections are made ahead of need.
+    pub(crate) ready: Ready,
     /// What servers said to clients that wanted the same.
     pub welcomes: Welcomes,
     /// What the console knows.
     pub(crate) console: console::Desk,
+    /// What is known of clients' statements.
+    pub(crate) inspections: Inspections,
+    /// What operators should hear of.
+    pub events: Arc<Events>,
+    /// What clients' statements are judged by.
+    pub rules: Arc<RulesInForce>,
+    /// When the proxy began: what its sessions count their time from.
+    pub born: Instant,
     /// Clients connected now, from accept to close.
     pub clients: AtomicUsize,
     /// What happened so far.
@@ -48,12 +75,27 @@ pub struct Context {
     pub gauges: Arc<Gauges>,
 }
 
+/// Those of the setup that a proxy begins with.
+fn in_force(setup: &Setup) -> Arc<RulesInForce> {
+    let rules = RulesInForce::default();
+    rules.replace(setup.policy.as_ref().map(|it| Arc::clone(&it.rules)));
+    Arc::new(rules)
+}
+
 impl Context {
     /// What the names of prepared statements on servers are made with.
     pub fn statements_key(&self) -> [u8; 32] {
         let mut hash = openssl::sha::Sha256::new();
         hash.update(&self.key_secret);
         hash.update(b"prepared statements");
+        hash.finish()
+    }
+
+    /// What patterns of statements are found and counted with.
+    pub fn patterns_key(&self) -> [u8; 32] {
+        let mut hash = openssl::sha::Sha256::new();
+        hash.update(&self.key_secret);
+        hash.update(b"patterns of statements");
         hash.finish()
     }
 
@@ -84,8 +126,13 @@ impl Context {
             strangers: Strangers::default(),
             cancels: Cancels::default(),
             crowd: Crowd::default(),
+            ready: Ready::default(),
             welcomes: Welcomes::default(),
             console: console::Desk::default(),
+            inspections: Inspections::default(),
+            events: Arc::new(happenings::begin(setup.events_kept)),
+            rules: in_force(&setup),
+            born: Instant::now(),
             clients: AtomicUsize::new(0),
             counters,
             gauges: Arc::default(),

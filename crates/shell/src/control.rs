@@ -1,4 +1,4 @@
-//! Owns a worker's instructions to its sessions: go on, finish, stop now, rest. A session looks at
+//! Owns a worker's instructions to its sessions: go on, stand still, finish, stop now, rest. A session looks at
 //! two atomics each time it would sleep; a change wakes those it concerns. No session needs a timer
 //! for this, which would cost the worker a look at the clock each time it sleeps.
 
@@ -28,6 +28,7 @@ pub struct Control {
     /// Prepared statements that its clients have in common.
     pub statements: Interner,
     phase: AtomicU8,
+    suspended: AtomicBool,
     /// Sessions of this worker.
     pub sessions: AtomicUsize,
     /// How often sessions have gone to rest or ended since free memory was last given back.
@@ -51,6 +52,10 @@ pub struct Silence {
     /// The last sweep that found it active.
     active_s: AtomicU32,
     ended: AtomicBool,
+    /// It stands still, as it was told.
+    still: AtomicBool,
+    /// It waits for a server connection, and moves nothing.
+    waits: AtomicBool,
 }
 
 impl Default for Silence {
@@ -60,6 +65,8 @@ impl Default for Silence {
             wake_at_s: AtomicU32::new(u32::MAX),
             active_s: AtomicU32::new(0),
             ended: AtomicBool::new(false),
+            still: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
         }
     }
 }
@@ -91,6 +98,20 @@ impl Silence {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// It has nothing left to move, and moves nothing more until that is over.
+    pub fn stands_still(&self) {
+        self.still.store(true, Ordering::Release);
+    }
+
+    /// It waits for a server connection, or does so no more.
+    pub fn waits(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Release);
+    }
+
+    fn is_still(&self) -> bool {
+        self.still.load(Ordering::Acquire) || self.waits.load(Ordering::Acquire)
+    }
+
     /// Asks for a ring at this second; `None`: for none.
     pub fn wake_at(&self, second: Option<u32>) {
         let second = second.unwrap_or(u32::MAX);
@@ -105,6 +126,7 @@ impl Control {
             home,
             statements,
             phase: AtomicU8::default(),
+            suspended: AtomicBool::new(false),
             sessions: AtomicUsize::default(),
             freed: AtomicUsize::default(),
             seconds: AtomicU32::default(),
@@ -129,9 +151,33 @@ impl Control {
         }
     }
 
-    /// Changes it and wakes everybody. It never goes back.
+    /// True while sessions are to stand still.
+    #[inline]
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.load(Ordering::Acquire)
+    }
+
+    /// Has sessions stand still from now on, or move again.
+    pub fn suspend(&self, suspended: bool) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.suspended.store(suspended, Ordering::Release);
+        for sleeper in asleep.values() {
+            sleeper.silence.still.store(false, Ordering::Release);
+            sleeper.waker.wake_by_ref();
+        }
+    }
+
+    /// The sessions that have something left to move although all are to stand still.
+    pub fn restless(&self) -> Vec<u64> {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        let moving = asleep.iter().filter(|(_, it)| !it.silence.is_still());
+        moving.map(|(number, _)| *number).collect()
+    }
+
+    /// Changes it and wakes everybody. It never goes back. Who stands still can't end in order.
     pub fn advance(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.suspended.store(false, Ordering::Release);
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         for sleeper in asleep.values() {
             sleeper.waker.wake_by_ref();

@@ -143,6 +143,12 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
     }
 }
 
+/// Gives back a welcome that no client is to see.
+pub(crate) fn forget(mut welcome: Welcome) {
+    welcome.0.clear();
+    lend::give_back_plain(&mut welcome.0);
+}
+
 enum Asked {
     Granted(Socket),
     Refused(Socket),

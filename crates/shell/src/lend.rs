@@ -24,9 +24,23 @@ const KEPT_MAX: usize = 16;
 /// What a worker keeps of both kinds after a burst, in bytes.
 pub const KEPT_BYTES: usize = KEPT_MAX * (PLAIN_BYTES + CIPHER_BYTES);
 
+/// Buffers at hand. They change places with the empty ones of those who borrow, which costs less than
+/// moving them in and out.
+struct Kept<T> {
+    places: [T; KEPT_MAX],
+    /// So many of the first places have a buffer.
+    count: usize,
+}
+
 thread_local! {
-    static PLAIN: RefCell<Vec<Plain>> = const { RefCell::new(Vec::new()) };
-    static CIPHER: RefCell<Vec<Cipher>> = const { RefCell::new(Vec::new()) };
+    static PLAIN: RefCell<Kept<Plain>> = RefCell::new(Kept {
+        places: std::array::from_fn(|_| Plain::none()),
+        count: 0,
+    });
+    static CIPHER: RefCell<Kept<Cipher>> = RefCell::new(Kept {
+        places: std::array::from_fn(|_| Cipher::none()),
+        count: 0,
+    });
 }
 
 macro_rules! lend {
@@ -34,23 +48,36 @@ macro_rules! lend {
         /// Gives `slot` a buffer if it has none.
         #[inline]
         pub fn $borrow(slot: &mut $kind) {
+            #[inline(never)]
+            fn borrow(slot: &mut $kind) {
+                $pool.with_borrow_mut(|kept| match kept.count.checked_sub(1) {
+                    Some(last) => {
+                        kept.count = last;
+                        std::mem::swap(slot, &mut kept.places[last]);
+                    }
+                    None => *slot = $kind::with_capacity($bytes),
+                });
+            }
             if slot.capacity() == 0 {
-                *slot = $pool
-                    .with_borrow_mut(Vec::pop)
-                    .unwrap_or_else(|| $kind::with_capacity($bytes));
+                borrow(slot);
             }
         }
 
         /// Takes the buffer of `slot` back if it is empty; one of another size is dropped.
         #[inline]
         pub fn $give_back(slot: &mut $kind) {
-            if slot.capacity() > 0 && slot.is_empty() {
-                let buffer = std::mem::replace(slot, $kind::none());
-                $pool.with_borrow_mut(|kept| {
-                    if kept.len() < KEPT_MAX && buffer.capacity() == $bytes {
-                        kept.push(buffer);
+            #[inline(never)]
+            fn give_back(slot: &mut $kind) {
+                $pool.with_borrow_mut(|kept| match kept.places.get_mut(kept.count) {
+                    Some(place) if slot.capacity() == $bytes => {
+                        std::mem::swap(slot, place);
+                        kept.count += 1;
                     }
+                    _ => *slot = $kind::none(),
                 });
+            }
+            if slot.capacity() > 0 && slot.is_empty() {
+                give_back(slot);
             }
         }
     };
@@ -65,6 +92,18 @@ lend!(
     CIPHER_BYTES
 );
 
+/// Gives what lies in a buffer of another size one of the worker's.
+#[cold]
+pub fn enlarge_cipher(slot: &mut Cipher) {
+    if slot.capacity() < CIPHER_BYTES {
+        let mut lent = Cipher::none();
+        borrow_cipher(&mut lent);
+        if lent.push(slot.bytes()).is_ok() {
+            *slot = lent;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +114,17 @@ mod tests {
         let mut slot = Cipher::none();
         borrow_cipher(&mut slot);
         assert_eq!(slot.capacity(), CIPHER_BYTES);
+    }
+
+    #[test]
+    fn what_lies_in_a_small_buffer_gets_a_large_one() {
+        let mut slot = Cipher::with_capacity(16);
+        slot.push(b"said").unwrap();
+        enlarge_cipher(&mut slot);
+        assert_eq!(
+            (slot.bytes(), slot.capacity()),
+            (&b"said"[..], CIPHER_BYTES)
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod link;
 mod linked;
 mod member;
+mod rules;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
@@ -268,7 +269,11 @@ impl<'a> Life<'a> {
         progress.registered = Some(registered);
         let is_in = match entered {
             Some(entered) if !console => {
-                let linked = self.link((port, &client), &newcomer, entered, client_leg);
+                let linked = async {
+                    self.may_connect(&client).await?;
+                    self.link((port, &client), &newcomer, entered, client_leg)
+                        .await
+                };
                 tokio::select! {
                     is_in = linked => is_in?,
                     () = client.killed() => {
@@ -397,6 +402,7 @@ impl<'a> Life<'a> {
     /// Tells the client why it can't come in, as far as it may know, and closes.
     async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
         let claim = progress.claim.as_ref();
+        self.context.console.faults.note(&fault);
         self.context.strangers.refused(self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());

@@ -63,6 +63,10 @@ impl Live {
 /// An address that `next` doesn't have stays open with the rules that it had: those of `next` were
 /// not written for it. One that only `next` has is not open yet, and left out.
 fn carry_over(running: &Setup, mut next: Setup) -> Setup {
+    for setting in next.settings.iter_mut().filter(|it| !it.is_changeable) {
+        let before = running.settings.iter().find(|it| it.key == setting.key);
+        setting.value = before.and_then(|it| it.value.clone());
+    }
     let mut named = std::mem::take(&mut next.listeners);
     let keep = |open: &Listener| {
         let same = |listener: &Listener| listener.address.is_place_of(&open.address);
@@ -121,9 +125,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn settings_that_take_a_restart_are_shown_as_they_were() {
+        let shown = |value: &str, is_changeable| crate::console::Shown {
+            key: format!("{is_changeable}"),
+            value: Some(value.to_owned()),
+            default: None,
+            is_changeable,
+        };
+        let with = |value| Setup {
+            settings: vec![shown(value, true), shown(value, false)],
+            ..setup(Vec::new(), 1)
+        };
+        let next = carry_over(&with("a"), with("b"));
+        assert_eq!(next.settings, [shown("b", true), shown("a", false)]);
+    }
+
     fn setup(listeners: Vec<Listener>, workers: usize) -> Setup {
         let second = Duration::from_secs(1);
         Setup {
+            settings: Vec::new(),
             listeners,
             databases: Vec::new(),
             peers: crate::setup::Peers::default(),
@@ -152,6 +173,7 @@ mod tests {
                 drain: second,
                 close: second,
                 cancel: second,
+                suspend: second,
             },
             tcp: TcpOptions::default(),
             sharing: Sharing::default(),
@@ -159,6 +181,9 @@ mod tests {
                 connections: true,
                 disconnections: true,
             },
+            inspection: None,
+            events_kept: 0,
+            policy: None,
             console: None,
             workers,
         }

@@ -1,6 +1,7 @@
 //! Owns what is logged of a session: one line at its start, one at its end. Names, facts and
 //! counts; never SQL, parameters, rows, passwords or keys.
 
+use crate::cancel::Carried;
 use crate::leg::Summary;
 use crate::port::Port;
 use crate::pump::Ending;
@@ -67,13 +68,6 @@ pub struct Begun {
     database: String,
     pid: u32,
     since: Instant,
-}
-
-impl Begun {
-    /// The name that the client gave.
-    pub fn user(&self) -> &str {
-        &self.user
-    }
 }
 
 impl From<Started> for Begun {
@@ -170,10 +164,11 @@ pub fn ordered(user: &str, command: &Command) {
         | Command::Reconnect(name)
         | Command::WaitClose(name) => name.clone(),
         Command::Disable(name) | Command::Enable(name) => Some(name.clone()),
-        Command::KillClient(number) => Some(number.to_string()),
+        Command::KillClient(number) | Command::CancelClient(number) => Some(number.to_string()),
         Command::Set { key, .. } => Some(key.clone()),
         Command::Shutdown(mode) => Some(format!("{mode:?}")),
         Command::Suspend | Command::Reload => None,
+        Command::ResetPatterns => Some("patterns".to_owned()),
     };
     let command = command.name();
     let about = about.unwrap_or_default();
@@ -185,9 +180,27 @@ pub fn reset_failed(client: &str, fault: &Fault) {
     warn!(target: "portcullis::session", client, reason = %fault, "server connection could not be reset");
 }
 
+/// A server connection that could not be made ahead of need.
+pub fn not_prepared(database: &str, role: &str, fault: &Fault) {
+    warn!(target: "portcullis::session", database, role, reason = %fault, "no server connection could be made ahead of need (min_pool_size)");
+}
+
 /// A cancel request that reached its server.
 pub fn cancelled(client: &str) {
     info!(target: "portcullis::cancel", client, "cancel request carried out");
+}
+
+/// A cancel request that the process that has taken over passed back.
+pub fn cancelled_for_heir(carried: &Result<Carried, Fault>) {
+    match carried {
+        Ok(Carried::Out) => {
+            info!(target: "portcullis::cancel", "cancel request passed back and carried out");
+        }
+        Ok(_) => {}
+        Err(fault) => {
+            warn!(target: "portcullis::cancel", reason = %fault, "cancel request passed back, and failed");
+        }
+    }
 }
 
 /// A cancel request that didn't reach its server.

@@ -33,6 +33,8 @@ pub struct PeerFault {
 pub(crate) struct Round {
     under_way: AtomicUsize,
     took_us: AtomicU64,
+    /// Requests that are being passed on to which instance.
+    asking: Arc<Mutex<HashMap<u16, u32>>>,
     /// When which instance ran out of time.
     silent: Mutex<HashMap<u16, Instant>>,
 }
@@ -72,7 +74,9 @@ impl Round {
         let mut asking = JoinSet::new();
         for peer in others {
             let (request, tcp) = (Arc::clone(&request), asked.tcp.clone());
+            let passing = Passing::begin(&self.asking, peer.number);
             asking.spawn(async move {
+                let _passing = passing;
                 let sent = send(&peer.host, &tcp, &request);
                 (
                     peer.clone(),
@@ -99,7 +103,38 @@ impl Round {
         Some(faults)
     }
 
+    /// Requests that are being passed on to an instance.
+    pub(crate) fn asking(&self, peer: u16) -> u32 {
+        lock(&self.asking).get(&peer).copied().unwrap_or(0)
+    }
+
     fn silent(&self) -> MutexGuard<'_, HashMap<u16, Instant>> {
         self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request on its way to an instance.
+struct Passing {
+    asking: Arc<Mutex<HashMap<u16, u32>>>,
+    peer: u16,
+}
+
+impl Passing {
+    fn begin(asking: &Arc<Mutex<HashMap<u16, u32>>>, peer: u16) -> Passing {
+        *lock(asking).entry(peer).or_default() += 1;
+        let asking = Arc::clone(asking);
+        Passing { asking, peer }
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(count) = lock(&self.asking).get_mut(&self.peer) {
+            *count -= 1;
+        }
+    }
+}
+
+fn lock(asking: &Mutex<HashMap<u16, u32>>) -> MutexGuard<'_, HashMap<u16, u32>> {
+    asking.lock().unwrap_or_else(PoisonError::into_inner)
 }

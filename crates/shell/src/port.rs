@@ -30,6 +30,8 @@ pub struct Port {
     input: Input,
     /// The engine stopped although there was room for more.
     tired: bool,
+    /// The socket had nothing more when it was last asked.
+    drained: bool,
     /// Ciphertext bytes from and to the peer.
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
@@ -75,6 +77,7 @@ impl Port {
             plain_out: Plain::none(),
             cipher_out: Cipher::none(),
             tired: false,
+            drained: false,
             bytes_in: 0,
             bytes_out: 0,
             meter: None,
@@ -141,13 +144,17 @@ impl Port {
             }
         }
         lend::borrow_plain(&mut self.plain_in);
-        lend::borrow_cipher(&mut self.cipher_out);
         let received = self.engine.receive(
             &mut self.cipher_in,
             &mut self.plain_in,
             &mut self.cipher_out,
         );
         lend::give_back_cipher(&mut self.cipher_in);
+        // What the engine had to say of its own is in a buffer of its own, which may be too small for
+        // what the session says next.
+        if !self.cipher_out.is_empty() {
+            lend::enlarge_cipher(&mut self.cipher_out);
+        }
         self.input = match received {
             Ok(Received::Open) => Input::Open,
             Ok(Received::More) => {
@@ -275,10 +282,16 @@ impl Port {
     /// One read from the socket; without bytes no buffer is held.
     #[inline]
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        // Most questions are answered with "nothing yet": no buffer is borrowed for those.
-        ready!(self.socket.poll_readable(cx))?;
+        // What has just been read is most often all: no buffer is borrowed to learn that. Whoever asks
+        // again behind that answer knows that something has come.
+        if !self.drained {
+            let readable = self.socket.poll_readable(cx);
+            self.drained = readable.is_pending();
+            ready!(readable)?;
+        }
         lend::borrow_cipher(&mut self.cipher_in);
         let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_BYTES);
+        self.drained = read.is_pending();
         match &read {
             Poll::Ready(Ok(count)) if *count > 0 => {
                 self.bytes_in += *count as u64;
@@ -289,6 +302,14 @@ impl Port {
             _ => lend::give_back_cipher(&mut self.cipher_in),
         }
         read
+    }
+
+    /// True if the socket has nothing more and the engine neither; the waker is told of more.
+    #[inline]
+    pub fn is_drained(&mut self, cx: &mut Context<'_>) -> bool {
+        // An error shows itself to whoever reads.
+        self.drained = self.drained || self.socket.poll_readable(cx).is_pending();
+        self.drained && self.input == Input::Open
     }
 
     /// Sends what waits, says goodbye in TLS and TCP, and takes in what still comes, so that the

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{LegFacts, PeerCertificate};
+use tokio::runtime::Runtime;
 use wire::frame::whole;
 use wire::from_server::{self, ErrorResponse};
 use wire::startup::StartupMessage;
@@ -108,7 +109,7 @@ impl Probe<'_> {
     }
 
     async fn converse(&self, login: Login<'_>, sql: &str) -> Result<Session, Fault> {
-        let startup = startup(login.version, login.user, login.database)?;
+        let startup = startup(&login, NAME)?;
         let user = ServerUser::configured(login.user);
         let hosts = [Arc::new(self.host.clone())];
         let server_login = ServerLogin {
@@ -153,7 +154,13 @@ pub fn unencrypted(address: SocketAddr, timeout: Duration) -> Result<Unencrypted
     block(timeout, async {
         let mut port = reach(&host, &TcpOptions::default()).await?;
         // The role is of no importance: a listener that requires TLS answers before it looks.
-        let startup = startup(ProtocolVersion::V3_0, "portcullis", "portcullis")?;
+        let login = Login {
+            user: "portcullis",
+            credential: Credential::None,
+            database: "portcullis",
+            version: ProtocolVersion::V3_0,
+        };
+        let startup = startup(&login, NAME)?;
         full(startup.encode(port.room()))?;
         match converse(&mut port, |input, _| first_answer(input)).await? {
             Unencrypted::Refused { sqlstate, message } => {
@@ -194,21 +201,22 @@ fn first_answer(input: &mut Plain) -> Result<Option<Unencrypted>, Fault> {
     Ok(Some(answer))
 }
 
-fn look(port: &Port) -> Leg {
+pub(crate) fn look(port: &Port) -> Leg {
     Leg {
         tls: port.engine().facts(),
     }
 }
 
-fn startup(version: ProtocolVersion, user: &str, database: &str) -> Result<StartupMessage, Fault> {
+/// The startup packet of a login under this `application_name`.
+pub(crate) fn startup(login: &Login<'_>, name: &str) -> Result<StartupMessage, Fault> {
     let parameters = [
-        ("user", user),
-        ("database", database),
-        ("application_name", NAME),
+        ("user", login.user),
+        ("database", login.database),
+        ("application_name", name),
         ("client_encoding", "UTF8"),
     ];
     let parameters = parameters.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    StartupMessage::new(version, parameters).map_err(|_| {
+    StartupMessage::new(login.version, parameters).map_err(|_| {
         let what = "the names of user and database are too long, or hold a zero byte".to_owned();
         Fault::new(Side::Proxy, FaultKind::Unavailable { what })
     })
@@ -216,13 +224,26 @@ fn startup(version: ProtocolVersion, user: &str, database: &str) -> Result<Start
 
 /// Carries `work` through on an event loop of its own.
 fn block<T>(timeout: Duration, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    block_on(&runtime()?, timeout, work)
+}
+
+/// An event loop of the thread that asks.
+pub(crate) fn runtime() -> Result<Runtime, Fault> {
+    let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .map_err(|error| {
-            let what = format!("an event loop: {error}");
-            Fault::new(Side::Proxy, FaultKind::Unavailable { what })
-        })?;
+        .build();
+    built.map_err(|error| {
+        let what = format!("an event loop: {error}");
+        Fault::new(Side::Proxy, FaultKind::Unavailable { what })
+    })
+}
+
+/// Carries `work` through, at most until its deadline.
+pub(crate) fn block_on<T>(
+    runtime: &Runtime,
+    timeout: Duration,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
     let bounded = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
     bounded.unwrap_or_else(|_| {
         let setting = "server_connect_timeout";

@@ -2,22 +2,30 @@
 //! process; none of them shares anything.
 
 use crate::acceptor::{Bound, accept, bind};
+use crate::cancel::Bounds;
 use crate::chance;
 use crate::console::{Orders, carry};
-use crate::context::Context;
+use crate::context::{Context, Doors};
 use crate::control::{Control, Phase};
+use crate::elder::PassedBackTo;
+use crate::inherit::{Claim, Handed, Inherited, Maker};
+use crate::log;
 use crate::observed::Observed;
-use crate::setup::{Address, Setup};
+use crate::ready;
+use crate::setup::{Address, Listener, Setup};
 use crate::worker::Worker;
+use events::Events;
 use observe::{Counters, Gauges};
 use session::fault::Fault;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use wire::startup::CancelRequest;
 
 /// Why a proxy did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +49,8 @@ pub enum StartFault {
 fn hint(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program has it: stop that one, or choose another address in [listen]"
+            "; another program has it: stop that one, or choose another address in [listen] (a running \
+             portcullis gives it away if both have [listen] takeover_socket)"
         }
         io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
         io::ErrorKind::PermissionDenied => {
@@ -56,14 +65,31 @@ pub struct Proxy {
     context: Arc<Context>,
     workers: Arc<Vec<Worker>>,
     addresses: Vec<SocketAddr>,
-    stop: watch::Sender<bool>,
+    listening: Mutex<Vec<Listening>>,
+    doors: watch::Sender<Doors>,
     acceptor: Option<JoinHandle<()>>,
 }
 
+/// A listening socket, as it may be handed on while the doors are not closed.
+struct Listening {
+    socket: OwnedFd,
+    maker: Maker,
+    /// Of the file of one in the Unix domain.
+    claim: Option<Claim>,
+}
+
 impl Proxy {
-    /// Binds all addresses, then starts the threads.
+    /// Binds all addresses, starts the threads, and opens the doors.
     pub fn start(setup: Setup) -> Result<Proxy, StartFault> {
-        let bound = bind_all(&setup)?;
+        let proxy = Proxy::prepare(setup, &mut Inherited::default())?;
+        proxy.open_doors();
+        Ok(proxy)
+    }
+
+    /// Takes its addresses from what was inherited, binds the others, then starts the threads. Clients
+    /// wait until the [doors open](Proxy::open_doors).
+    pub fn prepare(setup: Setup, inherited: &mut Inherited) -> Result<Proxy, StartFault> {
+        let (bound, listening): (Vec<_>, Vec<_>) = bind_all(&setup, inherited)?.into_iter().unzip();
         let addresses = bound
             .iter()
             .filter_map(|bound| match bound {
@@ -81,13 +107,14 @@ impl Proxy {
             .map(|index| Worker::start(index, Arc::clone(&context)))
             .collect();
         let workers = Arc::new(workers.map_err(StartFault::Thread)?);
-        let (stop, stopped) = watch::channel(false);
-        let acceptor = start_acceptor(bound, &context, &workers, stopped)?;
+        let (doors, state) = watch::channel(Doors::NotYet);
+        let acceptor = start_acceptor(bound, &context, &workers, state)?;
         Ok(Proxy {
             context,
             workers,
             addresses,
-            stop,
+            listening: Mutex::new(listening),
+            doors,
             acceptor: Some(acceptor),
         })
     }
@@ -107,10 +134,16 @@ impl Proxy {
         &self.context.counters
     }
 
+    /// Where events are posted.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.context.events
+    }
+
     /// What may be watched of it from other threads.
     pub fn observed(&self) -> Observed {
         let controls = self.workers.iter().map(|it| Arc::clone(&it.control));
-        Observed::new(Arc::clone(&self.context), controls.collect())
+        let doors = self.doors.subscribe();
+        Observed::new(Arc::clone(&self.context), controls.collect(), doors)
     }
 
     /// Where orders of administrators are taken that only the caller can carry out.
@@ -130,11 +163,7 @@ impl Proxy {
 
     /// Ends that; false if they were not paused.
     pub fn resume(&self) -> bool {
-        let resumed = self.context.console.holds.resume(None).is_ok();
-        if resumed {
-            carry::apply(&self.context);
-        }
-        resumed
+        carry::release(&self.context, None).is_ok()
     }
 
     /// Clients connected now, but those of the console.
@@ -144,9 +173,81 @@ impl Proxy {
         self.clients().saturating_sub(consoles)
     }
 
-    /// Stops accepting; who is connected stays.
+    /// Accepts clients from now on.
+    pub fn open_doors(&self) {
+        self.turn_doors(Doors::Open);
+    }
+
+    /// Stops accepting; who is connected stays. The sockets are closed.
     pub fn close_doors(&self) {
-        let _ = self.stop.send(true);
+        self.turn_doors(Doors::Closed);
+        self.listening().clear();
+    }
+
+    /// The listening sockets once more, for a process that takes over.
+    pub fn sockets(&self) -> io::Result<Vec<Handed>> {
+        let listening = self.listening();
+        let again = |it: &Listening| {
+            Ok(Handed {
+                socket: it.socket.try_clone()?,
+                maker: it.maker,
+            })
+        };
+        listening.iter().map(again).collect()
+    }
+
+    /// The files of our Unix-domain sockets are ours to remove at the end, or another's from now on.
+    pub fn claim_files(&self, are_ours: bool) {
+        for it in self.listening().iter() {
+            if let (Some(claim), Maker::Proxy) = (&it.claim, it.maker) {
+                claim.set(are_ours);
+            }
+        }
+    }
+
+    /// Where cancel requests are taken that may be for sessions of the process of before.
+    pub fn passed_back(&self) -> PassedBackTo {
+        self.context.cancels.elder.open()
+    }
+
+    /// True while somebody takes those.
+    pub fn has_elder(&self) -> bool {
+        self.context.cancels.elder.is_there()
+    }
+
+    /// Carries out a cancel request for a session of ours that came to the process that has taken over.
+    pub fn cancel_for_heir(
+        &self,
+        request: CancelRequest,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let context = Arc::clone(&self.context);
+        async move {
+            let setup = context.live.snapshot();
+            let bounds = Bounds {
+                at_once: setup.limits.cancels_max,
+                per_second: setup.limits.cancels_per_second,
+                deadline: setup.timeouts.cancel,
+            };
+            let carried = context.cancels.carry_out_for_heir(&request, bounds).await;
+            log::cancelled_for_heir(&carried);
+        }
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Vec<Listening>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Doors that are closed stay so.
+    fn turn_doors(&self, to: Doors) {
+        self.doors.send_if_modified(|doors| {
+            let turns = *doors != to && *doors != Doors::Closed;
+            if turns {
+                *doors = to;
+            }
+            turns
+        });
     }
 
     /// What stands now.
@@ -159,6 +260,8 @@ impl Proxy {
     /// address that `setup` doesn't have keeps its rules, a new one is not listened on.
     pub fn reload(&self, setup: Setup) {
         let setup = self.context.live.replace(setup);
+        let rules = setup.policy.as_ref();
+        (self.context.rules).replace(rules.map(|it| Arc::clone(&it.rules)));
         let patience = setup.timeouts.query_wait;
         // What rested under the setup of before: closing its socket is all it needs.
         drop(self.context.exchange.rebound(&setup.databases, patience));
@@ -167,13 +270,13 @@ impl Proxy {
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
     pub fn drain(&self) {
-        let _ = self.stop.send(true);
+        self.close_doors();
         self.advance(Phase::Draining);
     }
 
     /// Ends all sessions now.
     pub fn cut(&self) {
-        let _ = self.stop.send(true);
+        self.close_doors();
         self.advance(Phase::Cut);
     }
 
@@ -215,23 +318,41 @@ impl Drop for Proxy {
     }
 }
 
-fn bind_all(setup: &Setup) -> Result<Vec<Bound>, StartFault> {
-    setup
-        .listeners
-        .iter()
-        .map(|listener| {
-            bind(&listener.address, &setup.tcp).map_err(|cause| StartFault::Listen {
+fn bind_all(
+    setup: &Setup,
+    inherited: &mut Inherited,
+) -> Result<Vec<(Bound, Listening)>, StartFault> {
+    let bind = |listener: &Listener| {
+        let bound = bind(&listener.address, &setup.tcp, inherited);
+        let kept = bound.and_then(|(bound, maker)| Ok((listening(&bound, maker)?, bound)));
+        match kept {
+            Ok((listening, bound)) => Ok((bound, listening)),
+            Err(cause) => Err(StartFault::Listen {
                 address: match &listener.address {
                     Address::Tcp(address) => address.to_string(),
                     Address::Unix { path, .. } => path.display().to_string(),
                 },
                 cause,
-            })
-        })
-        .collect()
+            }),
+        }
+    };
+    setup.listeners.iter().map(bind).collect()
 }
 
-/// On the acceptor's thread: sends silent sessions to rest, writes the lines that were left out, has setups freed that no session lives
+/// The same socket once more, as it may be handed on.
+fn listening(bound: &Bound, maker: Maker) -> io::Result<Listening> {
+    let (socket, claim) = match bound {
+        Bound::Tcp(listener) => (listener.as_fd(), None),
+        Bound::Unix(listener, file) => (listener.as_fd(), Some(file.claim().clone())),
+    };
+    Ok(Listening {
+        socket: socket.try_clone_to_owned()?,
+        maker,
+        claim,
+    })
+}
+
+/// On the acceptor's thread: has server connections made ahead of need, sends silent sessions to rest, writes the lines that were left out, has setups freed that no session lives
 /// with any more, and gives freed memory back to the system when it is worth a look.
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
@@ -253,7 +374,9 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
         controls().for_each(|control| control.sweep());
         context.strangers.write_due();
         context.console.tick();
-        for over in context.exchange.expire(|it| it.is_gone()) {
+        ready::keep(&context, &workers);
+        let now = Instant::now();
+        for over in context.exchange.expire(|it| it.fate(now)) {
             tokio::spawn(tokio::time::timeout(GOODBYE, over.close()));
         }
     }
@@ -264,7 +387,7 @@ fn start_acceptor(
     bound: Vec<Bound>,
     context: &Arc<Context>,
     workers: &Arc<Vec<Worker>>,
-    stopped: watch::Receiver<bool>,
+    doors: watch::Receiver<Doors>,
 ) -> Result<JoinHandle<()>, StartFault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -279,7 +402,7 @@ fn start_acceptor(
                 let mut tasks = tokio::task::JoinSet::new();
                 for (number, bound) in bound.into_iter().enumerate() {
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));
-                    tasks.spawn(accept(bound, number, context, workers, stopped.clone()));
+                    tasks.spawn(accept(bound, number, context, workers, doors.clone()));
                 }
                 let janitor = tokio::spawn(keep_house(Arc::clone(&context), Arc::clone(&workers)));
                 while tasks.join_next().await.is_some() {}

@@ -5,11 +5,14 @@
 //! other, so each direction holds what one read produced and never more. Knows no message; what
 //! may pass is [`session::relay`]'s business.
 
-use crate::bell::Bells;
+use crate::bell::{Bell, Bells};
+use crate::hold::Hold;
+use crate::inspection::{Tracker, Waits};
 use crate::keeper::Keeper;
 use crate::lend::PLAIN_BYTES;
 use crate::port::{Arrived, Port};
 use crate::rest::ServerSide;
+use crate::stopwatch::Stopwatch;
 use crate::watch::{Watch, Watched};
 use session::ClientStream;
 use session::farewell::{FLUSH, TERMINATE};
@@ -18,6 +21,7 @@ use session::relay::{Relayed, to_client, to_server};
 use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
 use tls::{EndOfInput, Engine};
 
 /// Turns before other sessions of the worker get theirs.
@@ -39,6 +43,62 @@ pub struct ClientSide {
     pub bells: Bells,
     /// How long it keeps a server connection.
     pub keeps: Keeps,
+    /// How long its requests take.
+    pub stopwatch: Stopwatch,
+    /// Follows its statements, if they are looked at.
+    pub tracker: Option<Box<Tracker>>,
+    /// Keeps the time for rules, if its statements are judged.
+    pub hold: Option<Box<Hold>>,
+}
+
+impl ClientSide {
+    /// A connection was lent at `now`, after a wait since `asked`.
+    #[inline]
+    pub fn lent(&mut self, asked: Instant, now: Instant) {
+        let waited = self.stopwatch.lent(asked, now);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.lent(waited);
+        }
+    }
+
+    /// The client lets go of its server connection: what is under way there is lost. True if the connection has to
+    /// close, as it never gets what was meant for it.
+    pub async fn untrack(&mut self, server: &mut ServerSide) -> bool {
+        let Some(tracker) = &mut self.tracker else {
+            return false;
+        };
+        let withholds = tracker.withholds();
+        if withholds {
+            server.port.plain_out.clear();
+        }
+        tracker.ends(server, &self.stopwatch).await;
+        withholds
+    }
+
+    /// Why no statement may begin at present, if that is so.
+    pub fn unlogged(&self) -> Option<Fault> {
+        let refuses = self.tracker.as_ref().is_some_and(|it| it.log_refuses());
+        refuses.then(|| Fault::new(Side::Proxy, FaultKind::Unlogged))
+    }
+
+    /// True while what was relayed must not go to the server yet.
+    #[inline]
+    fn awaits_log(&self) -> bool {
+        self.tracker.as_ref().is_some_and(|it| it.is_held())
+    }
+
+    /// Tells who follows the statements that bytes have passed.
+    #[inline]
+    fn track(&mut self, server: &mut ServerSide) -> Result<(), Fault> {
+        let Some(tracker) = &mut self.tracker else {
+            return Ok(());
+        };
+        tracker.moved(server, &self.stopwatch);
+        match tracker.is_refused() {
+            false => Ok(()),
+            true => Err(Fault::new(Side::Proxy, FaultKind::LogFull)),
+        }
+    }
 }
 
 /// How long a client keeps the server connection that it was lent.
@@ -54,6 +114,12 @@ pub enum Keeps {
     /// Until it leaves: it made something that only this connection has. It parts for a moment when it may
     /// have reset a parameter to what the connection began with.
     Pinned,
+}
+
+/// The time of day.
+pub(crate) fn unix_now_s() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |it| it.as_secs())
 }
 
 /// A client, the server connection lent to it, and what lies between them.
@@ -104,19 +170,35 @@ impl Pump<'_> {
     /// Runs until the session ends.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.client.bells.listen(cx.waker());
+        if self.client.watch.is_suspended() {
+            return self.stand_still(cx);
+        }
+        if let Some(hold) = &mut self.client.hold {
+            hold.listen(cx, &mut self.client.stream);
+        }
         if let Some(now_s) = self.client.keeper.next_second()
             && let Err(fault) = self.keep_up(now_s)
         {
             return Poll::Ready(Ending::Fault(fault));
         }
         for _ in 0..TURNS_MAX {
+            if self.client.awaits_log() {
+                match self.poll_log(cx) {
+                    Poll::Pending => return self.sleep(cx),
+                    Poll::Ready(Err(fault)) => return Poll::Ready(Ending::Fault(fault)),
+                    Poll::Ready(Ok(())) => {}
+                }
+            }
             match self.turn(cx) {
                 Ok(Turn::Moved) if self.may_part() => return Poll::Ready(Ending::Parted),
+                Ok(Turn::Moved | Turn::Still) if self.may_wait_apart() => {
+                    return Poll::Ready(Ending::Parted);
+                }
                 Ok(Turn::Moved) if self.client.port.is_tired() | self.server.port.is_tired() => {
                     break;
                 }
-                Ok(Turn::Moved) => {}
-                Ok(Turn::Still) => {
+                Ok(Turn::Moved) if !self.has_nothing_more() => {}
+                Ok(Turn::Moved | Turn::Still) => {
                     self.client.port.rest();
                     self.server.port.rest();
                     return self.sleep(cx);
@@ -129,6 +211,15 @@ impl Pump<'_> {
         Poll::Pending
     }
 
+    /// Waits for the query log.
+    #[cold]
+    fn poll_log(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match &mut self.client.tracker {
+            Some(tracker) => tracker.poll_held(cx, self.server, &self.client.stopwatch),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
     /// True if the client's transaction is over and all of its result is with the client's port.
     #[inline]
     fn may_part(&self) -> bool {
@@ -139,12 +230,27 @@ impl Pump<'_> {
         }
     }
 
+    /// True if the client's next statement waits for its turn, and it needs no server connection meanwhile.
+    #[inline]
+    fn may_wait_apart(&mut self) -> bool {
+        let shares = matches!(self.client.keeps, Keeps::Round { .. });
+        self.client.hold.is_some()
+            && shares
+            && self
+                .client
+                .stream
+                .governor()
+                .is_some_and(|it| it.is_holding())
+            && self.stands_between()
+    }
+
     /// Nothing is under way.
     fn stands_between(&self) -> bool {
         self.server.server.may_part()
             && self.client.stream.between_frames()
             && self.client.upstream == Upstream::Open
             && self.server.port.is_quiet()
+            && !self.client.awaits_log()
     }
 
     /// Once a second: keys that are due.
@@ -160,6 +266,22 @@ impl Pump<'_> {
             self.client.watch.moved();
         }
         Ok(())
+    }
+
+    /// True if another turn would find nothing: all that came has gone on, and both sockets are
+    /// listened to.
+    #[inline]
+    fn has_nothing_more(&mut self) -> bool {
+        let (client, server) = (&self.client.port, &self.server.port);
+        !client.has_output()
+            && !server.has_output()
+            && client.plain_in.is_empty()
+            && server.plain_in.is_empty()
+            && self.client.upstream == Upstream::Open
+            && !self.client.stream.has_more(&self.server.server)
+            && !self.server.server.ledger.must_say()
+            && awaits(&mut self.client.port, &mut self.client.bells.client)
+            && awaits(&mut self.server.port, &mut self.client.bells.server)
     }
 
     /// One turn of both directions.
@@ -204,18 +326,33 @@ impl Pump<'_> {
             let before = self.client.port.plain_in.len();
             let room = self.server.port.room();
             let held = room.len();
+            if let Some(governor) = self.client.stream.governor() {
+                if governor.wants_time() {
+                    governor.tell_time(unix_now_s());
+                }
+                if let Some(hold) = &self.client.hold
+                    && governor.wants_clock()
+                {
+                    governor.tell_clock(hold.now_us(), cx.waker());
+                }
+            }
             let relayed = to_server(
                 &mut self.client.stream,
                 &mut self.server.server,
                 &mut self.client.port.plain_in,
                 room,
             );
+            self.client.stopwatch.sent(&self.server.server);
+            if let Some(hold) = &mut self.client.hold {
+                hold.passed(&mut self.client.stream, self.server.target.as_ref());
+            }
             // A statement that is put in front of the client's own message moves without it.
             if self.client.port.plain_in.len() != before || room.len() != held {
                 turn = Turn::Moved;
                 self.client.watch.moved();
             }
-            let _ = self.server.port.poll_send(cx)?;
+            self.client.track(self.server)?;
+            self.send_up(cx)?;
             match relayed {
                 Ok(Relayed::Terminated) if self.server.server.ledger.is_settled() => {
                     return Ok(Turn::End(Ending::Terminated));
@@ -247,8 +384,17 @@ impl Pump<'_> {
     #[cold]
     fn last_words(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Result<Turn, Fault> {
         let _ = self.server.port.room().push(message);
-        let _ = self.server.port.poll_send(cx)?;
+        self.send_up(cx)?;
         Ok(Turn::Moved)
+    }
+
+    /// Sends what was relayed to the server, unless it has to wait for its record.
+    #[inline]
+    fn send_up(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
+        if !self.client.awaits_log() {
+            let _ = self.server.port.poll_send(cx)?;
+        }
+        Ok(())
     }
 
     /// Server to client.
@@ -273,15 +419,26 @@ impl Pump<'_> {
             }
         }
         let has_words =
-            !self.server.port.plain_in.is_empty() || self.server.server.ledger.has_said();
+            !self.server.port.plain_in.is_empty() || self.server.server.ledger.must_say();
         if has_words && !stuck {
             let before = self.server.port.plain_in.len();
+            if let Some(hold) = &self.client.hold
+                && let Some(governor) = self.client.stream.governor()
+                && governor.wants_clock()
+            {
+                governor.tell_clock(hold.now_us(), cx.waker());
+            }
             let relayed = to_client(
                 &mut self.client.stream,
                 &mut self.server.server,
                 &mut self.server.port.plain_in,
                 self.client.port.room(),
             );
+            self.client.stopwatch.answered(&self.server.server);
+            if let Some(hold) = &mut self.client.hold {
+                hold.answered(cx, &mut self.client.stream, self.server.target.as_ref());
+            }
+            self.client.track(self.server)?;
             if self.server.port.plain_in.len() != before {
                 turn = Turn::Moved;
                 self.client.watch.moved();
@@ -315,10 +472,37 @@ impl Pump<'_> {
         }
     }
 
+    /// For those who look at what clients are doing.
+    #[inline]
+    fn tell_what_is_waited_for(&mut self) {
+        let Some(tracker) = &mut self.client.tracker else {
+            return;
+        };
+        let waits = if tracker.is_held() {
+            Waits::LogWrites
+        } else if self.client.port.has_output() {
+            Waits::ClientReads
+        } else if self.server.port.has_output() {
+            Waits::ServerReads
+        } else if self.server.server.ledger.awaits_client() {
+            Waits::ClientSends
+        } else {
+            Waits::ServerAnswers
+        };
+        tracker.sleeps(waits, &self.server.server);
+    }
+
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         if self.client.keeper.wants_end() && self.server.server.is_idle() {
             return Poll::Ready(Ending::Fault(Fault::new(Side::Proxy, FaultKind::WornKeys)));
+        }
+        self.tell_what_is_waited_for();
+        if let Some(hold) = &mut self.client.hold
+            && hold.sleep(cx, &mut self.client.stream, self.server)
+        {
+            // Waiting for its turn is no silence.
+            self.client.watch.moved();
         }
         let unread = self.server.port.has_output()
             || !may_receive(&self.client.port)
@@ -353,6 +537,15 @@ fn come_back(cx: &mut Context<'_>) {
     let yielding = pin!(tokio::task::yield_now());
     // Pending, always; what is wanted is that it has taken the waker.
     let _ = yielding.poll(cx);
+}
+
+/// True if the port's bell will ring when there is something to read.
+#[inline]
+fn awaits(port: &mut Port, bell: &mut Bell) -> bool {
+    if !bell.is_silent() && port.is_drained(&mut bell.context()) {
+        bell.wait();
+    }
+    bell.is_silent()
 }
 
 /// True if a record's plaintext fits.

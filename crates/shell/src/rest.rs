@@ -5,6 +5,7 @@
 
 use crate::cancel::Target;
 use crate::dial::{Dialled, converse, full};
+use crate::exchange::Fate;
 use crate::lend;
 use crate::port::{Arrived, Port};
 use crate::setup::{Host, TcpOptions};
@@ -84,6 +85,8 @@ pub struct ServerSide {
     pub target: Option<Arc<Target>>,
     /// The worker whose runtime watches its socket.
     pub home: Home,
+    /// When it is too old to rest on.
+    old_at: Option<Instant>,
     since: Instant,
     memory: Memory,
 }
@@ -104,7 +107,8 @@ impl ServerSide {
     pub fn new(dialled: Dialled, tcp: &TcpOptions, home: Home) -> (Box<ServerSide>, Welcome) {
         let now = Instant::now();
         let key = dialled.server.key.clone();
-        let target = key.map(|key| Target::new(dialled.host.clone(), tcp.clone(), key));
+        let traffic = &dialled.server.traffic;
+        let target = key.map(|key| Target::new(dialled.host.clone(), tcp.clone(), (key, traffic)));
         let side = ServerSide {
             port: dialled.port,
             server: dialled.server,
@@ -114,6 +118,7 @@ impl ServerSide {
             born: now,
             target: target.map(Arc::new),
             home,
+            old_at: None,
             since: now,
             memory: Memory::Warm,
         };
@@ -129,25 +134,31 @@ impl ServerSide {
             begun.unwrap_or_default()
         };
         let server = &mut self.server;
-        converse(&mut self.port, |input, _| reset.step(server, input)).await?;
+        server.traffic.set_tested(true);
+        let done = converse(&mut self.port, |input, _| reset.step(server, input)).await;
+        self.server.traffic.set_tested(false);
+        done?;
         match self.port.is_quiet() {
             true => Ok(()),
             false => Err(lost()),
         }
     }
 
-    /// To be called when its client is done with it.
-    pub fn rest(&mut self, now: Instant) {
+    /// To be called when its client is done with it; how old it may become.
+    pub fn rest(&mut self, now: Instant, lifetime: Duration) {
+        self.old_at = self.born.checked_add(lifetime);
         let age = now.saturating_duration_since(self.born).as_secs();
         let age_s = u32::try_from(age).unwrap_or(u32::MAX);
         self.server.traffic.freed(age_s);
+        self.server.traffic.holds(self.server.statements.len());
         self.port.rest();
         self.since = now;
         self.memory = Memory::Warm;
     }
 
-    /// True if the peer has hung up, or nobody may get it any more. One that has been asked before hands back its memory.
-    pub fn is_gone(&mut self) -> bool {
+    /// Whether the peer has hung up, or nobody may get it any more, or it is too old. One that has been asked before hands
+    /// back its memory.
+    pub fn fate(&mut self, now: Instant) -> Fate {
         self.memory = match self.memory {
             Memory::Warm => Memory::Cooling,
             Memory::Cooling | Memory::Cold => {
@@ -157,12 +168,20 @@ impl ServerSide {
                 Memory::Cold
             }
         };
-        self.server.traffic.close_needed() || self.port.socket.hung_up()
+        if self.server.traffic.close_needed() || self.port.socket.hung_up() {
+            return Fate::IsGone;
+        }
+        match self.old_at.is_some_and(|old_at| now >= old_at) {
+            true => Fate::IsOld,
+            false => Fate::Rests,
+        }
     }
 
-    /// True if it can be lent on worker `home` as it is.
-    pub fn is_ready(&mut self, home: Home, check_after: Duration) -> bool {
-        self.home == home && !self.port.has_news() && self.since.elapsed() < check_after
+    /// True if it can be lent on worker `home` at `now` as it is.
+    pub fn is_ready(&mut self, home: Home, check_after: Duration, now: Instant) -> bool {
+        self.home == home
+            && !self.port.has_news()
+            && now.saturating_duration_since(self.since) < check_after
     }
 
     /// Makes it ready for a client on worker `home`, or says why it can't be used; the caller holds
@@ -196,7 +215,10 @@ impl ServerSide {
     pub async fn check(&mut self) -> Result<(), Fault> {
         let mut check = Reset::check(&mut self.server, self.port.room()).map_err(|_| lost())?;
         let server = &mut self.server;
-        converse(&mut self.port, |input, _| check.step(server, input)).await
+        server.traffic.set_tested(true);
+        let done = converse(&mut self.port, |input, _| check.step(server, input)).await;
+        self.server.traffic.set_tested(false);
+        done
     }
 
     /// Brings it to where a client wants it whose wishes nobody has tried yet; the server may refuse
@@ -244,8 +266,8 @@ impl ServerSide {
         Ok(put)
     }
 
-    /// Takes in, and throws away, what the server still owes to a client that is gone; the caller holds
-    /// the deadline.
+    /// Takes in, and throws away, what the server still says to a client that is gone, until it waits for
+    /// that client; the caller holds the deadline, and may call it again after it.
     pub async fn drain(&mut self, stream: &mut ClientStream) -> Result<(), Fault> {
         const BYTES_MAX: u64 = 8 << 20;
         let most = self.port.bytes_in + BYTES_MAX;
@@ -261,7 +283,7 @@ impl ServerSide {
             if relayed? == Relayed::ServerEnding || self.port.bytes_in > most {
                 return Err(lost());
             }
-            if self.server.ledger.is_closed() && self.server.between_frames() {
+            if self.server.ledger.awaits_client() && self.server.between_frames() {
                 return Ok(());
             }
             self.port.send().await?;

@@ -2,12 +2,15 @@
 //! A reload replaces the whole ([`Proxy::reload`](crate::Proxy::reload)); what can't change while the
 //! proxy runs says so. The binary makes a setup from the configuration file; tests make it by hand.
 
+pub use crate::inspection::{Before, Form, LogRules};
 pub use crate::rest::RestRules;
 use admission::Network;
 use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
+pub use patterns::change::Rules as ChangeRules;
+pub use patterns::{Bounds as PatternBounds, WindowLength};
 use session::lending::{PinRule, ResetRule};
 use session::statements::StatementLimits;
 use std::collections::HashMap;
@@ -41,8 +44,16 @@ pub struct Setup {
     pub tls12_limit: Tls12Limit,
     /// What becomes of the sessions' state where server connections are shared.
     pub sharing: Sharing,
+    /// How clients' statements are looked at; `None`: they aren't.
+    pub inspection: Option<InspectionRules>,
+    /// Events that are kept for who asks. The number of the start stays.
+    pub events_kept: usize,
+    /// What clients' statements are judged by; `None`: they aren't.
+    pub policy: Option<PolicyRules>,
     /// Who may use the console; `None`: there is none.
     pub console: Option<crate::console::Users>,
+    /// Every setting, for the console to show.
+    pub settings: Vec<crate::console::Shown>,
     /// Worker threads; at least one. They stay for as long as the proxy runs.
     pub workers: usize,
 }
@@ -56,6 +67,30 @@ impl Setup {
         };
         named(Some(name)).or_else(|| named(None))
     }
+}
+
+/// What clients' statements are judged by.
+#[derive(Clone)]
+pub struct PolicyRules {
+    /// The rules: those of the latest setup go for all sessions that are judged at all.
+    pub rules: Arc<policy::Rules>,
+    /// Bytes of the longest message that is judged.
+    pub message_bytes_max: usize,
+}
+
+/// How clients' statements are looked at.
+#[derive(Debug, Clone, Default)]
+pub struct InspectionRules {
+    /// How much each worker keeps of the statistics by pattern.
+    pub patterns: PatternBounds,
+    /// How long the windows of the statistics are.
+    pub window: WindowLength,
+    /// Patterns of which `/metrics` has numbers of their own.
+    pub exported_max: usize,
+    /// What is logged of them; `None`: nothing.
+    pub log: Option<LogRules>,
+    /// Where they go as spans; `None`: nowhere.
+    pub spans: Option<trace::Sender>,
 }
 
 /// What becomes of the sessions' state where server connections are shared.
@@ -236,6 +271,13 @@ pub struct PoolRules {
     pub clients_max: Option<usize>,
     /// Connections at once (`pool_size`), outside session mode; `None` without a limit.
     pub size: Option<usize>,
+    /// Those that are made ahead of need, and kept (`min_pool_size`).
+    pub ready: usize,
+    /// Those of the database's that nobody else gets (`pool_guaranteed`).
+    pub guaranteed: usize,
+    /// Connections at once over all databases, of the role by this name (`max_user_connections`); `None`
+    /// without a limit.
+    pub role_max: Option<usize>,
     /// Connections that clients may keep for what only those have (`max_pinned`).
     pub pinned_max: usize,
     /// Further ones (`reserve_pool_size`).
@@ -437,12 +479,14 @@ pub struct Timeouts {
     pub session: SessionTimeouts,
     /// Of the sessions of some users, by the name that the client gives.
     pub of_users: HashMap<String, SessionTimeouts>,
-    /// From the first SIGTERM to the cut.
+    /// From the first SIGINT to the cut.
     pub drain: Duration,
     /// Saying goodbye to one peer.
     pub close: Duration,
     /// Waiting for the server to act on a cancel.
     pub cancel: Duration,
+    /// How long sessions may take to stand still on SUSPEND.
+    pub suspend: Duration,
 }
 
 impl Timeouts {

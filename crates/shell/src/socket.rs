@@ -87,10 +87,19 @@ impl Socket {
     #[inline]
     pub fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Cipher) -> Poll<io::Result<()>> {
         while !from.is_empty() {
-            let count = ready!(match self {
-                Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
-                Socket::Unix(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
-            })?;
+            // Mostly there is room, and no waker has to be left for it to come.
+            let tried = match self {
+                Socket::Tcp(socket) => socket.try_write(from.bytes()),
+                Socket::Unix(socket) => socket.try_write(from.bytes()),
+            };
+            let count = match tried {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(match self {
+                    Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
+                    Socket::Unix(socket) => Pin::new(socket).poll_write(cx, from.bytes()),
+                })?,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -89,17 +89,14 @@ impl Watch {
         client: &Socket,
         link: Option<(&Server, Keeps)>,
     ) -> Watched {
-        if !self.entered {
-            self.entered = true;
-            self.control.enter(self.number, cx.waker(), &self.silence);
-        }
+        self.enter(cx);
         match self.control.phase() {
             Phase::Running => {}
             Phase::Draining if link.is_some_and(|(link, _)| !link.is_idle()) => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
         if self.silence.is_ended() {
-            return Watched::End(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+            return Watched::End(killed());
         }
         if self.silence.is_rest_due() {
             self.control.freed.fetch_add(1, Ordering::Relaxed);
@@ -110,6 +107,39 @@ impl Watch {
         }
         self.timer = None;
         Watched::Sleep
+    }
+
+    #[inline]
+    fn enter(&mut self, cx: &mut Context<'_>) {
+        if !self.entered {
+            self.entered = true;
+            self.control.enter(self.number, cx.waker(), &self.silence);
+        }
+    }
+
+    /// True while the session is to stand still.
+    #[inline]
+    pub fn is_suspended(&self) -> bool {
+        self.control.is_suspended()
+    }
+
+    /// Called whenever a session that is to stand still is woken; `moves` says that it has something left
+    /// to move. Meanwhile no deadline counts.
+    #[cold]
+    pub fn hold(&mut self, cx: &mut Context<'_>, moves: bool) -> Option<Ending> {
+        self.enter(cx);
+        let now = Instant::now();
+        self.since = now;
+        self.transaction_since = self.transaction_since.map(|_| now);
+        if !moves {
+            self.silence.stands_still();
+        }
+        self.silence.is_ended().then(killed)
+    }
+
+    /// The session waits for a server connection, or does so no more.
+    pub fn waits(&self, waits: bool) {
+        self.silence.waits(waits);
     }
 
     fn poll_deadlines(
@@ -238,6 +268,10 @@ impl Drop for Watch {
             self.control.leave(self.number);
         }
     }
+}
+
+fn killed() -> Ending {
+    Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed))
 }
 
 fn shutting_down() -> Ending {

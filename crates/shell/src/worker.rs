@@ -1,10 +1,11 @@
 //! Owns one worker: a thread with a single-threaded runtime on which its sessions live from the
-//! first byte to the last. Takes accepted sockets through its mailbox.
+//! first byte to the last. Takes accepted sockets, and orders for server connections, through its mailbox.
 
 use crate::acceptor::{Accepted, Incoming};
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::life::serve;
+use crate::ready;
 use pool::Home;
 use session::statements::{CacheLimits, Interner};
 use std::io;
@@ -17,11 +18,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// How long sessions may take to say goodbye once they were told to end now.
 const CUT_GRACE: Duration = Duration::from_secs(2);
 
+/// What a worker is to do.
+enum Errand {
+    /// Serve a client.
+    Serve(Accepted),
+    /// Make a server connection ahead of need.
+    Prepare(Box<ready::Order>),
+}
+
 /// A running worker.
 pub struct Worker {
     /// Steers its sessions and counts them.
     pub control: Arc<Control>,
-    mailbox: UnboundedSender<Accepted>,
+    mailbox: UnboundedSender<Errand>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -32,7 +41,8 @@ impl Worker {
             Home(index as u16),
             Interner::new(context.statements_key(), CacheLimits::default()),
         ));
-        let (mailbox, arrivals) = unbounded_channel();
+        context.console.workers.enter(&control);
+        let (mailbox, errands) = unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -44,7 +54,7 @@ impl Worker {
                 let control = Arc::clone(&control);
                 move || {
                     tls::spare_wiping();
-                    runtime.block_on(work(context, control, arrivals));
+                    runtime.block_on(work(context, control, errands));
                 }
             })?;
         Ok(Worker {
@@ -54,10 +64,15 @@ impl Worker {
         })
     }
 
+    /// Has a connection made ahead of need; what it holds goes if the worker is gone.
+    pub fn prepare(&self, order: ready::Order) {
+        drop(self.mailbox.send(Errand::Prepare(Box::new(order))));
+    }
+
     /// Hands a socket over; false if the worker is gone.
     pub fn hand_over(&self, accepted: Accepted) -> bool {
         self.control.sessions.fetch_add(1, Ordering::Relaxed);
-        let handed = self.mailbox.send(accepted).is_ok();
+        let handed = self.mailbox.send(Errand::Serve(accepted)).is_ok();
         if !handed {
             self.control.sessions.fetch_sub(1, Ordering::Relaxed);
         }
@@ -79,10 +94,18 @@ impl Worker {
 async fn work(
     context: Arc<Context>,
     control: Arc<Control>,
-    mut arrivals: UnboundedReceiver<Accepted>,
+    mut errands: UnboundedReceiver<Errand>,
 ) {
     let numbers = AtomicU64::new(0);
-    while let Some(accepted) = arrivals.recv().await {
+    while let Some(errand) = errands.recv().await {
+        let accepted = match errand {
+            Errand::Serve(accepted) => accepted,
+            Errand::Prepare(order) => {
+                let (context, control) = (Arc::clone(&context), Arc::clone(&control));
+                tokio::spawn(async move { ready::make(&context, &control, *order).await });
+                continue;
+            }
+        };
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let guard = Counted {
             context: Arc::clone(&context),

@@ -7,6 +7,7 @@
 //! Reading gives libssl never more than the rest of one record. So it holds no record in advance,
 //! and the engine knows after each call, without asking, whether there is anything left to decrypt.
 
+use crate::engine::Engine;
 use buf::Cipher;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -17,7 +18,11 @@ const HEADER: usize = 5;
 pub(crate) struct Lent {
     pub(crate) input: Cipher,
     pub(crate) output: Cipher,
+    /// A call lasts.
+    is_lent: bool,
     record: Record,
+    /// Records that libssl has in whole since the buffers were lent.
+    pub(crate) whole: u32,
     /// libssl asked for more than there was since the buffers were lent.
     pub(crate) starved: bool,
     /// Something did not fit into `output`; the connection is lost.
@@ -46,7 +51,9 @@ impl Lent {
         Lent {
             input: Cipher::none(),
             output: Cipher::none(),
+            is_lent: false,
             record: START,
+            whole: 0,
             starved: false,
             overflowed: false,
         }
@@ -55,7 +62,9 @@ impl Lent {
     /// Exchanges both queues with the caller's: once before libssl is called, once after.
     #[inline]
     pub(crate) fn lend(&mut self, input: &mut Cipher, output: &mut Cipher) {
+        self.is_lent = !self.is_lent;
         self.starved = false;
+        self.whole = 0;
         std::mem::swap(&mut self.input, input);
         std::mem::swap(&mut self.output, output);
     }
@@ -74,10 +83,9 @@ impl Lent {
             Record::Header { count: 0, .. } if bytes.len() >= HEADER && room >= HEADER => {
                 let whole = HEADER + body_length(bytes);
                 let given = whole.min(bytes.len()).min(room);
-                if given < whole {
-                    self.record = Record::Body {
-                        missing: whole - given,
-                    };
+                match whole - given {
+                    0 => self.whole += 1,
+                    missing => self.record = Record::Body { missing },
                 }
                 given
             }
@@ -88,6 +96,7 @@ impl Lent {
                 if *count == HEADER {
                     let missing = body_length(seen);
                     self.record = if missing == 0 {
+                        self.whole += 1;
                         START
                     } else {
                         Record::Body { missing }
@@ -99,6 +108,7 @@ impl Lent {
                 let given = (*missing).min(bytes.len()).min(room);
                 *missing -= given;
                 if *missing == 0 {
+                    self.whole += 1;
                     self.record = START;
                 }
                 given
@@ -123,9 +133,13 @@ impl Read for Lent {
 
 impl Write for Lent {
     /// Takes all or fails for good: a write that would have to be repeated can break the
-    /// connection inside libssl, once the peer sends KeyUpdates.
+    /// connection inside libssl, once the peer sends KeyUpdates. Who reads lends no output, as libssl
+    /// rarely has something to say then.
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.output.capacity() == 0 && self.is_lent {
+            self.output = Cipher::with_capacity(Engine::OUTPUT_MIN);
+        }
         match self.output.push(bytes) {
             Ok(()) => Ok(bytes.len()),
             Err(_) => {
@@ -188,6 +202,18 @@ mod tests {
             }
             prop_assert_eq!(taken, stream);
         }
+    }
+
+    /// Nobody would send it.
+    #[test]
+    fn what_is_written_while_nothing_is_lent_is_refused() {
+        let (mut lent, mut output) = (Lent::new(), Cipher::none());
+        assert!(lent.write(b"lost").is_err() && lent.overflowed);
+        lent.lend(&mut Cipher::none(), &mut output);
+        assert_eq!(lent.write(b"said").unwrap(), 4);
+        lent.lend(&mut Cipher::none(), &mut output);
+        assert_eq!(output.bytes(), b"said");
+        assert!(lent.write(b"lost").is_err());
     }
 
     #[test]

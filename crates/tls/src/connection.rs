@@ -214,8 +214,18 @@ impl Tls {
         records: &mut u64,
     ) -> Result<Received, TlsFault> {
         let mut budget = BUDGET;
+        // Whole records that data was read from, or that were told of as dry.
+        let mut known = 0;
         loop {
-            if self.undelivered == 0 && self.stream.get_ref().input.is_empty() {
+            let lent = self.stream.get_ref();
+            let is_empty = lent.input.is_empty();
+            let passed_over = lent.whole.saturating_sub(known);
+            if passed_over > 0 {
+                known += passed_over;
+                budget = budget.saturating_sub(passed_over);
+                self.passed_over(passed_over)?;
+            }
+            if self.undelivered == 0 && is_empty {
                 return Ok(Received::Open);
             }
             let cramped = plain.room() < RECORD_MAX && !plain.is_empty();
@@ -236,6 +246,7 @@ impl Tls {
                     }
                     *records += 1;
                     budget -= 1;
+                    known += u32::from(self.undelivered == 0);
                     self.undelivered = match count == room {
                         true => self.stream.ssl().pending(),
                         false => 0,
@@ -245,6 +256,7 @@ impl Tls {
                     ffi::forget_errors();
                     self.undelivered = 0;
                     if self.stream.get_ref().is_between_records() {
+                        known += 1;
                         budget = budget.saturating_sub(DRY_COST);
                         self.dry()?;
                     }

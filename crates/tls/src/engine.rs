@@ -170,7 +170,8 @@ impl Engine {
     }
 
     /// Decrypts `input` to the back of `plain`. Flush `output` afterwards, whatever the result:
-    /// answers to the peer's KeyUpdates and alerts are there.
+    /// answers to the peer's KeyUpdates and alerts are there. An output without memory gets
+    /// [`OUTPUT_MIN`](Self::OUTPUT_MIN) bytes if there is something to say.
     #[inline]
     pub fn receive(
         &mut self,

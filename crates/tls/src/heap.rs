@@ -154,9 +154,16 @@ unsafe extern "C" fn resize(
 /// # Safety
 /// `block` is null or a live block of `allocate` or `resize`, and is not used again.
 unsafe extern "C" fn wipe_and_free(block: *mut c_void, _: *const c_char, _: c_int) {
-    if block.is_null() {
-        return;
+    if !block.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { free_block(block) };
     }
+}
+
+/// # Safety
+/// `block` is a live block of `allocate` or `resize`, and is not used again.
+#[inline(never)]
+unsafe fn free_block(block: *mut c_void) {
     let place = records::number(block);
     let usable = match place {
         Some(_) => records::PLACE,

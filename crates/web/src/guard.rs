@@ -2,8 +2,10 @@
 //!
 //! A browser on the operator's machine can be made to ask any address it reaches (DNS rebinding,
 //! cross-site requests). So a request must be addressed to an IP address, `localhost` or a
-//! configured name, and must not come from a page: whatever has an `Origin` is refused.
+//! configured name, and must not come from somebody else's page: what has an `Origin` or a
+//! `Sec-Fetch-Site` of another one is refused. The pages for programs refuse every `Origin`.
 
+use crate::site::{Door, Page};
 use buf::Secret;
 use std::net::IpAddr;
 
@@ -11,7 +13,11 @@ use std::net::IpAddr;
 pub(crate) struct Rules {
     /// Names that requests may be addressed to.
     pub(crate) hosts: Vec<String>,
-    /// What `/metrics` demands.
+    /// The listener has TLS.
+    pub(crate) encrypted: bool,
+    /// Clients have shown a certificate.
+    pub(crate) knows_clients: bool,
+    /// What all pages but those of health demand.
     pub(crate) token: Option<Secret>,
 }
 
@@ -22,17 +28,13 @@ pub(crate) struct Head<'a> {
     pub(crate) path: &'a str,
     /// The Host header, or the authority of an absolute request.
     pub(crate) host: Option<&'a str>,
-    /// An Origin header is there.
-    pub(crate) from_a_page: bool,
+    /// The page that a browser sends it for.
+    pub(crate) origin: Option<&'a [u8]>,
+    /// How that page is related to us, as the browser says (Fetch Metadata).
+    pub(crate) fetch_site: Option<&'a [u8]>,
     pub(crate) authorization: Option<&'a [u8]>,
-}
-
-/// A page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Page {
-    Metrics,
-    Live,
-    Ready,
+    /// Its cookie is that of a login in force.
+    pub(crate) logged_in: bool,
 }
 
 /// Why a request gets no page.
@@ -44,35 +46,109 @@ pub(crate) enum Refused {
     FromAPage,
     /// 404
     NoSuchPage,
-    /// 405
-    Method,
+    /// 405: these are allowed.
+    Method(&'static str),
+    /// 403: names of clients and statements are for those who have proved who they are, and nobody can.
+    Unproved,
     /// 401: the token is missing or wrong.
     Token,
 }
 
+/// How a person comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// With the token.
+    Token,
+    /// With the certificate that was shown already.
+    Certificate,
+    /// Not at all.
+    None,
+}
+
 impl Rules {
     pub(crate) fn judge(&self, head: Head<'_>) -> Result<Page, Refused> {
-        if !head.host.is_some_and(|host| self.is_ours(host)) {
-            return Err(Refused::Misdirected);
-        }
-        if head.from_a_page {
-            return Err(Refused::FromAPage);
-        }
-        let page = match head.path {
-            "/metrics" => Page::Metrics,
-            "/livez" => Page::Live,
-            "/readyz" => Page::Ready,
-            _ => return Err(Refused::NoSuchPage),
+        let host = head.host.filter(|host| self.is_ours(host));
+        let host = host.ok_or(Refused::Misdirected)?;
+        let door = Page::of(head.path).map(Page::door);
+        self.came_from_us(head, host, door)?;
+        let page = Page::of(head.path).ok_or(Refused::NoSuchPage)?;
+        let (right, allowed) = match page.door() {
+            Door::Changing => (head.method == "POST", "POST"),
+            Door::Login => (
+                matches!(head.method, "GET" | "HEAD" | "POST"),
+                "GET, HEAD, POST",
+            ),
+            _ => (matches!(head.method, "GET" | "HEAD"), "GET, HEAD"),
         };
-        if !matches!(head.method, "GET" | "HEAD") {
-            return Err(Refused::Method);
+        if !right {
+            return Err(Refused::Method(allowed));
         }
-        match (&self.token, page) {
-            (Some(token), Page::Metrics) if !bears(head.authorization, token) => {
-                Err(Refused::Token)
-            }
-            _ => Ok(page),
+        match page.door() {
+            Door::Open | Door::Login | Door::Changing => Ok(page),
+            Door::Numbers if self.way() == Way::None => Ok(page),
+            Door::Numbers | Door::Names | Door::Shown => self.proved(head).map(|()| page),
         }
+    }
+
+    /// How a person comes in.
+    pub(crate) fn way(&self) -> Way {
+        match (&self.token, self.knows_clients) {
+            (Some(_), _) => Way::Token,
+            (None, true) => Way::Certificate,
+            (None, false) => Way::None,
+        }
+    }
+
+    /// True if `given` is the token. Compared in a time that says nothing about where it differs.
+    pub(crate) fn is_token(&self, given: &[u8]) -> bool {
+        let Some(token) = &self.token else {
+            return false;
+        };
+        let token = token.expose();
+        given.len() == token.len() && openssl::memcmp::eq(given, token)
+    }
+
+    fn proved(&self, head: Head<'_>) -> Result<(), Refused> {
+        match self.way() {
+            Way::Certificate => Ok(()),
+            Way::None => Err(Refused::Unproved),
+            Way::Token if head.logged_in => Ok(()),
+            Way::Token => match head.authorization.and_then(bearer) {
+                Some(given) if self.is_token(given) => Ok(()),
+                _ => Err(Refused::Token),
+            },
+        }
+    }
+
+    fn came_from_us(&self, head: Head<'_>, host: &str, door: Option<Door>) -> Result<(), Refused> {
+        let own = head.origin.map(|origin| self.is_own(origin, host));
+        let method = !matches!(head.method, "GET" | "HEAD");
+        let right = match door {
+            // What changes something needs a browser that says where it comes from.
+            Some(Door::Changing | Door::Login) if method => own == Some(true),
+            Some(Door::Open | Door::Shown | Door::Login | Door::Changing) => own != Some(false),
+            Some(Door::Numbers | Door::Names) | None => own.is_none(),
+        };
+        // What has no secret may be linked to.
+        let linked = matches!(door, Some(Door::Open));
+        let here = matches!(head.fetch_site, None | Some(b"same-origin" | b"none"));
+        match right && (linked || here) {
+            true => Ok(()),
+            false => Err(Refused::FromAPage),
+        }
+    }
+
+    /// True if `origin` is the page's at this host. A proxy that has the TLS may stand in front of a listener
+    /// without it.
+    fn is_own(&self, origin: &[u8], host: &str) -> bool {
+        let Ok(origin) = std::str::from_utf8(origin) else {
+            return false;
+        };
+        let authority = origin.strip_prefix("https://").or_else(|| {
+            let plain = origin.strip_prefix("http://");
+            plain.filter(|_| !self.encrypted)
+        });
+        authority.is_some_and(|it| it.eq_ignore_ascii_case(host))
     }
 
     /// True if `host`, which may have a port, is an address or one of our names.
@@ -89,105 +165,11 @@ impl Rules {
     }
 }
 
-/// RFC 6750 section 2.1. Compared in a time that says nothing about where it differs.
-fn bears(authorization: Option<&[u8]>, token: &Secret) -> bool {
-    let Some((scheme, given)) = authorization.and_then(|it| it.split_at_checked(7)) else {
-        return false;
-    };
-    let token = token.expose();
-    scheme.eq_ignore_ascii_case(b"Bearer ")
-        && given.len() == token.len()
-        && openssl::memcmp::eq(given, token)
+/// RFC 6750 section 2.1.
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, given) = authorization.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(given)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GET: Head<'_> = Head {
-        method: "GET",
-        path: "/metrics",
-        host: Some("127.0.0.1:9127"),
-        from_a_page: false,
-        authorization: None,
-    };
-
-    fn open() -> Rules {
-        Rules {
-            hosts: vec!["db.example".to_owned()],
-            token: None,
-        }
-    }
-
-    #[test]
-    fn a_request_must_be_meant_for_this_host() {
-        for (host, ours) in [
-            (Some("127.0.0.1:9127"), true),
-            (Some("10.1.2.3"), true),
-            (Some("[::1]:9127"), true),
-            (Some("localhost"), true),
-            (Some("DB.example:9127"), true),
-            (Some("evil.example"), false),
-            (Some("db.example.evil.example"), false),
-            (Some("localhost.evil.example:9127"), false),
-            (Some("[evil.example]"), false),
-            (Some(""), false),
-            (None, false),
-        ] {
-            let verdict = open().judge(Head { host, ..GET });
-            assert_eq!(verdict.is_ok(), ours, "{host:?}");
-        }
-    }
-
-    #[test]
-    fn pages_and_methods() {
-        let judge = |method, path| {
-            open().judge(Head {
-                method,
-                path,
-                ..GET
-            })
-        };
-        assert_eq!(judge("GET", "/metrics"), Ok(Page::Metrics));
-        assert_eq!(judge("HEAD", "/livez"), Ok(Page::Live));
-        assert_eq!(judge("GET", "/readyz"), Ok(Page::Ready));
-        assert_eq!(judge("POST", "/metrics"), Err(Refused::Method));
-        assert_eq!(judge("GET", "/metrics/"), Err(Refused::NoSuchPage));
-        assert_eq!(judge("GET", "/"), Err(Refused::NoSuchPage));
-    }
-
-    #[test]
-    fn pages_of_browsers_get_nothing() {
-        let head = Head {
-            from_a_page: true,
-            ..GET
-        };
-        assert_eq!(open().judge(head), Err(Refused::FromAPage));
-    }
-
-    #[test]
-    fn the_token_opens_metrics_and_health_needs_none() {
-        let rules = Rules {
-            token: Some(Secret::new(b"t0ken")),
-            ..open()
-        };
-        for (authorization, right) in [
-            (Some(&b"Bearer t0ken"[..]), true),
-            (Some(b"bearer t0ken"), true),
-            (Some(b"Bearer t0keN"), false),
-            (Some(b"Bearer t0ke"), false),
-            (Some(b"Bearer t0kenn"), false),
-            (Some(b"Basic t0ken"), false),
-            (Some(b"Bearer"), false),
-            (None, false),
-        ] {
-            let metrics = rules.judge(Head {
-                authorization,
-                ..GET
-            });
-            assert_eq!(metrics.is_ok(), right, "{authorization:?}");
-        }
-        let path = "/livez";
-        assert_eq!(rules.judge(Head { path, ..GET }), Ok(Page::Live));
-    }
-}
+mod tests;

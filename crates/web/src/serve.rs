@@ -1,19 +1,14 @@
-//! Owns the way of a request: accept, TLS, HTTP/1.1, guard, page. Every step has its bound.
+//! Owns the way of a connection: accept, TLS, HTTP/1.1, answers. Every step has its bound.
 
-use crate::guard::{Head, Page, Refused, Rules};
-use crate::{Readiness, View};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use crate::answer::{Desk, answer};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use openssl::ssl::{Ssl, SslAcceptor};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +31,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// What all connections share.
 pub(crate) struct Site {
     pub(crate) acceptor: Option<SslAcceptor>,
-    pub(crate) rules: Rules,
-    pub(crate) view: Arc<dyn View>,
+    pub(crate) desk: Desk,
 }
 
 /// Serves until told to stop.
@@ -64,10 +58,11 @@ pub(crate) async fn serve(
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let site = Arc::clone(&site);
+                let attended = attend(stream, peer.ip(), site);
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(CONNECTION_MAX, attend(stream, site)).await;
+                    let _ = tokio::time::timeout(CONNECTION_MAX, attended).await;
                     drop(place);
                 });
             }
@@ -79,9 +74,9 @@ pub(crate) async fn serve(
     }
 }
 
-async fn attend(stream: TcpStream, site: Arc<Site>) {
+async fn attend(stream: TcpStream, peer: IpAddr, site: Arc<Site>) {
     let Some(acceptor) = &site.acceptor else {
-        return converse(stream, site).await;
+        return converse(stream, peer, site).await;
     };
     let Ok(ssl) = Ssl::new(acceptor.context()) else {
         return;
@@ -91,14 +86,14 @@ async fn attend(stream: TcpStream, site: Arc<Site>) {
     };
     let shaken = tokio::time::timeout(SILENCE_MAX, Pin::new(&mut stream).accept()).await;
     if matches!(shaken, Ok(Ok(()))) {
-        converse(stream, site).await;
+        converse(stream, peer, site).await;
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, site: Arc<Site>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let answer = answer(&request, &site);
-        async move { Ok::<_, Infallible>(answer) }
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr, site: Arc<Site>) {
+    let desk = &site.desk;
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer(request, peer, desk).await)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -109,79 +104,4 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, site: Arc<Site>) 
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the metrics listener broke");
     }
-}
-
-type Answer = Response<Full<Bytes>>;
-
-fn answer(request: &Request<Incoming>, site: &Site) -> Answer {
-    let header = |name| request.headers().get(name);
-    let authority = request.uri().authority().map(|it| it.as_str());
-    let host = header(HOST).and_then(|it| it.to_str().ok());
-    let head = Head {
-        method: request.method().as_str(),
-        path: request.uri().path(),
-        host: authority.or(host),
-        from_a_page: header(ORIGIN).is_some(),
-        authorization: header(AUTHORIZATION).map(HeaderValue::as_bytes),
-    };
-    match site.rules.judge(head) {
-        Ok(Page::Metrics) => {
-            let text = observe::exposition(&site.view.metrics());
-            let mut answer = plain(StatusCode::OK, text);
-            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-            answer.headers_mut().insert(CONTENT_TYPE, kind);
-            answer
-        }
-        Ok(Page::Live) => plain(StatusCode::OK, "alive\n"),
-        Ok(Page::Ready) => match site.view.readiness() {
-            Readiness::Ready => plain(StatusCode::OK, "ready\n"),
-            Readiness::NotReady(why) => plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("not ready: {why}\n"),
-            ),
-        },
-        Err(refused) => refusal(refused),
-    }
-}
-
-fn refusal(refused: Refused) -> Answer {
-    match refused {
-        Refused::Misdirected => plain(
-            StatusCode::MISDIRECTED_REQUEST,
-            "this listener answers to IP addresses, localhost and the names in metrics.hosts\n",
-        ),
-        Refused::FromAPage => plain(
-            StatusCode::FORBIDDEN,
-            "requests of web pages are not answered\n",
-        ),
-        Refused::NoSuchPage => plain(
-            StatusCode::NOT_FOUND,
-            "there are /metrics, /livez and /readyz\n",
-        ),
-        Refused::Method => {
-            let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            answer.headers_mut().insert(ALLOW, allowed);
-            answer
-        }
-        Refused::Token => {
-            let mut answer = plain(StatusCode::UNAUTHORIZED, "a bearer token is needed\n");
-            let scheme = HeaderValue::from_static("Bearer");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-            answer
-        }
-    }
-}
-
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(text.into()));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer
 }

@@ -77,6 +77,11 @@ impl Sqlstate {
         Self(out)
     }
 
+    /// Its five letters.
+    pub fn bytes(self) -> [u8; 5] {
+        self.0
+    }
+
     /// The five characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XX000")

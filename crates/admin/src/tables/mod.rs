@@ -2,10 +2,13 @@
 //! its columns (name, type, meaning). A new table is a struct in a file here and a line in [`tables!`].
 
 mod define;
+mod events;
 mod host;
 mod insight;
+mod inspection;
 mod key_value;
 mod pool;
+mod rules;
 mod socket;
 mod statistics;
 
@@ -13,16 +16,21 @@ pub use define::Column;
 pub(crate) use define::Row;
 use define::tables;
 
+pub use events::Event;
 pub use host::{DnsHost, DnsZone, Memory, Peer, PeerPool};
 pub use insight::{Certificate, Counter};
+pub use inspection::{Activity, Pattern};
 pub use key_value::{Config, List, Lists, Pauses, State, Version};
 pub use pool::{Database, Pool, User};
+pub use rules::{Rule, Throttle};
 pub use socket::{Socket, Wire};
 pub use statistics::{Counts, Statistics, Stats, StatsAverages, StatsTotals, Total};
 
 tables! {
     /// Sockets of which bytes wait in a buffer.
     ActiveSockets "ACTIVE_SOCKETS" Wire,
+    /// What clients are doing now: those that do something or keep something. Statements are shown where they are looked at (`inspection.statements`). Not in PgBouncer.
+    Activity "ACTIVITY" Activity,
     /// Certificates in force, the listeners' and those towards servers. Not in PgBouncer.
     Certificates "CERTIFICATES" Certificate,
     /// Clients that are logged in.
@@ -37,16 +45,22 @@ tables! {
     DnsHosts "DNS_HOSTS" DnsHost,
     /// Zones of the host names.
     DnsZones "DNS_ZONES" DnsZone,
+    /// The last events, oldest first (`events.kept_max`). Not in PgBouncer.
+    Events "EVENTS" Event,
     /// How many there are of what.
     Lists "LISTS" List,
     /// Memory for what is kept many times.
     Mem "MEM" Memory,
+    /// Statements by pattern, database, role and application since the start or RESET PATTERNS, those that took the most time in front; what has no row of its own is the last one (`inspection.statements`). Not in PgBouncer.
+    Patterns "PATTERNS" Pattern,
     /// Other instances to which cancel requests are passed on.
     Peers "PEERS" Peer,
     /// Connections to them.
     PeerPools "PEER_POOLS" PeerPool,
     /// Server connections by database and user.
     Pools "POOLS" Pool,
+    /// Rules about statements, in the order in which they are asked. Not in PgBouncer.
+    Rules "RULES" Rule,
     /// Connections to servers.
     Servers "SERVERS" Socket,
     /// Clients and servers with their buffers.
@@ -59,6 +73,8 @@ tables! {
     StatsAverages "STATS_AVERAGES" StatsAverages,
     /// The sums alone.
     StatsTotals "STATS_TOTALS" StatsTotals,
+    /// Rules that throttle. Not in PgBouncer.
+    Throttles "THROTTLES" Throttle,
     /// Sums and averages over all databases.
     Totals "TOTALS" Total,
     /// Users that are known.

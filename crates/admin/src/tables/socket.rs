@@ -14,7 +14,7 @@ row! {
         database: String,
         /// `none`, `logical` or `physical`.
         replication: &'static str,
-        /// Clients: `active` (a server connection is lent), `waiting` (for one) or `idle`. Servers: `active` (lent), `idle`, `used` (idle for so long that it is tested before it is lent), `tested` or `new`.
+        /// Clients: `active` (a server connection is lent), `waiting` (for one) or `idle`. Servers: `active` (lent), `idle`, `used` (idle for so long that it is tested before it is lent), `tested` (or being reset) or `being_canceled` (kept until a cancel request has arrived).
         state: &'static str,
         /// The peer's address; `unix` for a Unix-domain socket.
         addr: String,
@@ -46,7 +46,7 @@ row! {
         application_name: String,
         /// Prepared statements that are kept.
         prepared_statements: u32,
-        /// Number for KILL_CLIENT.
+        /// Number for KILL_CLIENT and CANCEL_CLIENT.
         id: u64,
     }
 }

@@ -25,11 +25,11 @@ pub struct Counts {
     pub query_time: u64,
     /// Microseconds that clients waited for a server connection.
     pub wait_time: u64,
-    /// Prepared statements made by clients.
+    /// Parse messages from clients.
     pub client_parse_count: u64,
-    /// Prepared statements made on servers.
+    /// Parse messages that went to servers.
     pub server_parse_count: u64,
-    /// Prepared statements bound.
+    /// Bind messages.
     pub bind_count: u64,
     /// Clients that logged in.
     pub client_login_count: u64,
@@ -67,11 +67,11 @@ row! {
         total_query_time: Sum,
         /// Microseconds that clients waited for a server connection.
         total_wait_time: Sum,
-        /// Prepared statements made by clients.
+        /// Parse messages from clients.
         total_client_parse_count: Sum,
-        /// Prepared statements made on servers.
+        /// Parse messages that went to servers.
         total_server_parse_count: Sum,
-        /// Prepared statements bound.
+        /// Bind messages.
         total_bind_count: Sum,
         /// Clients that logged in.
         total_client_login_count: Sum,
@@ -91,11 +91,11 @@ row! {
         avg_query_time: Sum,
         /// Microseconds that a client waited for a server connection.
         avg_wait_time: Sum,
-        /// Prepared statements made by clients, per second.
+        /// Parse messages from clients, per second.
         avg_client_parse_count: Sum,
-        /// Prepared statements made on servers, per second.
+        /// Parse messages that went to servers, per second.
         avg_server_parse_count: Sum,
-        /// Prepared statements bound, per second.
+        /// Bind messages, per second.
         avg_bind_count: Sum,
         /// Clients that logged in, per second.
         avg_client_login_count: Sum,
@@ -123,11 +123,11 @@ row! {
         query_time: Sum,
         /// Microseconds that clients waited for a server connection.
         wait_time: Sum,
-        /// Prepared statements made by clients.
+        /// Parse messages from clients.
         client_parse_count: Sum,
-        /// Prepared statements made on servers.
+        /// Parse messages that went to servers.
         server_parse_count: Sum,
-        /// Prepared statements bound.
+        /// Bind messages.
         bind_count: Sum,
         /// Clients that logged in.
         client_login_count: Sum,
@@ -155,11 +155,11 @@ row! {
         query_time: Sum,
         /// Microseconds that a client waited for a server connection.
         wait_time: Sum,
-        /// Prepared statements made by clients, per second.
+        /// Parse messages from clients, per second.
         avg_client_parse_count: Sum,
-        /// Prepared statements made on servers, per second.
+        /// Parse messages that went to servers, per second.
         avg_server_parse_count: Sum,
-        /// Prepared statements bound, per second.
+        /// Bind messages, per second.
         avg_bind_count: Sum,
         /// Clients that logged in, per second.
         client_login_count: Sum,

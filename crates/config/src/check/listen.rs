@@ -7,10 +7,12 @@ use crate::checked::{
     NamedKeyPair, UnixSocket,
 };
 use crate::conflict::Conflict;
+use crate::read::Given;
 use crate::sections;
 use crate::warning::Weakness;
 use crate::words::{ListenMode, PlaintextCancel, ProxyProtocol};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 /// PgBouncer's port, for the Unix socket of a listener without addresses.
 const PORT: u16 = 6432;
@@ -44,6 +46,8 @@ impl Judge<'_, '_> {
             query_timeout: listen.query_timeout.value.0,
             transaction_timeout: listen.transaction_timeout.value.0,
             drain_timeout: listen.drain_timeout.value,
+            takeover_socket: self.takeover_socket(listen),
+            takeover_timeout: listen.takeover_timeout.value.0,
             peer_id: Some(listen.peer_id.value).filter(|id| *id > 0),
             allow_trust: listen.allow_trust.value,
             tcp_user_timeout: listen.tcp_user_timeout.value.0,
@@ -109,15 +113,26 @@ impl Judge<'_, '_> {
             .directory
             .join(directory)
             .join(format!(".s.PGSQL.{port}"));
-        let length = path.as_os_str().len();
-        if length > SOCKET_PATH_MOST {
-            let conflict = Conflict::SocketPathTooLong { length };
-            self.conflict(&listen.unix_socket_dir, conflict);
-        }
+        self.fits_an_address(&listen.unix_socket_dir, &path);
         Some(UnixSocket {
             path,
             mode: listen.unix_socket_mode.value.0,
         })
+    }
+
+    fn takeover_socket(&self, listen: &sections::Listen) -> Option<PathBuf> {
+        let named = listen.takeover_socket.value.as_ref()?;
+        let path = self.directory.join(named);
+        self.fits_an_address(&listen.takeover_socket, &path);
+        Some(path)
+    }
+
+    /// Whether a socket can have this path.
+    fn fits_an_address(&self, setting: &Given<Option<PathBuf>>, path: &Path) {
+        let length = path.as_os_str().len();
+        if length > SOCKET_PATH_MOST {
+            self.conflict(setting, Conflict::SocketPathTooLong { length });
+        }
     }
 
     /// A listener with nothing but a Unix socket needs no certificate: PostgreSQL's clients speak

@@ -43,6 +43,7 @@ impl Judge<'_, '_> {
             }),
             client_ca,
             token_file,
+            login_lifetime: metrics.login_lifetime.value,
             hosts: metrics.hosts.value.0.clone(),
         })
     }

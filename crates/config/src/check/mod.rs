@@ -3,20 +3,26 @@
 mod admin;
 mod auth;
 mod database;
+mod events;
+mod inspection;
 mod listen;
 mod metrics;
 mod peer;
 mod pool;
+mod rules;
+mod telemetry;
 mod tls;
 
+use crate::change::Change;
 use crate::checked::{
-    Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Source, Tcp, Tls,
+    Config, Files, Holds, Invalid, Limits, Log, Origin, Process, Rule, Source, Tcp, Tls,
 };
 use crate::conflict::Conflict;
 use crate::document::{Report, Span};
 use crate::error::Problem;
 use crate::read::Given;
 use crate::sections::{self, Sections};
+use crate::shown;
 use crate::values::EnvName;
 use crate::warning::{Warning, Weakness};
 use crate::words::Sandbox;
@@ -32,8 +38,17 @@ impl Config {
     /// not TOML is not judged further, and a section with a bad setting is not judged beside the
     /// others.
     pub fn from_text(text: &str, file_name: &str) -> Result<(Self, Vec<Warning>), Invalid> {
+        Self::from_text_with(text, file_name, &[])
+    }
+
+    /// The same, with some settings changed. What is wrong with those stands in the first line.
+    pub fn from_text_with<'t>(
+        text: &'t str,
+        file_name: &str,
+        changes: &'t [Change],
+    ) -> Result<(Self, Vec<Warning>), Invalid> {
         let report = Report::new(file_name, text);
-        let (file, mistakes) = DeTable::parse_recoverable(text);
+        let (mut file, mistakes) = DeTable::parse_recoverable(text);
         let mut line = 0;
         for mistake in &mistakes {
             let span = Span(mistake.span().map_or(0, |span| span.start));
@@ -49,6 +64,9 @@ impl Config {
             let sources = Vec::new();
             return Err(Invalid { errors, sources });
         }
+        for change in changes {
+            change.apply(file.get_mut());
+        }
         let sections = Sections::read(file.get_ref(), &report);
         let judge = Judge {
             report: &report,
@@ -59,9 +77,63 @@ impl Config {
         let mut sources = judge.sources.take();
         sources.sort_by_key(|source| (source.place.line, source.place.column));
         match report.conclude(config) {
-            Ok((config, warnings)) => Ok((Self { sources, ..config }, warnings)),
+            Ok((config, warnings)) => {
+                let settings = shown::all(file.get_ref());
+                let config = Self {
+                    sources,
+                    settings,
+                    text: text.into(),
+                    ..config
+                };
+                Ok((config, warnings))
+            }
             Err(errors) => Err(Invalid { errors, sources }),
         }
+    }
+}
+
+impl Config {
+    /// The rules of another file, which stand behind those of this configuration. What is wrong with them stands at
+    /// its place in that file.
+    pub fn rules_of(&self, text: &str, file_name: &str) -> Result<Vec<Rule>, Invalid> {
+        let report = Report::new(file_name, text);
+        let (file, _) = DeTable::parse_recoverable(text);
+        for (key, _) in file.get_ref() {
+            if key.get_ref() != "rule" {
+                let span = Span(key.span().start);
+                report.error(
+                    span,
+                    key.get_ref().as_ref(),
+                    Problem::Conflict(Conflict::RulesAlone),
+                );
+            }
+        }
+        if let Err(errors) = report.conclude(Some(())) {
+            let sources = Vec::new();
+            return Err(Invalid { errors, sources });
+        }
+        // Judged with those in front of them: names, order and numbers are of all.
+        let above = format!("{}\n", self.text);
+        let lines = above.lines().count();
+        let (name, all) = (self.name(), format!("{above}{text}"));
+        let (all, _) = Config::from_text(&all, &name).map_err(|mut invalid| {
+            for error in &mut invalid.errors {
+                if error.place.line > lines {
+                    error.place.line -= lines;
+                    error.place.file = file_name.into();
+                }
+            }
+            invalid
+        })?;
+        let own = self.policy.as_ref().map_or(0, |it| it.rules.len());
+        let rules = all.policy.map(|it| it.rules).unwrap_or_default();
+        Ok(rules.into_iter().skip(own).collect())
+    }
+
+    /// The name of its file, as far as a setting tells it.
+    fn name(&self) -> String {
+        let place = self.sources.first().map(|it| &it.place);
+        place.map_or_else(String::new, |it| it.file.to_string())
     }
 }
 
@@ -88,6 +160,9 @@ impl Judge<'_, '_> {
         let databases = self.databases(&sections.databases, &sections.host_tls);
         let peers = self.peers(sections);
         let users = self.users(&sections.users);
+        let webhooks = self.webhooks(&sections.webhooks);
+        let opentelemetry = sections.opentelemetry.as_ref();
+        let opentelemetry = opentelemetry.and_then(|it| self.telemetry(it));
         let auth = listen.as_ref().and_then(|_| self.auth(sections));
         Some(Config {
             listen: listen??,
@@ -102,11 +177,22 @@ impl Judge<'_, '_> {
             limits: limits(sections.limits.as_ref()?),
             log: log(sections.log.as_ref()?),
             metrics: self.metrics(sections.metrics.as_ref()?),
+            policy: self.policy(sections),
+            inspection: inspection::inspection(
+                sections.inspection.as_ref()?,
+                self.query_log(sections.query_log.as_ref()?, &sections.rules),
+                opentelemetry.is_some(),
+            ),
+            events: self.events(sections.events.as_ref()?, sections.inspection.as_ref()?),
+            webhooks,
+            opentelemetry,
             admin: self.admin(sections.admin.as_ref()?),
             files: files(sections.files.as_ref()?),
             process: self.process(sections.process.as_ref()?),
             // The caller puts them here, or beside the errors.
             sources: Vec::new(),
+            settings: Vec::new(),
+            text: "".into(),
         })
     }
 
@@ -230,6 +316,7 @@ fn limits(limits: &sections::Limits) -> Limits {
         cancel_rate: limits.cancel_rate.value,
         cancel_concurrency: limits.cancel_concurrency.value,
         cancel_wait_timeout: limits.cancel_wait_timeout.value,
+        suspend_timeout: limits.suspend_timeout.value,
         query_wait_timeout: limits.query_wait_timeout.value,
         query_wait_notify: limits.query_wait_notify.value.0,
     }

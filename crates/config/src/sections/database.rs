@@ -90,8 +90,8 @@ section! {
         server_idle_max: u32 { fallback: Value("20"), bounds: Bounds::new(0, 100_000) }
         /// How long a server connection may wait for its next client; 0 means for ever.
         server_idle_timeout: Timeout { fallback: Value("600"), bounds: TIMEOUT, sample: "\"1min\"" }
-        /// How old a server connection may become before it is closed behind its client; with 0 it
-        /// serves one client only. No reset takes back a library that a client loaded, or that its
+        /// How old a server connection may become before it is closed, behind its client or without one;
+        /// with 0 it serves one client only. No reset takes back a library that a client loaded, or that its
         /// backend has a temporary schema.
         server_lifetime: Timeout { fallback: Value("3600"), bounds: TIMEOUT, sample: "\"1d\"" }
         /// After how long without a client a server connection has to answer before the next one

@@ -62,8 +62,22 @@ section! {
             bounds: TIMEOUT,
             sample: "\"30min\"",
         }
-        /// How long sessions may go on after the first SIGTERM; then they are cut.
+        /// How long sessions may go on after SIGINT, to end with their transactions; then they are cut.
         drain_timeout: Duration { fallback: Value("30"), bounds: Bounds::new(0, DAY) }
+        /// Unix socket over which a newly started process of the same account gets the listening
+        /// sockets of this one, which then ends with its sessions. The directory must be writable for
+        /// this account alone.
+        takeover_socket: Option<PathBuf> {
+            fallback: Unset("a restart closes the listening sockets for a moment"),
+            sample: "\"/run/portcullis/takeover.sock\"",
+        }
+        /// How long clients may stay with a process that has given its listening sockets away, before
+        /// it drains; 0 is until they leave.
+        takeover_timeout: Timeout {
+            fallback: Value("\"5min\""),
+            bounds: TIMEOUT,
+            sample: "\"1h\"",
+        }
         /// How long data sent to a client may stay unacknowledged before the connection is dead.
         /// PgBouncer counts this in milliseconds; here it needs its unit.
         tcp_user_timeout: TimeoutWithUnit {

@@ -6,12 +6,16 @@
 mod admin;
 mod auth;
 mod database;
+mod events;
+mod inspection;
 mod listen;
 mod metrics;
+mod opentelemetry;
 mod peer;
 mod policy;
 mod pool;
 mod process;
+mod rules;
 mod tls;
 
 use crate::document::Report;
@@ -22,13 +26,17 @@ use toml::de::DeTable;
 pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
+pub(crate) use events::{Events, Webhook};
+pub(crate) use inspection::{Inspection, QueryLog};
 pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,
 };
 pub(crate) use metrics::Metrics;
+pub(crate) use opentelemetry::OpenTelemetry;
 pub(crate) use peer::{Peer, PeerTls};
 pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
+pub(crate) use rules::{Policy, Rule};
 pub(crate) use tls::Tls;
 
 const SECOND: u64 = 1000;
@@ -62,6 +70,13 @@ pub const SECTIONS: &[Section] = &[
     Tcp::SECTION,
     Log::SECTION,
     Metrics::SECTION,
+    Policy::SECTION,
+    Rule::SECTION,
+    Inspection::SECTION,
+    QueryLog::SECTION,
+    Events::SECTION,
+    Webhook::SECTION,
+    OpenTelemetry::SECTION,
     Admin::SECTION,
     Files::SECTION,
     Process::SECTION,
@@ -121,6 +136,13 @@ pub(crate) struct Sections {
     pub(crate) limits: Option<Limits>,
     pub(crate) log: Option<Log>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) inspection: Option<Inspection>,
+    pub(crate) query_log: Option<QueryLog>,
+    pub(crate) events: Option<Events>,
+    pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) opentelemetry: Option<OpenTelemetry>,
     pub(crate) admin: Option<Admin>,
     pub(crate) files: Option<Files>,
     pub(crate) process: Option<Process>,
@@ -167,6 +189,8 @@ impl Sections {
         };
         let peers = root.many().into_iter().filter_map(peer);
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
+        let rules = root.many().into_iter().filter_map(|(rule, _)| rule);
+        let webhooks = root.many().into_iter().filter_map(|(hook, _)| hook);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
         Self {
             listen,
@@ -185,6 +209,13 @@ impl Sections {
             limits: root.once().0,
             log: root.once().0,
             metrics: root.once().0,
+            policy: root.once().0,
+            rules: rules.collect(),
+            inspection: root.once().0,
+            query_log: root.once().0,
+            events: root.once().0,
+            webhooks: webhooks.collect(),
+            opentelemetry: root.once().0,
             admin: root.once().0,
             files: root.once().0,
             process: root.once().0,

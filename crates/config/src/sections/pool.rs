@@ -19,19 +19,19 @@ section! {
         pool_mode: PoolMode { fallback: Value("\"session\"") }
         /// Most server connections of a pool.
         default_pool_size: u32 { fallback: Value("20"), bounds: POOL_SIZE }
-        /// Server connections that a pool keeps ready, once a client has asked for it. Read and
-        /// checked; this version makes connections only when clients ask.
+        /// Server connections that a pool keeps open, made ahead of need: while it has a client, or where
+        /// the database names the user (outside session mode). Nobody waits for them.
         min_pool_size: u32 { fallback: Value("0"), bounds: CONNECTIONS, sample: "5" }
         /// Server connections that a pool may have beyond its size while clients wait long.
         reserve_pool_size: u32 { fallback: Value("0"), bounds: CONNECTIONS, sample: "5" }
         /// How long a client waits before reserve_pool_size counts; 0 leaves the reserve unused.
         reserve_pool_timeout: Timeout { fallback: Value("5"), bounds: Bounds::new(SECOND, DAY) }
         /// Server connections that nobody else gets: of the max_db_connections of a database, so
-        /// many are kept free for each user who has clients there. Read and checked; this version
-        /// keeps none free.
+        /// many are for each user who has clients there, counted by the role on the server. Others that
+        /// have them by then give way with the next that comes back.
         pool_guaranteed: u32 { fallback: Value("0"), bounds: CONNECTIONS, sample: "1" }
-        /// Most server connections of one user, over all databases; 0 means no limit. Read and
-        /// checked; this version counts by database and user (default_pool_size).
+        /// Most server connections of one user, by the role on the server, over all databases; 0 means
+        /// no limit. Who waits for one gets that which the role doesn't use in another database.
         max_user_connections: u32 { fallback: Value("0"), bounds: CONNECTIONS }
         /// Most clients of one user, over all databases; 0 means no limit.
         max_user_client_connections: u32 { fallback: Value("0"), bounds: CONNECTIONS }

@@ -67,6 +67,12 @@ section! {
             fallback: Value("10"),
             bounds: Bounds::new(SECOND, HOUR),
         }
+        /// How long clients may take, on SUSPEND in the console, to take the rest of what is sent to them;
+        /// then they are closed.
+        suspend_timeout: Duration {
+            fallback: Value("10"),
+            bounds: Bounds::new(SECOND, HOUR),
+        }
         /// How long a client may wait for a server connection where max_db_connections is reached.
         query_wait_timeout: Duration {
             fallback: Value("120"),

@@ -7,6 +7,7 @@
 //! others. It ends when the other end is closed.
 
 use super::command::{CommandFault, OUTPUT_MAX, TIMEOUT, run_command};
+use crate::activation::forget;
 use crate::cli::ATTEND;
 use buf::Secret;
 use nix::sys::prctl;
@@ -37,7 +38,7 @@ impl Attendant {
         let (socket, other) = UnixStream::pair()?;
         // The file that this process was started from, even if another has its name by now. A group of
         // its own, so that Ctrl-C in a terminal leaves it to us when it ends.
-        let process = Command::new("/proc/self/exe")
+        let process = forget(&mut Command::new("/proc/self/exe"))
             .arg0("portcullis")
             .arg(ATTEND)
             .stdin(Stdio::from(OwnedFd::from(other)))

@@ -6,6 +6,7 @@
 //! in which this one gives up the right to run anything ([`Attendant`]).
 
 use super::attendant::Attendant;
+use crate::activation::forget;
 use buf::Secret;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -104,7 +105,7 @@ pub(super) fn run_command(
         return Err(CommandFault::NotStarted(std::io::ErrorKind::InvalidInput));
     };
     // A group of its own, so that nothing of it is left behind.
-    let started = Command::new(program)
+    let started = forget(&mut Command::new(program))
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

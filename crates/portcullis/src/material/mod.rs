@@ -7,13 +7,17 @@ mod contexts;
 mod passphrase;
 mod rules;
 mod secrets;
+mod statements;
 
 pub(crate) use attendant::{Attendant, serve as attend};
 pub(crate) use command::{CommandFault, Commands};
 pub(crate) use contexts::listener_profile;
+pub(crate) use statements::rules as rules_about_statements;
 
+use crate::alarms;
 use crate::fault::Fault;
 use crate::metrics;
+use crate::telemetry;
 use auth::hba::Hba;
 use auth::users::Users;
 use buf::Secret;
@@ -37,6 +41,12 @@ pub(crate) struct Material {
     pub(crate) users: Users,
     /// Who may try, from where; `None`: whoever reaches a listener.
     pub(crate) hba: Option<Hba>,
+    /// Rules about statements that stand in a file of their own.
+    pub(crate) statements: Vec<config::Rule>,
+    /// Who is told of events.
+    pub(crate) receivers: Vec<webhook::Settings>,
+    /// Where spans and metrics go.
+    pub(crate) exporter: Option<otlp::Settings>,
     /// Passwords by where they come from.
     pub(crate) passwords: HashMap<Origin, Secret>,
 }
@@ -91,15 +101,37 @@ impl Material {
         let _ = web.map_err(|it| faults.push(it));
         let users = secrets::users(config).map_err(|it| faults.extend(it));
         let hba = rules::rules(config).map_err(|it| faults.extend(it));
+        let statements = statements::rules(config).map_err(|it| faults.extend(it));
         let passwords = secrets::passwords(config).map_err(|it| faults.extend(it));
-        match (listener, users, hba, passwords) {
-            (Ok(listener), Ok(users), Ok(hba), Ok(passwords)) if faults.is_empty() => Ok(Self {
+        let receivers = match &passwords {
+            Ok(passwords) => alarms::receivers(config, passwords),
+            Err(()) => Ok(Vec::new()),
+        };
+        let receivers = receivers.map_err(|it| faults.extend(it));
+        let exporter = match &passwords {
+            Ok(passwords) => telemetry::exporter(config, passwords),
+            Err(()) => Ok(None),
+        };
+        let exporter = exporter.map_err(|it| faults.extend(it));
+        let told = receivers.and_then(|it| Ok((it, exporter?)));
+        match (listener, users, hba, statements, told, passwords) {
+            (
+                Ok(listener),
+                Ok(users),
+                Ok(hba),
+                Ok(statements),
+                Ok((receivers, exporter)),
+                Ok(passwords),
+            ) if faults.is_empty() => Ok(Self {
                 listener,
                 listeners,
                 servers,
                 peers,
                 users,
                 hba,
+                statements,
+                receivers,
+                exporter,
                 passwords,
             }),
             _ => Err(faults),

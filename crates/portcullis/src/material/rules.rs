@@ -41,7 +41,7 @@ pub(super) fn rules(config: &Config) -> Result<Option<Hba>, Vec<Fault>> {
     }
 }
 
-fn text(place: &Place, path: &Path) -> Result<String, Fault> {
+pub(super) fn text(place: &Place, path: &Path) -> Result<String, Fault> {
     let unreadable = |error: std::io::Error| Fault::Unreadable {
         place: place.clone(),
         path: path.to_owned(),

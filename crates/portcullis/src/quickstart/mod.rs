@@ -3,10 +3,10 @@
 
 mod authority;
 mod fault;
-mod password;
+pub(crate) mod password;
 mod pgpass;
 mod trust;
-mod url;
+pub(crate) mod url;
 mod write;
 
 pub(crate) use fault::QuickFault;
@@ -14,6 +14,7 @@ pub(crate) use fault::QuickFault;
 use crate::cli::{QuickstartOptions, ServerTlsMode};
 use crate::conninfo::{conninfo, shell_word};
 use crate::draft::{Binding, Draft, hex};
+use crate::ending::Signals;
 use crate::fault::Fault;
 use crate::leg;
 use crate::logging;
@@ -21,7 +22,7 @@ use crate::material::{Material, now_unix_s};
 use crate::mint::{self, Names};
 use crate::output::say;
 use crate::process;
-use crate::run::{self, Signals};
+use crate::run;
 use auth::ScramVerifier;
 use auth::users::{self, Users};
 use authority::Local;
@@ -189,6 +190,9 @@ impl<'a> Prepared<'a> {
             listeners: Vec::new(),
             servers: vec![vec![self.server.context.clone()]],
             peers: Vec::new(),
+            statements: Vec::new(),
+            receivers: Vec::new(),
+            exporter: None,
             hba: None,
             users: users.unwrap_or_default(),
             passwords: passwords.collect::<HashMap<_, _>>(),

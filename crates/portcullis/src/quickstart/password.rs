@@ -18,14 +18,8 @@ const FILE_MAX: u64 = 1 << 20;
 
 /// The password, and where it came from in a few words.
 pub(crate) fn find(target: &Target) -> Result<(Secret, String), QuickFault> {
-    if let Some(value) = env::var_os("PGPASSWORD").filter(|value| !value.is_empty()) {
-        let secret = Secret::from_vec(value.into_vec());
-        return Ok((usable(secret)?, "PGPASSWORD".to_owned()));
-    }
-    if let Some(path) = passfile() {
-        if let Some(secret) = read(&path).and_then(|text| pgpass::find(text.expose(), target)) {
-            return Ok((usable(secret)?, path.display().to_string()));
-        }
+    if let Some(found) = find_without_asking(target)? {
+        return Ok(found);
     }
     if !std::io::stdin().is_terminal() {
         return Err(QuickFault::NoPassword {
@@ -36,6 +30,20 @@ pub(crate) fn find(target: &Target) -> Result<(Secret, String), QuickFault> {
     let typed = rpassword::prompt_password(prompt).map_err(QuickFault::Prompt)?;
     let secret = Secret::from_vec(typed.into_bytes());
     Ok((usable(secret)?, "the prompt".to_owned()))
+}
+
+/// The same without a prompt.
+pub(crate) fn find_without_asking(target: &Target) -> Result<Option<(Secret, String)>, QuickFault> {
+    if let Some(value) = env::var_os("PGPASSWORD").filter(|value| !value.is_empty()) {
+        let secret = Secret::from_vec(value.into_vec());
+        return Ok(Some((usable(secret)?, "PGPASSWORD".to_owned())));
+    }
+    if let Some(path) = passfile()
+        && let Some(secret) = read(&path).and_then(|text| pgpass::find(text.expose(), target))
+    {
+        return Ok(Some((usable(secret)?, path.display().to_string())));
+    }
+    Ok(None)
 }
 
 fn usable(secret: Secret) -> Result<Secret, QuickFault> {

@@ -36,7 +36,7 @@ pub(crate) enum BadUrl {
     NoHost,
     /// Several hosts.
     #[error(
-        "the URL names several hosts; the quick start takes one (a configuration takes more: \
+        "the URL names several hosts; one is taken here (a configuration takes more: \
          portcullis init)"
     )]
     Hosts,
@@ -54,20 +54,29 @@ pub(crate) enum BadUrl {
     Control,
     /// `sslmode=disable` and the like.
     #[error(
-        "the URL asks for sslmode=disable; if the way to the server may be in clear text, say \
-         --server-tls disable instead"
+        "the URL asks for sslmode=disable; whether the way may be in clear text is said on the \
+         command line (quickstart: --server-tls disable; top: --tls disable)"
     )]
     Disable,
     /// Other parameters.
     #[error(
-        "the URL has a parameter behind the question mark that the quick start does not know; only \
+        "the URL has a parameter behind the question mark that is not known here; only \
          sslmode and channel_binding may stand there"
     )]
     Parameter,
 }
 
-/// Takes a URL apart.
+/// Takes the URL of a server apart.
 pub(crate) fn parse(url: &str) -> Result<Target, BadUrl> {
+    parse_with(url, 5432, None)
+}
+
+/// Takes a URL apart that may leave out the port or the database (then the role's name, if there is none).
+pub(crate) fn parse_with(
+    url: &str,
+    usual_port: u16,
+    usual_database: Option<&str>,
+) -> Result<Target, BadUrl> {
     let schemes = ["postgres://", "postgresql://"];
     let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
     let rest = rest.ok_or(BadUrl::Scheme)?;
@@ -83,20 +92,20 @@ pub(crate) fn parse(url: &str) -> Result<Target, BadUrl> {
     if user.is_empty() {
         return Err(BadUrl::NoUser);
     }
-    let (host, port) = host(hosts)?;
+    let (host, port) = host(hosts, usual_port)?;
     let database = decoded(path)?;
     Ok(Target {
         host,
         port,
         database: match database.is_empty() {
-            true => user.clone().into_owned(),
+            true => usual_database.unwrap_or(&user).to_owned(),
             false => database.into_owned(),
         },
         user: user.into_owned(),
     })
 }
 
-fn host(text: &str) -> Result<(String, u16), BadUrl> {
+fn host(text: &str, usual_port: u16) -> Result<(String, u16), BadUrl> {
     if text.contains(',') {
         return Err(BadUrl::Hosts);
     }
@@ -118,7 +127,7 @@ fn host(text: &str) -> Result<(String, u16), BadUrl> {
     }
     tls::ServerName::parse(&host).map_err(|_| BadUrl::Host)?;
     let port = match port {
-        "" => 5432,
+        "" => usual_port,
         digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
             .parse()
             .ok()

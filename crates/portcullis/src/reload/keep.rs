@@ -3,7 +3,7 @@
 
 use super::due::{Due, Failure, Why};
 use super::watch::Watch;
-use super::{Reloader, Seen};
+use super::{NotSet, Reloader, Seen};
 use crate::expiry;
 use crate::fault::Fault;
 use crate::material::now_unix_s;
@@ -80,6 +80,12 @@ impl Keeper {
         Ok(keeper)
     }
 
+    /// How long clients may stay once another process has taken over, by configuration; `None` for as
+    /// long as they want.
+    pub(crate) fn takeover_timeout(&self) -> Option<Duration> {
+        self.reloader.config.listen.takeover_timeout
+    }
+
     /// Goes on until somebody wants the process to end.
     pub(crate) async fn keep(&mut self, proxy: &Proxy) -> Shutdown {
         self.tell_expiry(proxy);
@@ -95,11 +101,15 @@ impl Keeper {
                     true => tracing::info!("SIGUSR2: work goes on"),
                     false => tracing::info!("SIGUSR2: nothing is paused"),
                 },
-                Wake::Ordered(order) => match order.wish {
+                Wake::Ordered(order) => match order.wish.clone() {
                     Wish::Shutdown(mode) => {
                         order.done();
                         return mode;
                     }
+                    Wish::Set { key, value } => match self.set(proxy, (&key, &value)) {
+                        Ok(()) => order.done(),
+                        Err(why) => order.not_set(why),
+                    },
                     Wish::Reload => match self.reload(proxy) {
                         true => order.done(),
                         false => order.not_reloaded(),
@@ -177,6 +187,25 @@ impl Keeper {
             self.tell_expiry(proxy);
         }
         came_into_force
+    }
+
+    /// Changes one setting, or says why not.
+    fn set(&mut self, proxy: &Proxy, change: (&str, &str)) -> Result<(), String> {
+        let set = self.reloader.set(proxy, change, now_unix_s());
+        self.follow();
+        match set {
+            Ok(()) => {
+                self.tell_expiry(proxy);
+                Ok(())
+            }
+            Err(NotSet::Unfit(why)) => Err(why),
+            Err(NotSet::Unusable(faults)) => {
+                for fault in &faults {
+                    tracing::error!(target: "portcullis::reload", reason = %fault, "SET refused");
+                }
+                Err("the configuration could not be used with it; the log says why".to_owned())
+            }
+        }
     }
 
     /// Goes by the present configuration, and watches the files that were last read.

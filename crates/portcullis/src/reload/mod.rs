@@ -8,17 +8,22 @@ mod seen;
 mod watch;
 
 pub(crate) use keep::Keeper;
+pub(crate) use restart::needs_restart;
 pub(crate) use seen::Seen;
 
+use crate::alarms::Alarms;
 use crate::confine::Fence;
 use crate::fault::Fault;
 use crate::load;
 use crate::material::{Commands, Material};
 use crate::metrics;
+use crate::querylog::Logs;
 use crate::run;
-use config::{Config, Holds, Place, Source, Warning};
+use crate::telemetry::Spans;
+use config::{Change, Config, Holds, Place, Source, Warning};
 use shell::Proxy;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tls::{Dated, Expires};
 
 /// A configuration that is right in itself.
@@ -137,6 +142,12 @@ pub(crate) struct Reloader {
     fence: Fence,
     /// Who runs programs.
     commands: Commands,
+    /// Where statements are logged.
+    logs: Logs,
+    /// Who is told of events.
+    alarms: Alarms,
+    /// Where sessions put spans.
+    spans: Spans,
     /// What is in force.
     pub(crate) config: Config,
     /// Its certificates.
@@ -145,6 +156,16 @@ pub(crate) struct Reloader {
     fixed: Vec<Dated>,
     /// How the files looked when they were last read.
     pub(crate) seen: Seen,
+    /// What was changed by SET since the configuration was last read.
+    changes: Vec<Change>,
+}
+
+/// Why a setting was not changed.
+pub(crate) enum NotSet {
+    /// It can't be, or the value doesn't fit.
+    Unfit(String),
+    /// The configuration with this change can't be used.
+    Unusable(Vec<Fault>),
 }
 
 impl Reloader {
@@ -163,10 +184,14 @@ impl Reloader {
             lasting,
             fence: Fence::default(),
             commands: Commands::Here,
+            logs: Logs::default(),
+            alarms: Alarms::default(),
+            spans: Spans::default(),
             config: config.clone(),
             certificates,
             fixed,
             seen: Seen::default(),
+            changes: Vec::new(),
         }
     }
 
@@ -174,6 +199,57 @@ impl Reloader {
     pub(crate) fn confined(&mut self, fence: Fence, commands: Commands) {
         self.fence = fence;
         self.commands = commands;
+    }
+
+    /// Statements are logged there from now on.
+    pub(crate) fn logs_to(&mut self, logs: Logs) {
+        self.logs = logs;
+    }
+
+    /// Who is told of events is reached through this, and spans go there.
+    pub(crate) fn tells(&mut self, alarms: Alarms, spans: Spans) {
+        self.alarms = alarms;
+        self.spans = spans;
+    }
+
+    /// Changes one setting of the configuration in force until that is read anew.
+    pub(crate) fn set(
+        &mut self,
+        proxy: &Proxy,
+        (key, value): (&str, &str),
+        now_unix_s: i64,
+    ) -> Result<(), NotSet> {
+        let unfit = |reason: &dyn std::fmt::Display| NotSet::Unfit(reason.to_string());
+        let change = Change::of(key, value).map_err(|fault| unfit(&fault))?;
+        let path = change.path();
+        if needs_restart(&path) {
+            let text = "changing it takes a restart; change the configuration file";
+            return Err(unfit(&text));
+        }
+        let mut changes = self.changes.clone();
+        changes.retain(|it| it.path() != path);
+        changes.push(change);
+        let text = Arc::clone(&self.config.text);
+        let read = Config::from_text_with(&text, &self.path.to_string_lossy(), &changes);
+        let (config, warnings) = read.map_err(|invalid| {
+            let why = invalid.errors.into_iter().next();
+            let why = why.map(|it| format!("{}: {}", it.place.key, it.problem));
+            NotSet::Unfit(why.unwrap_or_default())
+        })?;
+        let before = self.seen.clone();
+        self.seen.look_at_all(&config.sources);
+        let checked = Checked { config, warnings };
+        match self.put_in_force(checked, proxy, now_unix_s) {
+            Ok(_) => {
+                self.changes = changes;
+                Ok(())
+            }
+            Err(faults) => {
+                // What has changed there meanwhile is still to be noticed.
+                self.seen = before;
+                Err(NotSet::Unusable(faults))
+            }
+        }
     }
 
     /// Reads everything anew and puts it in force, or gives every reason why not. Gives the names
@@ -186,6 +262,21 @@ impl Reloader {
         self.seen = Seen::default();
         let fallback = &self.config.sources;
         let read = Checked::read(&self.path, &mut self.seen, fallback)?;
+        let waiting = self.put_in_force(read, proxy, now_unix_s)?;
+        self.logs.reopen();
+        for change in self.changes.drain(..) {
+            let setting = change.path();
+            tracing::info!(target: "portcullis::reload", setting, "what SET had changed is as in the file again");
+        }
+        Ok(waiting)
+    }
+
+    fn put_in_force(
+        &mut self,
+        read: Checked,
+        proxy: &Proxy,
+        now_unix_s: i64,
+    ) -> Result<Vec<&'static str>, Vec<Fault>> {
         self.fence.admits(&read.config)?;
         let loaded = read.load(&mut self.commands, now_unix_s)?;
         let mut certificates = loaded.material.certificates();
@@ -193,9 +284,16 @@ impl Reloader {
         self.stays_valid(&loaded, now_unix_s)?;
         loaded.tell_warnings();
         let Loaded {
-            config, material, ..
+            config,
+            mut material,
+            ..
         } = loaded;
-        proxy.reload(run::setup_of(&config, material, self.lasting)?);
+        let receivers = std::mem::take(&mut material.receivers);
+        let mut setup = run::setup_of(&config, material, self.lasting)?;
+        self.logs.attach(&config, &mut setup);
+        self.spans.attach(&mut setup);
+        proxy.reload(setup);
+        self.alarms.renew(receivers);
         self.config = config;
         self.certificates = certificates;
         Ok(restart::waiting(&self.started, &self.config))

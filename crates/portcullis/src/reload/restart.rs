@@ -1,52 +1,139 @@
 //! Owns what a reload can't change: settings that wait for a restart.
 
-use config::Config;
+use config::{Config, QueryLog};
+
+/// Whether a setting differs between what the process was started with and what is now configured.
+type Differs = fn(&Config, &Config) -> bool;
+
+/// All of them. A name of a section stands for all settings in it.
+const SETTINGS: &[(&str, Differs)] = &[
+    ("listen.address", |a, b| {
+        a.listen.addresses != b.listen.addresses
+    }),
+    ("listener.address", |a, b| addresses(a) != addresses(b)),
+    ("listen.unix_socket_dir", |a, b| {
+        directory(a) != directory(b)
+    }),
+    ("listen.unix_socket_mode", |a, b| {
+        let (a, b) = (&a.listen.unix_socket, &b.listen.unix_socket);
+        matches!((a, b), (Some(a), Some(b)) if a.mode != b.mode)
+    }),
+    ("listen.takeover_socket", |a, b| {
+        a.listen.takeover_socket != b.listen.takeover_socket
+    }),
+    ("listen.listen_backlog", |a, b| {
+        a.listen.backlog != b.listen.backlog
+    }),
+    ("listen.workers", |a, b| {
+        a.listen.workers != b.listen.workers
+    }),
+    ("limits.max_concurrent_logins", |a, b| {
+        a.limits.max_concurrent_logins != b.limits.max_concurrent_logins
+    }),
+    ("limits.max_concurrent_logins_per_address", |a, b| {
+        a.limits.max_concurrent_logins_per_address != b.limits.max_concurrent_logins_per_address
+    }),
+    ("limits.max_pending_logins_per_address", |a, b| {
+        a.limits.max_pending_logins_per_address != b.limits.max_pending_logins_per_address
+    }),
+    ("limits.login_rate", |a, b| {
+        a.limits.login_rate != b.limits.login_rate
+    }),
+    ("limits.failed_login_rate", |a, b| {
+        a.limits.failed_login_rate != b.limits.failed_login_rate
+    }),
+    ("events", |a, b| a.events != b.events),
+    ("opentelemetry", |a, b| a.opentelemetry != b.opentelemetry),
+    ("webhook.name", |a, b| {
+        hooks(a, |it| it.name.clone()) != hooks(b, |it| it.name.clone())
+    }),
+    ("webhook.kinds", |a, b| {
+        hooks(a, |it| it.kinds.clone()) != hooks(b, |it| it.kinds.clone())
+    }),
+    ("webhook.queue_max", |a, b| {
+        hooks(a, |it| it.queue_max) != hooks(b, |it| it.queue_max)
+    }),
+    ("inspection.window", |a, b| {
+        let (a, b) = (a.inspection.as_ref(), b.inspection.as_ref());
+        a.zip(b).is_some_and(|(a, b)| a.window != b.window)
+    }),
+    ("log.format", |a, b| a.log.format != b.log.format),
+    ("log.level", |a, b| a.log.level != b.log.level),
+    ("metrics", |a, b| a.metrics != b.metrics),
+    (
+        "policy.learn",
+        |a, b| matches!((learns(a), learns(b)), (other, Some(new)) if other != Some(new)),
+    ),
+    ("query_log.file", |a, b| {
+        log(a).map(|it| &it.path) != log(b).map(|it| &it.path)
+    }),
+    ("query_log.on_full", |a, b| differs(a, b, |it| it.on_full)),
+    ("query_log.audit", |a, b| differs(a, b, |it| it.audit)),
+    ("query_log.recipient", |a, b| {
+        log(a).map(|it| &it.recipients) != log(b).map(|it| &it.recipients)
+    }),
+    ("query_log.queue_kib", |a, b| {
+        differs(a, b, |it| it.queue_bytes_max)
+    }),
+    ("query_log.rotate_mib", |a, b| {
+        differs(a, b, |it| it.rotate_bytes)
+    }),
+    ("query_log.rotate_interval", |a, b| {
+        differs(a, b, |it| it.rotate_interval)
+    }),
+    ("query_log.rotate_keep", |a, b| {
+        differs(a, b, |it| it.rotate_keep)
+    }),
+    ("process.core_dumps", |a, b| {
+        a.process.core_dumps != b.process.core_dumps
+    }),
+    ("process.sandbox", |a, b| {
+        a.process.sandbox != b.process.sandbox
+    }),
+    ("process.lock_memory", |a, b| {
+        a.process.lock_memory != b.process.lock_memory
+    }),
+];
 
 /// The settings that differ from those the process was started with, and stay as they were.
 pub(crate) fn waiting(started: &Config, next: &Config) -> Vec<&'static str> {
-    let (was, is) = (&started.listen, &next.listen);
-    let (door, next_door) = (&started.limits, &next.limits);
-    let differ = [
-        ("listen.address", was.addresses != is.addresses),
-        ("listener.address", addresses(started) != addresses(next)),
-        ("listen.unix_socket_dir", was.unix_socket != is.unix_socket),
-        ("listen.listen_backlog", was.backlog != is.backlog),
-        ("listen.workers", was.workers != is.workers),
-        (
-            "limits.max_concurrent_logins",
-            door.max_concurrent_logins != next_door.max_concurrent_logins,
-        ),
-        (
-            "limits.max_concurrent_logins_per_address",
-            door.max_concurrent_logins_per_address != next_door.max_concurrent_logins_per_address,
-        ),
-        (
-            "limits.max_pending_logins_per_address",
-            door.max_pending_logins_per_address != next_door.max_pending_logins_per_address,
-        ),
-        ("limits.login_rate", door.login_rate != next_door.login_rate),
-        (
-            "limits.failed_login_rate",
-            door.failed_login_rate != next_door.failed_login_rate,
-        ),
-        ("log.format", started.log.format != next.log.format),
-        ("log.level", started.log.level != next.log.level),
-        ("metrics", started.metrics != next.metrics),
-        (
-            "process.core_dumps",
-            started.process.core_dumps != next.process.core_dumps,
-        ),
-        (
-            "process.sandbox",
-            started.process.sandbox != next.process.sandbox,
-        ),
-        (
-            "process.lock_memory",
-            started.process.lock_memory != next.process.lock_memory,
-        ),
-    ];
-    let names = differ.into_iter().filter(|(_, differs)| *differs);
-    names.map(|(name, _)| name).collect()
+    let differ = SETTINGS
+        .iter()
+        .filter(|(_, differs)| differs(started, next));
+    differ.map(|(name, _)| *name).collect()
+}
+
+/// True if a setting, by section and name, takes a restart to change.
+pub(crate) fn needs_restart(path: &str) -> bool {
+    let is_meant = |name: &str| {
+        let rest = path.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    SETTINGS.iter().any(|(name, _)| is_meant(name))
+}
+
+/// What is learned. Learning less takes no restart.
+fn learns(config: &Config) -> Option<&config::Learn> {
+    config.policy.as_ref()?.learn.as_ref()
+}
+
+fn log(config: &Config) -> Option<&QueryLog> {
+    config.inspection.as_ref()?.log.as_ref()
+}
+
+/// Whether both have a query log, and this of it is another.
+fn differs<T: PartialEq>(a: &Config, b: &Config, of: impl Fn(&QueryLog) -> T) -> bool {
+    log(a).zip(log(b)).is_some_and(|(a, b)| of(a) != of(b))
+}
+
+fn directory(config: &Config) -> Option<&std::path::Path> {
+    let socket = config.listen.unix_socket.as_ref()?;
+    socket.path.parent()
+}
+
+/// Something of each webhook.
+fn hooks<T>(config: &Config, of: impl Fn(&config::Webhook) -> T) -> Vec<T> {
+    config.webhooks.iter().map(of).collect()
 }
 
 /// The addresses of the further listeners.
@@ -95,12 +182,34 @@ mod tests {
                 ],
             ),
             (
-                format!("{address}\nunix_socket_dir = \"/tmp\""),
+                format!(
+                    "{address}\nunix_socket_dir = \"/tmp\"\ntakeover_socket = \"/tmp/t\"\n\
+                     takeover_timeout = 7"
+                ),
                 "",
-                &["listen.unix_socket_dir"],
+                &["listen.unix_socket_dir", "listen.takeover_socket"],
             ),
         ] {
             assert_eq!(waiting(&started, &config(&listen, rest)), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_settings() {
+        let sections = || config::SECTIONS.iter();
+        for (name, _) in SETTINGS {
+            let is_section = sections().any(|it| it.path == *name);
+            let mut all = sections().flat_map(|it| it.settings.iter().map(move |s| (it, s)));
+            let is_setting = all.any(|(it, s)| format!("{}.{}", it.path, s.name) == *name);
+            assert!(is_section || is_setting, "{name}");
+        }
+        for (path, restart) in [
+            ("listen.address", true),
+            ("metrics.hosts", true),
+            ("listen.client_idle_timeout", false),
+            ("log.log_connections", false),
+        ] {
+            assert_eq!(needs_restart(path), restart, "{path}");
         }
     }
 }

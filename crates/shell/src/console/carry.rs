@@ -1,9 +1,10 @@
 //! Owns the carrying out of an administrator's commands.
 
 use super::{Desk, Wish};
+use crate::cancel::{Bounds, Carried};
 use crate::context::Context;
-use admin::{Command, Outcome, Refusal};
-use std::time::Duration;
+use admin::{Command, Outcome, Pauses, Refusal};
+use std::time::{Duration, Instant};
 
 /// What the entry for all other names goes by.
 pub(super) const ALL_NAMES: &str = "*";
@@ -27,23 +28,25 @@ pub(super) async fn carry(context: &Context, command: &Command, own: &str) -> Ou
             }
             None => Err(Refusal::NoSuchClient),
         },
+        Command::CancelClient(number) => cancel(context, *number).await,
         Command::Reconnect(database) => reconnect(context, database.as_deref(), own),
         Command::WaitClose(database) => wait_close(context, database.as_deref(), own).await,
         Command::Disable(database) => switch(context, database, ("disable", own), true),
         Command::Enable(database) => switch(context, database, ("enable", own), false),
-        Command::Suspend => {
-            let text = "SUSPEND is not supported: there is no takeover that it would prepare; \
-                PAUSE holds work up";
-            Err(Refusal::NotSupported(text.to_owned()))
+        Command::Suspend => suspend(context).await,
+        Command::ResetPatterns => {
+            context.inspections.reset();
+            Ok(())
         }
         Command::Reload => return context.console.orders.give(Wish::Reload).await,
         Command::Shutdown(mode) => {
             let wish = Wish::Shutdown(*mode);
             return context.console.orders.give(wish).await;
         }
-        Command::Set { .. } => Err(Refusal::NotSet {
-            hint: "Change it in the configuration file, then RELOAD.".to_owned(),
-        }),
+        Command::Set { key, value } => {
+            let (key, value) = (key.clone(), value.clone());
+            return context.console.orders.give(Wish::Set { key, value }).await;
+        }
     };
     match done {
         Ok(()) => Outcome::Done,
@@ -111,8 +114,45 @@ async fn pause(context: &Context, database: Option<&str>, own: &str) -> Result<(
 
 fn resume(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
     let entry = entry(context, database, ("resume", own))?;
-    context.console.holds.resume(entry.as_deref())?;
+    release(context, entry.as_deref())
+}
+
+/// Ends PAUSE, SUSPEND and KILL, of one entry of the configuration or of all.
+pub(crate) fn release(context: &Context, entry: Option<&str>) -> Result<(), Refusal> {
+    let desk = &context.console;
+    desk.holds.resume(entry)?;
     apply(context);
+    if desk.holds.pauses() != Pauses::Suspended {
+        desk.workers.suspend(false);
+    }
+    Ok(())
+}
+
+/// Has sessions finish the messages that are under way, and then moves nothing. Who doesn't take what it
+/// gets is closed after a while.
+async fn suspend(context: &Context) -> Result<(), Refusal> {
+    let desk = &context.console;
+    desk.holds.suspend()?;
+    apply(context);
+    desk.workers.suspend(true);
+    // RESUME ends the wait, too. One look may miss a session that was just about to sleep.
+    let mut looks = 0;
+    let is_done = || {
+        let still = desk.workers.stands_still() || desk.holds.pauses() != Pauses::Suspended;
+        looks = if still { looks + 1 } else { 0 };
+        looks == 2
+    };
+    let patience = context.live.snapshot().timeouts.suspend;
+    if tokio::time::timeout(patience, until(is_done))
+        .await
+        .is_err()
+    {
+        let closed = desk.workers.end_restless();
+        tracing::warn!(
+            closed,
+            "SUSPEND: clients that did not take their data were closed (suspend_timeout)"
+        );
+    }
     Ok(())
 }
 
@@ -128,6 +168,31 @@ fn kill(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refu
         }
     }
     Ok(())
+}
+
+/// Cancels what a client executes or waits for.
+async fn cancel(context: &Context, number: u64) -> Result<(), Refusal> {
+    let client = context.console.clients.find(number);
+    let client = client.ok_or(Refusal::NoSuchClient)?;
+    let aim = client.aim().ok_or(Refusal::NothingToCancel)?;
+    let setup = context.live.snapshot();
+    let bounds = Bounds {
+        at_once: setup.limits.cancels_max,
+        per_second: setup.limits.cancels_per_second,
+        deadline: setup.timeouts.cancel,
+    };
+    match context.cancels.order(&aim, bounds).await {
+        Ok(Carried::Out) => Ok(()),
+        Ok(Carried::Unknown | Carried::PassedOn(_)) => Err(Refusal::NothingToCancel),
+        Ok(Carried::Dropped) => {
+            let cause = "too many cancel requests are under way (cancel_concurrency)".to_owned();
+            Err(Refusal::NotCancelled { cause })
+        }
+        Err(fault) => {
+            let cause = fault.kind.to_string();
+            Err(Refusal::NotCancelled { cause })
+        }
+    }
 }
 
 fn reconnect(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refusal> {
@@ -169,7 +234,8 @@ fn close(context: &Context, database: Option<&str>) {
             closed.extend(place.reconnect());
         }
     }
-    closed.extend(context.exchange.expire(|it| it.is_gone()));
+    let now = Instant::now();
+    closed.extend(context.exchange.expire(|it| it.fate(now)));
     for over in closed {
         drop(tokio::spawn(tokio::time::timeout(GOODBYE, over.close())));
     }
@@ -184,7 +250,7 @@ async fn until(mut is_done: impl FnMut() -> bool) {
 
 impl Desk {
     /// The connections to servers that live.
-    pub(super) fn living(&self) -> Vec<super::ServerFacts> {
+    pub(crate) fn living(&self) -> Vec<super::ServerFacts> {
         self.servers.all(|ended| self.server_ended(ended))
     }
 }

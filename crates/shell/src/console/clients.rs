@@ -2,12 +2,15 @@
 //! as atomics that its session stores.
 
 use super::Desk;
+use crate::cancel::Aim;
 use crate::control::Control;
+use crate::inspection::Activity;
 use admin::Counts;
 use session::Traffic;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Locks of the registry: logins of several workers rarely meet at one.
@@ -45,6 +48,8 @@ pub(crate) struct ClientFacts {
     pub(crate) pid: u32,
     /// Version and suite.
     pub(crate) tls: String,
+    /// It showed a certificate that was verified.
+    pub(crate) has_certificate: bool,
     /// What it calls itself.
     pub(crate) application_name: String,
     /// True for a client of the console.
@@ -63,6 +68,10 @@ pub(crate) struct Client {
     pub(crate) session: (Arc<Control>, u64),
     /// Bytes on its connection.
     pub(crate) meter: Arc<Meter>,
+    /// What it executes, if that is looked at.
+    pub(crate) activity: Activity,
+    epoch: Instant,
+    statements: AtomicU32,
     doing: AtomicU8,
     waits_since_us: AtomicU64,
     waited_us: AtomicU64,
@@ -70,6 +79,8 @@ pub(crate) struct Client {
     server: AtomicU64,
     killed: AtomicBool,
     end: Notify,
+    /// What its cancel requests are meant for; none if it has no key.
+    aim: OnceLock<Weak<Aim>>,
 }
 
 /// Bytes on the wire, stored by the port that moves them.
@@ -106,15 +117,16 @@ impl Client {
         self.set(Doing::Waiting);
     }
 
-    /// It has its turn.
-    pub(crate) fn called(&self, now_us: u64) {
-        add(&self.waited_us, self.waits_us(now_us));
-        self.waits_since_us.store(0, Ordering::Relaxed);
+    /// It has its turn; its wait goes on until it has a connection.
+    pub(crate) fn called(&self) {
         self.set(Doing::Linking);
     }
 
     /// One is being made for it.
     pub(crate) fn dials(&self) {
+        if self.waits_since_us.load(Ordering::Relaxed) == 0 {
+            self.waits_since_us.store(self.now_us(), Ordering::Relaxed);
+        }
         self.set(Doing::Linking);
     }
 
@@ -123,13 +135,49 @@ impl Client {
         traffic.lent(self.number);
         self.server.store(traffic.number(), Ordering::Relaxed);
         add(&self.assignments, 1);
+        self.end_wait();
         self.set(Doing::Active);
     }
 
     /// It has none any more.
     pub(crate) fn unlinked(&self) {
         self.server.store(0, Ordering::Relaxed);
+        self.end_wait();
         self.set(Doing::Idle);
+    }
+
+    /// It has so many prepared statements.
+    pub(crate) fn holds(&self, statements: usize) {
+        let count = u32::try_from(statements).unwrap_or(u32::MAX);
+        self.statements.store(count, Ordering::Relaxed);
+    }
+
+    /// Its prepared statements at the end of its last transaction.
+    pub(crate) fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Server connections it was lent, and microseconds that it waited for them.
+    pub(crate) fn lent(&self) -> (u64, u64) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (of(&self.assignments), of(&self.waited_us))
+    }
+
+    /// Looks at the clock only if it has waited.
+    fn end_wait(&self) {
+        if self.waits_since_us.load(Ordering::Relaxed) != 0 {
+            add(&self.waited_us, self.waits_us(self.now_us()));
+            self.waits_since_us.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A moment on the desk's clock.
+    pub(crate) fn at_us(&self, moment: Instant) -> u64 {
+        super::micros(moment.saturating_duration_since(self.epoch))
+    }
+
+    fn now_us(&self) -> u64 {
+        super::micros(self.epoch.elapsed())
     }
 
     /// What it is doing.
@@ -163,6 +211,17 @@ impl Client {
     /// The number of its server connection, if it has one.
     pub(crate) fn server(&self) -> Option<u64> {
         Some(self.server.load(Ordering::Relaxed)).filter(|it| *it != 0)
+    }
+
+    /// Its cancel requests go there.
+    pub(crate) fn aims(&self, aim: &Arc<Aim>) {
+        // Its key is issued once.
+        let _ = self.aim.set(Arc::downgrade(aim));
+    }
+
+    /// What a cancel request of it would be meant for.
+    pub(crate) fn aim(&self) -> Option<Arc<Aim>> {
+        self.aim.get()?.upgrade()
     }
 
     /// Ends its session, whatever it is doing.
@@ -235,6 +294,9 @@ impl Desk {
             since_s: super::unix_s(),
             session,
             meter: Arc::default(),
+            activity: Activity::default(),
+            epoch: self.since,
+            statements: AtomicU32::new(0),
             doing: AtomicU8::new(Doing::Idle as u8),
             waits_since_us: AtomicU64::new(0),
             waited_us: AtomicU64::new(0),
@@ -242,6 +304,7 @@ impl Desk {
             server: AtomicU64::new(0),
             killed: AtomicBool::new(false),
             end: Notify::new(),
+            aim: OnceLock::new(),
         });
         let shard = &mut self.clients.shard(number);
         shard.insert(number, Arc::clone(&client));
@@ -300,17 +363,26 @@ mod tests {
     fn waits_are_measured_from_the_first_moment() {
         let desk = Desk::default();
         let client = Arc::clone(&register(&desk).client);
-        client.waits(100);
-        assert_eq!((client.doing(), client.waits_us(150)), (Doing::Waiting, 50));
-        client.called(170);
-        assert_eq!((client.doing(), client.waits_us(200)), (Doing::Linking, 0));
+        let since = desk.now_us();
+        client.waits(since);
+        assert_eq!(client.waits_us(since + 50), 50);
+        assert_eq!(client.doing(), Doing::Waiting);
+        client.called();
+        // Until it has a connection, not until its turn.
+        assert_eq!(client.waits_us(since + 70), 70);
+        assert_eq!(client.doing(), Doing::Linking);
         let traffic = Traffic::default();
         traffic.numbered(5);
+        while desk.now_us() < since + 100 {
+            std::hint::spin_loop();
+        }
         client.linked(&traffic);
         assert_eq!(traffic.client(), Some(client.number));
         let mut counts = Counts::default();
-        client.counted(200, &mut counts);
-        assert_eq!((counts.wait_time, counts.server_assignment_count), (70, 1));
+        client.counted(u64::MAX, &mut counts);
+        assert!((100..5_000_000).contains(&counts.wait_time), "{counts:?}");
+        assert_eq!(counts.server_assignment_count, 1);
+        assert_eq!(client.lent(), (1, counts.wait_time));
         assert_eq!((client.doing(), client.server()), (Doing::Active, Some(5)));
         client.unlinked();
         assert_eq!((client.doing(), client.server()), (Doing::Idle, None));

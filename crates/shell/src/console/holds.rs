@@ -17,6 +17,8 @@ pub(crate) struct Holds {
 #[derive(Default)]
 struct Held {
     all: bool,
+    /// All are paused, and no session moves.
+    suspended: bool,
     paused: BTreeSet<String>,
     disabled: BTreeSet<String>,
 }
@@ -35,9 +37,11 @@ impl Holds {
 
     /// Whether all are paused.
     pub(crate) fn pauses(&self) -> Pauses {
-        match self.lock().all {
-            true => Pauses::Paused,
-            false => Pauses::Active,
+        let held = self.lock();
+        match (held.suspended, held.all) {
+            (true, _) => Pauses::Suspended,
+            (false, true) => Pauses::Paused,
+            (false, false) => Pauses::Active,
         }
     }
 
@@ -61,6 +65,19 @@ impl Holds {
         Ok(())
     }
 
+    /// Pauses all, and has no session move.
+    pub(crate) fn suspend(&self) -> Result<(), Refusal> {
+        let mut held = self.lock();
+        if held.all {
+            return Err(Refusal::AlreadyPaused);
+        }
+        if !held.paused.is_empty() {
+            return Err(Refusal::PausedDatabases);
+        }
+        (held.all, held.suspended) = (true, true);
+        Ok(())
+    }
+
     /// Ends that.
     pub(crate) fn resume(&self, database: Option<&str>) -> Result<(), Refusal> {
         let mut held = self.lock();
@@ -69,7 +86,7 @@ impl Holds {
             Some(name) => Err(Refusal::DatabaseNotPaused(name.to_owned())),
             // KILL pauses each database: RESUME takes back what it and PAUSE did.
             None if held.all || !held.paused.is_empty() => {
-                held.all = false;
+                (held.all, held.suspended) = (false, false);
                 held.paused.clear();
                 Ok(())
             }
@@ -114,6 +131,23 @@ mod tests {
         assert_eq!(holds.pause(Some("b")), Err(Refusal::AlreadyPaused));
         holds.resume(None).unwrap();
         assert!(!holds.is_paused("a") && !holds.is_paused("b"));
+    }
+
+    #[test]
+    fn all_are_suspended_or_nothing_is() {
+        let holds = Holds::default();
+        holds.pause(Some("a")).unwrap();
+        assert_eq!(holds.suspend(), Err(Refusal::PausedDatabases));
+        holds.resume(None).unwrap();
+        holds.suspend().unwrap();
+        assert!(holds.is_paused("a"));
+        assert_eq!(holds.pauses(), Pauses::Suspended);
+        assert_eq!(holds.suspend(), Err(Refusal::AlreadyPaused));
+        assert_eq!(holds.pause(None), Err(Refusal::AlreadyPaused));
+        holds.resume(None).unwrap();
+        assert_eq!(holds.pauses(), Pauses::Active);
+        holds.pause(None).unwrap();
+        assert_eq!(holds.pauses(), Pauses::Paused);
     }
 
     #[test]

@@ -1,34 +1,46 @@
 //! The console's side of the world: who is connected, what is held up, what was counted, and the
 //! conversation with those who ask. The language and the tables are crate `admin`'s.
 //!
-//! Owns a [`Desk`], one for each proxy: registries of clients and servers, [`Holds`], sums. The data path
+//! Owns a `Desk`, one for each proxy: registries of clients and servers, `Holds`, sums. The data path
 //! meets it at the start and the end of a session and of a server connection; in between only atomics
 //! are stored. Orders that the shell can't carry out (RELOAD, SHUTDOWN) go to whoever takes
 //! [`Orders`].
 
+mod around;
 pub(crate) mod carry;
 mod clients;
+mod crew;
+pub(crate) mod families;
+mod faults;
 mod holds;
 mod orders;
+pub(crate) mod overview;
+pub(crate) mod rules;
 mod servers;
 mod show;
 mod sums;
 mod talk;
+mod times;
 
 pub use admin::Shutdown;
 pub use clients::Meter;
 pub(crate) use clients::{Client, ClientFacts, Doing, Registered};
 use holds::Holds;
 pub use orders::{Order, Orders, Wish};
-pub(crate) use servers::ServerFacts;
+pub(crate) use servers::{ServerFacts, State, Whose};
+pub(crate) use show::{end as places, show};
 pub(crate) use talk::Guest;
+pub use times::Times;
 
 use crate::setup::Setup;
 use clients::Clients;
+use crew::Crew;
+use faults::Faults;
 use servers::Servers;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sums::Sums;
+use times::AllTimes;
 
 /// The databases of the console, unless the configuration has others of these names.
 pub(crate) const NAMES: [&str; 2] = ["portcullis", "pgbouncer"];
@@ -40,6 +52,19 @@ pub struct Users {
     pub admins: Vec<String>,
     /// Who may look.
     pub watchers: Vec<String>,
+}
+
+/// A setting as `SHOW CONFIG` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What it is called.
+    pub key: String,
+    /// Its value; `None` if there is none, or if it must not be shown.
+    pub value: Option<String>,
+    /// The value if nobody sets it.
+    pub default: Option<String>,
+    /// True if it can be changed in a running process.
+    pub is_changeable: bool,
 }
 
 impl Setup {
@@ -58,10 +83,16 @@ pub(crate) struct Desk {
     pub(crate) clients: Clients,
     /// Connections to servers.
     pub(crate) servers: Servers,
+    /// Who moves bytes.
+    pub(crate) workers: Crew,
     /// What is held up.
     pub(crate) holds: Holds,
     /// What was counted.
     pub(crate) sums: Sums,
+    /// How long things took.
+    pub(crate) times: AllTimes,
+    /// What sessions ended with.
+    pub(crate) faults: Faults,
     /// Where orders go.
     pub(crate) orders: orders::Desk,
     numbers: AtomicU64,
@@ -73,8 +104,11 @@ impl Default for Desk {
         Desk {
             clients: Clients::default(),
             servers: Servers::default(),
+            workers: Crew::default(),
             holds: Holds::default(),
             sums: Sums::default(),
+            times: AllTimes::default(),
+            faults: Faults::default(),
             orders: orders::Desk::default(),
             numbers: AtomicU64::new(1),
             since: Instant::now(),
@@ -90,8 +124,13 @@ impl Desk {
 
     /// Microseconds since the proxy began; never 0.
     pub(crate) fn now_us(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_micros()).map_or(u64::MAX, |us| us.max(1))
+        micros(self.since.elapsed())
     }
+}
+
+/// Microseconds; never 0.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).map_or(u64::MAX, |us| us.max(1))
 }
 
 /// A leg's version, suite and group; nothing without TLS.

@@ -9,12 +9,19 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING_MAX: usize = 16;
 
 /// What the runner of a proxy is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
     /// Read the configuration anew.
     Reload,
     /// End the process.
     Shutdown(Shutdown),
+    /// Change one setting until the configuration is read anew.
+    Set {
+        /// Its name.
+        key: String,
+        /// Its value.
+        value: String,
+    },
 }
 
 /// An order, to be answered.
@@ -29,6 +36,11 @@ impl Order {
     /// Says how it ended; who asked may be gone.
     pub fn done(self) {
         let _ = self.answer.send(Outcome::Done);
+    }
+
+    /// Says why a setting stays as it was.
+    pub fn not_set(self, hint: String) {
+        let _ = self.answer.send(Outcome::Refused(Refusal::NotSet { hint }));
     }
 
     /// Says that the configuration stays as it was.

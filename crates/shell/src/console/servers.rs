@@ -1,13 +1,16 @@
 //! Owns the registry of connections to servers. A connection says nothing when it ends: what it shares
-//! with us ([`Traffic`]) is then ours alone, and it is taken off the list when somebody next looks.
+//! with us ([`Traffic`]) is then ours alone, and it is taken off the list when somebody next looks, which
+//! is once a second at the latest.
 
 use super::{Client, Desk};
+use crate::cancel::Target;
 use crate::rest::ServerSide;
+use crate::setup::Setup;
 use session::Traffic;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is known of a connection when its login is complete.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ServerFacts {
     /// Its number.
     pub(crate) number: u64,
@@ -21,6 +24,10 @@ pub(crate) struct ServerFacts {
     pub(crate) address: (String, u32),
     /// Our own address and port, over TCP.
     pub(crate) local: Option<std::net::SocketAddr>,
+    /// The host, as it is configured.
+    pub(crate) host: String,
+    /// Where cancel requests for it go; some servers have no key.
+    pub(crate) target: Option<Arc<Target>>,
     /// The server process.
     pub(crate) pid: u32,
     /// Version and suite.
@@ -29,6 +36,28 @@ pub(crate) struct ServerFacts {
     pub(crate) since_s: u64,
     /// What goes on there.
     pub(crate) traffic: Arc<Traffic>,
+}
+
+/// For whom a connection is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    /// Our role there.
+    pub(crate) role: &'a str,
+    /// The database, as clients name it.
+    pub(crate) database: &'a str,
+    /// `none`, `logical` or `physical`.
+    pub(crate) replication: &'static str,
+}
+
+impl Whose<'_> {
+    /// For this client.
+    pub(crate) fn of(client: &Client) -> Whose<'_> {
+        Whose {
+            role: &client.facts.pool_user,
+            database: &client.facts.database,
+            replication: client.facts.replication,
+        }
+    }
 }
 
 /// All connections to servers.
@@ -42,16 +71,15 @@ impl Servers {
     }
 
     /// Those that live, the oldest first; `ended` is told those that have ended since.
-    pub(crate) fn all(&self, mut ended: impl FnMut(&ServerFacts)) -> Vec<ServerFacts> {
+    pub(crate) fn all(&self, ended: impl FnMut(&ServerFacts)) -> Vec<ServerFacts> {
         let mut servers = self.lock();
-        servers.retain(|server| {
-            let lives = Arc::strong_count(&server.traffic) > 1;
-            if !lives {
-                ended(server);
-            }
-            lives
-        });
+        sweep(&mut servers, ended);
         servers.clone()
+    }
+
+    /// Takes those off the list that have ended, and tells `ended` of each.
+    pub(crate) fn sweep(&self, ended: impl FnMut(&ServerFacts)) {
+        sweep(&mut self.lock(), ended);
     }
 
     /// Has connections of a database, or all, closed as soon as nobody has them.
@@ -68,21 +96,78 @@ impl Servers {
     }
 }
 
+fn sweep(servers: &mut Vec<ServerFacts>, mut ended: impl FnMut(&ServerFacts)) {
+    servers.retain(|server| {
+        let lives = Arc::strong_count(&server.traffic) > 1;
+        if !lives {
+            ended(server);
+        }
+        lives
+    });
+    // A burst leaves no long list behind.
+    if servers.len() < servers.capacity() / 4 {
+        servers.shrink_to(2 * servers.len());
+    }
+}
+
+/// What a connection to a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A client has it.
+    Active,
+    /// It is being reset or tested.
+    Tested,
+    /// A cancel request is on its way to it: nobody gets it before that has arrived.
+    BeingCancelled,
+    /// It rests, and is tested before anybody gets it.
+    Used,
+    /// It rests.
+    Idle,
+}
+
+impl ServerFacts {
+    /// What it does at `now_s`, in seconds since 1970.
+    pub(crate) fn state(&self, now_s: u64, setup: &Setup) -> State {
+        if self.traffic.client().is_some() {
+            return State::Active;
+        }
+        if self.traffic.is_tested() {
+            return State::Tested;
+        }
+        if self.cancels() > 0 {
+            return State::BeingCancelled;
+        }
+        let rests_s = now_s.saturating_sub(self.since_s + u64::from(self.traffic.freed_s()));
+        let check_after = setup.database(&self.database).map(|it| it.rest.check_after);
+        match check_after {
+            Some(limit) if rests_s >= limit.as_secs() => State::Used,
+            _ => State::Idle,
+        }
+    }
+
+    /// Cancel requests on their way to it.
+    pub(crate) fn cancels(&self) -> usize {
+        self.target.as_ref().map_or(0, |it| it.under_way())
+    }
+}
+
 impl Desk {
     /// Takes a connection down that was made for this client.
-    pub(crate) fn register_server(&self, client: &Client, side: &ServerSide) {
+    pub(crate) fn register_server(&self, whose: Whose<'_>, side: &ServerSide) {
         let number = self.number();
         side.server.traffic.numbered(number);
         self.servers.register(ServerFacts {
             number,
-            user: client.facts.pool_user.clone(),
-            database: client.facts.database.clone(),
-            replication: client.facts.replication,
+            user: whose.role.to_owned(),
+            database: whose.database.to_owned(),
+            replication: whose.replication,
             address: match side.port.socket.peer() {
                 Some(peer) => (peer.ip().to_string(), u32::from(peer.port())),
                 None => super::show::place(&side.host.address),
             },
             local: side.port.socket.local(),
+            host: super::show::place(&side.host.address).0,
+            target: side.target.clone(),
             pid: side.server.key.as_ref().map_or(0, |key| key.pid),
             tls: super::tls(&side.leg),
             since_s: super::unix_s(),
@@ -103,6 +188,8 @@ mod tests {
             replication: "none",
             address: (String::new(), 0),
             local: None,
+            host: String::new(),
+            target: None,
             pid: 0,
             tls: String::new(),
             since_s: 0,

@@ -1,8 +1,9 @@
 //! Owns the answers to SHOW: tables made of what is known in this moment.
 
 use super::carry::ALL_NAMES;
-use super::{Client, Desk, Doing, ServerFacts, unix_s};
+use super::{Client, Desk, Doing, ServerFacts, Shown, State, around, unix_s};
 use crate::context::Context;
+use crate::inspection::shown;
 use crate::setup::{Address, Database, HostAddress, Login, PoolMode, Setup};
 use admin::{
     Certificate, Config, Counter, Lists, Moment, Pool, Snapshot, Socket, Sum, Table, User, Version,
@@ -20,23 +21,28 @@ fn split(us: u64) -> (u32, u32) {
 }
 
 /// A count as a column holds it.
-fn count(number: usize) -> u32 {
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// The table that was asked for.
-pub(super) fn show(context: &Context, table: Table) -> Snapshot {
+pub(crate) fn show(context: &Context, table: Table) -> Snapshot {
     let desk = &context.console;
     let setup = context.live.snapshot();
     match table {
         Table::Clients => Snapshot::Clients(clients(desk)),
-        Table::Servers => Snapshot::Servers(servers(desk)),
-        Table::Sockets => Snapshot::Sockets(sockets(desk)),
+        Table::Servers => Snapshot::Servers(servers(desk, &setup)),
+        Table::Sockets => Snapshot::Sockets(sockets(desk, &setup)),
         // No bytes wait between two turns of a session: each direction's credit sees to it.
         Table::ActiveSockets => Snapshot::ActiveSockets(Vec::new()),
         Table::Pools => Snapshot::Pools(pools(desk, &setup)),
         Table::Databases => Snapshot::Databases(databases(desk, &setup)),
         Table::Users => Snapshot::Users(users(desk, &setup)),
+        Table::Activity => shown::activity(context),
+        Table::Rules => Snapshot::Rules(super::rules::rules(context)),
+        Table::Throttles => Snapshot::Throttles(super::rules::throttles(context)),
+        Table::Patterns => shown::patterns(context),
+        Table::Events => Snapshot::Events(crate::happenings::rows(&context.events)),
         Table::Lists => Snapshot::Lists(lists(context, &setup).rows()),
         Table::Config => Snapshot::Config(config(&setup)),
         Table::Certificates => Snapshot::Certificates(certificates(context)),
@@ -48,12 +54,12 @@ pub(super) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Stats | Table::StatsTotals | Table::StatsAverages | Table::Totals => {
             Snapshot::of_statistics(table, &desk.statistics())
         }
-        // Names are looked up by the system, memory is the allocator's, and there are no peers.
-        Table::DnsHosts => Snapshot::DnsHosts(Vec::new()),
+        Table::DnsHosts => Snapshot::DnsHosts(around::hosts(desk)),
+        // Names are looked up one by one, by the system.
         Table::DnsZones => Snapshot::DnsZones(Vec::new()),
-        Table::Mem => Snapshot::Mem(Vec::new()),
-        Table::Peers => Snapshot::Peers(Vec::new()),
-        Table::PeerPools => Snapshot::PeerPools(Vec::new()),
+        Table::Mem => Snapshot::Mem(around::memory(context)),
+        Table::Peers => Snapshot::Peers(around::peers(&setup)),
+        Table::PeerPools => Snapshot::PeerPools(around::peer_pools(context, &setup)),
     }
 }
 
@@ -92,19 +98,20 @@ fn client_row(client: &Client, now_us: u64) -> Socket {
         remote_pid: facts.pid,
         tls: facts.tls.clone(),
         application_name: facts.application_name.clone(),
+        prepared_statements: client.statements(),
         id: client.number,
         ..places(facts.peer, facts.local)
     }
 }
 
-fn servers(desk: &Desk) -> Vec<Socket> {
+fn servers(desk: &Desk, setup: &Setup) -> Vec<Socket> {
     let clients: HashMap<u64, Arc<Client>> = desk
         .clients
         .all()
         .into_iter()
         .map(|client| (client.number, client))
         .collect();
-    let now_us = desk.now_us();
+    let (now_us, now_s) = (desk.now_us(), unix_s());
     let row = |server: &ServerFacts| {
         let client = server.traffic.client();
         let holder = client.and_then(|number| clients.get(&number));
@@ -116,7 +123,13 @@ fn servers(desk: &Desk) -> Vec<Socket> {
             user: server.user.clone(),
             database: server.database.clone(),
             replication: server.replication,
-            state: if client.is_some() { "active" } else { "idle" },
+            state: match server.state(now_s, setup) {
+                State::Active => "active",
+                State::Tested => "tested",
+                State::BeingCancelled => "being_canceled",
+                State::Used => "used",
+                State::Idle => "idle",
+            },
             connect_time: Moment(server.since_s),
             request_time,
             close_needed: server.traffic.close_needed(),
@@ -127,6 +140,7 @@ fn servers(desk: &Desk) -> Vec<Socket> {
             application_name: holder
                 .map(|it| it.facts.application_name.clone())
                 .unwrap_or_default(),
+            prepared_statements: server.traffic.statements(),
             id: server.number,
             addr: server.address.0.clone(),
             port: server.address.1,
@@ -134,6 +148,12 @@ fn servers(desk: &Desk) -> Vec<Socket> {
         }
     };
     desk.living().iter().map(row).collect()
+}
+
+/// The address and port of one end of a connection; none is that of a Unix-domain socket.
+pub(crate) fn end(place: Option<SocketAddr>) -> (String, u32) {
+    let socket = places(place, None);
+    (socket.addr, socket.port)
 }
 
 /// The addresses of a connection; none are those of a Unix-domain socket.
@@ -159,12 +179,15 @@ fn pointer(number: u64) -> String {
     format!("{number:#x}")
 }
 
-fn sockets(desk: &Desk) -> Vec<Wire> {
+fn sockets(desk: &Desk, setup: &Setup) -> Vec<Wire> {
     let prefixed = |mut socket: Socket| {
         socket.state = match (socket.kind, socket.state) {
             ("C", "waiting") => "cl_waiting",
             ("C", _) => "cl_active",
             (_, "active") => "sv_active",
+            (_, "tested") => "sv_tested",
+            (_, "being_canceled") => "sv_being_canceled",
+            (_, "used") => "sv_used",
             _ => "sv_idle",
         };
         Wire {
@@ -172,7 +195,7 @@ fn sockets(desk: &Desk) -> Vec<Wire> {
             ..Wire::default()
         }
     };
-    let all = clients(desk).into_iter().chain(servers(desk));
+    let all = clients(desk).into_iter().chain(servers(desk, setup));
     all.map(prefixed).collect()
 }
 
@@ -185,9 +208,10 @@ fn pools(desk: &Desk, setup: &Setup) -> Vec<Pool> {
             Some(entry) => mode(entry.pools.of(user).mode),
             None => mode(PoolMode::Session),
         },
+        load_balance_hosts: setup.database(database).and_then(balance),
         ..Pool::default()
     };
-    let now_us = desk.now_us();
+    let (now_us, now_s) = (desk.now_us(), unix_s());
     for client in desk.clients.all() {
         let (database, user) = (&client.facts.database, &client.facts.pool_user);
         let of = (database.clone(), user.clone());
@@ -209,10 +233,16 @@ fn pools(desk: &Desk, setup: &Setup) -> Vec<Pool> {
         let (database, user) = (&server.database, &server.user);
         let of = (database.clone(), user.clone());
         let (pool, _) = pools.entry(of).or_insert_with(|| (new(database, user), 0));
-        match server.traffic.client() {
-            Some(_) => pool.sv_active += 1,
-            None => pool.sv_idle += 1,
+        match server.state(now_s, setup) {
+            State::Active => pool.sv_active += 1,
+            State::Tested => pool.sv_tested += 1,
+            State::BeingCancelled => pool.sv_being_canceled += 1,
+            State::Used => pool.sv_used += 1,
+            State::Idle => pool.sv_idle += 1,
         }
+        // Each request has a connection of its own, at once.
+        pool.cl_active_cancel_req += count(server.cancels());
+        pool.sv_active_cancel += count(server.cancels());
     }
     let finished = |(mut pool, longest): (Pool, u64)| {
         (pool.maxwait, pool.maxwait_us) = split(longest);
@@ -227,7 +257,10 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
         let is_of = |name: &str| match &entry.name {
             Some(own) => own == name,
             // The entry for all names has those that nobody else has.
-            None => setup.database(name).is_some_and(|it| it.name.is_none()),
+            None => {
+                let entry = setup.database(name).filter(|_| !setup.is_console(name));
+                entry.is_some_and(|it| it.name.is_none())
+            }
         };
         let name = entry.name.as_deref().unwrap_or(ALL_NAMES);
         let (paused, disabled) = desk.holds.of(name);
@@ -244,9 +277,12 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             database: entry.dbname.clone().unwrap_or_else(|| name.to_owned()),
             force_user: forced(&entry.login),
             pool_size: count(entry.pools.general.size.unwrap_or(0)),
+            min_pool_size: count(entry.pools.general.ready),
             reserve_pool_size: count(entry.pools.general.reserve),
             server_lifetime: count(entry.rest.lifetime.as_secs() as usize),
             max_connections: count(entry.connections_max.unwrap_or(0)),
+            max_client_connections: count(entry.clients_max.unwrap_or(0)),
+            load_balance_hosts: balance(entry),
             current_connections: count(servers.iter().filter(|it| is_of(&it.database)).count()),
             current_client_connections: count(
                 clients
@@ -257,7 +293,6 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             pool_mode: Some(mode(entry.pools.general.mode)),
             paused,
             disabled,
-            ..admin::Database::default()
         }
     };
     let mut rows: Vec<_> = setup.databases.iter().map(row).collect();
@@ -288,6 +323,11 @@ fn forced(login: &Login) -> Option<String> {
         Login::AsClient => None,
         Login::Forced { user, .. } => Some(user.name().to_owned()),
     }
+}
+
+/// How a host is chosen: PgBouncer's word for the first that can be reached.
+fn balance(entry: &Database) -> Option<String> {
+    (entry.hosts.len() > 1).then(|| "disable".to_owned())
 }
 
 fn mode(mode: PoolMode) -> &'static str {
@@ -334,7 +374,30 @@ fn users(desk: &Desk, setup: &Setup) -> Vec<User> {
     for server in desk.living() {
         at(&server.user, |user| user.current_connections += 1);
     }
+    for user in users.values_mut() {
+        limits(user, setup);
+    }
     users.into_values().collect()
+}
+
+/// What is configured for a user alone, or for all. A database's own rules are those of the first that
+/// has some for the user.
+fn limits(user: &mut User, setup: &Setup) {
+    let own = |entry: &&Database| entry.pools.of_users.contains_key(&user.name);
+    let has_own = setup.databases.iter().find(own);
+    let Some(pools) = has_own.or(setup.databases.first()).map(|it| &it.pools) else {
+        return;
+    };
+    let (rules, general) = (pools.of(&user.name), &pools.general);
+    user.max_user_connections = count(rules.role_max.unwrap_or(0));
+    user.max_user_client_connections = count(rules.clients_max.unwrap_or(0));
+    let differs = |own: Option<usize>, general: Option<usize>| match own {
+        Some(own) if Some(own) != general => own.to_string(),
+        _ => String::new(),
+    };
+    user.pool_size = differs(rules.size, general.size);
+    user.reserve_pool_size = differs(Some(rules.reserve), Some(general.reserve));
+    user.pool_mode = (rules.mode != general.mode).then(|| mode(rules.mode));
 }
 
 fn lists(context: &Context, setup: &Setup) -> Lists {
@@ -343,6 +406,9 @@ fn lists(context: &Context, setup: &Setup) -> Lists {
     Lists {
         databases: count(databases(desk, setup).len()),
         users: count(users(desk, setup).len()),
+        peers: count(setup.peers.others.len()),
+        peer_pools: count(setup.peers.others.len()),
+        dns_names: count(around::hosts(desk).len()),
         pools: count(pools(desk, setup).len()),
         used_clients: count(context.clients.load(Ordering::Relaxed)),
         login_clients: count(under_way + waiting),
@@ -383,34 +449,16 @@ fn counters(context: &Context) -> Vec<Counter> {
     rows
 }
 
-/// The settings that the shell knows by PgBouncer's names, for tools that read them.
+/// Every setting; where "auto" was worked out, what came of it.
 fn config(setup: &Setup) -> Vec<Config> {
-    let row = |(key, value): (&str, String)| Config {
-        key: key.to_owned(),
-        value: Some(value),
-        default: None,
-        changeable: "yes",
+    let row = |setting: &Shown| Config {
+        key: setting.key.clone(),
+        value: match setting.key.as_str() {
+            "max_client_conn" => Some(setup.limits.max_client_conn.to_string()),
+            _ => setting.value.clone(),
+        },
+        default: setting.default.clone(),
+        changeable: if setting.is_changeable { "yes" } else { "no" },
     };
-    let limits = &setup.limits;
-    let timeouts = &setup.timeouts;
-    let seconds = |it: std::time::Duration| it.as_secs().to_string();
-    let users = setup.console.clone().unwrap_or_default();
-    [
-        ("admin_users", users.admins.join(",")),
-        ("client_idle_timeout", seconds(timeouts.session.idle)),
-        ("client_login_timeout", seconds(timeouts.client_login)),
-        (
-            "idle_transaction_timeout",
-            seconds(timeouts.session.idle_transaction),
-        ),
-        ("max_client_conn", limits.max_client_conn.to_string()),
-        // Portcullis has no such bound yet: zero is none.
-        ("max_user_connections", "0".to_owned()),
-        ("query_timeout", seconds(timeouts.session.query)),
-        ("query_wait_timeout", seconds(timeouts.query_wait)),
-        ("stats_users", users.watchers.join(",")),
-    ]
-    .into_iter()
-    .map(row)
-    .collect()
+    setup.settings.iter().map(row).collect()
 }

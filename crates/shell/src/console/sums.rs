@@ -6,6 +6,7 @@
 
 use super::Desk;
 use admin::{Counts, Statistics};
+use session::Passed;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,10 +58,8 @@ impl Desk {
         let clients = self.clients.all();
         let mut counted = self.sums.lock().ended.clone();
         for server in servers {
-            let (transactions, queries) = server.traffic.counts();
-            let counts = counted.entry(server.database).or_default();
-            counts.xact_count += transactions;
-            counts.query_count += queries;
+            let passed = server.traffic.passed();
+            add(counted.entry(server.database).or_default(), &passed);
         }
         let now_us = self.now_us();
         for client in clients {
@@ -72,6 +71,7 @@ impl Desk {
 
     /// Called once a second.
     pub(crate) fn tick(&self) {
+        self.servers.sweep(|ended| self.server_ended(ended));
         let now_us = self.now_us();
         if now_us.saturating_sub(self.sums.lock().newer.at_us) < PERIOD_US {
             return;
@@ -103,11 +103,9 @@ impl Desk {
 
     /// A connection to a server is gone: what it counted stays.
     pub(super) fn server_ended(&self, server: &super::ServerFacts) {
-        let (transactions, queries) = server.traffic.counts();
-        self.sums.add(&server.database, |counts| {
-            counts.xact_count += transactions;
-            counts.query_count += queries;
-        });
+        let passed = server.traffic.passed();
+        self.sums
+            .add(&server.database, |counts| add(counts, &passed));
     }
 
     /// A client is gone: what it counted stays.
@@ -117,6 +115,17 @@ impl Desk {
         self.sums
             .add(database, |counts| client.counted(now_us, counts));
     }
+}
+
+/// Adds what went through a connection to a server.
+fn add(counts: &mut Counts, passed: &Passed) {
+    counts.xact_count += passed.transactions;
+    counts.query_count += passed.queries;
+    counts.xact_time += passed.transaction_us;
+    counts.query_time += passed.query_us;
+    counts.client_parse_count += passed.client_parses;
+    counts.server_parse_count += passed.server_parses;
+    counts.bind_count += passed.binds;
 }
 
 #[cfg(test)]

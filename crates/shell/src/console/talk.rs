@@ -80,6 +80,7 @@ impl Life<'_> {
             local: port.socket.local(),
             pid: port.socket.peer_pid().unwrap_or(0),
             tls: super::tls(leg),
+            has_certificate: leg.verified && leg.peer.is_some(),
             application_name: name(b"application_name").unwrap_or_default(),
             is_console: self.setup.is_console(&newcomer.database),
         }
@@ -149,7 +150,10 @@ impl Life<'_> {
         drop(asleep);
         match &ended {
             Ok(()) => {}
-            Err(fault) => farewell::put(fault, port.room()),
+            Err(fault) => {
+                self.context.console.faults.note(fault);
+                farewell::put(fault, port.room());
+            }
         }
         if self.setup.log.disconnections {
             log::console_closed(self.peer, &client.facts.user, ended.as_ref().err());

@@ -1,18 +1,18 @@
 //! Owns the last steps of a login: a server connection for the client, and its welcome.
 
 use super::linked::{Held, Linked, Next};
-use super::member::{Member, Way};
+use super::member::Member;
 use super::{Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
-use crate::console::{Client, Guest};
+use crate::console::{self, Client, Guest};
 use crate::crowd::{Counted, Whose};
-use crate::dial::{Dialled, ServerLogin, dial, full};
+use crate::dial::{ServerLogin, forget, full};
 use crate::exchange::{Leased, Lent, Place};
 use crate::log::{self, Begun, Started};
 use crate::port::Port;
+use crate::ready::{self, Present, Way, timed_out};
 use crate::rest::{Key, ServerSide};
 use crate::setup::{Database, Login, PoolMode, PoolRules};
-use crate::trouble::Trouble;
 use crate::welcomes::{Known, ServerFacts};
 use crate::{chance, credentials, lend};
 use auth::{Credential, LegFacts, Proof, ServerUser};
@@ -28,7 +28,7 @@ use session::{lending, welcome};
 use std::sync::Arc;
 use std::time::Instant;
 use wire::from_server::BackendKeyData;
-use wire::startup::{Replication, StartupMessage};
+use wire::startup::Replication;
 use wire::{CancelKey, ProtocolVersion};
 
 /// A client's places in the counts of its database and its user.
@@ -42,9 +42,7 @@ struct Plan {
     /// It shares them.
     shares: bool,
     key: Option<Key>,
-    role: ServerUser,
-    credential: Credential,
-    startup: StartupMessage,
+    way: Arc<Way>,
 }
 
 /// What a client is welcomed with.
@@ -126,6 +124,11 @@ impl<'a> Life<'a> {
         let plan = self.plan(database, newcomer, &mut entered)?;
         let patience = self.setup.timeouts.query_wait;
         let place = self.context.exchange.place(database, patience);
+        // What is kept for a role is for those who have proved that they are it.
+        let present = match &entered {
+            Entered::Proved(_) => self.present(&place, &plan, database),
+            Entered::Claims(_) => None,
+        };
         let (connection, welcome, proved) = match (self.known(&place, &plan), entered) {
             (Some(known), Entered::Proved(proved)) => (
                 Connection::Known(Arc::clone(&known)),
@@ -144,10 +147,14 @@ impl<'a> Life<'a> {
                 (Connection::Held(held), welcome, proved)
             }
         };
+        let present = present.or_else(|| self.present(&place, &plan, database));
         let issued = match &connection {
             Connection::Held(held) if !plan.shares => self.issue(&held.server, newcomer.version)?,
             _ => self.issue_for_any(newcomer.version)?,
         };
+        if let Some(issued) = &issued {
+            shown.aims(issued.aim());
+        }
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
         greet(port, last.as_deref(), welcome, issued.as_ref())?;
         let log = Started::new(
@@ -166,8 +173,8 @@ impl<'a> Life<'a> {
                 shown.unlinked();
                 Ok(In::Member(Box::new(member(
                     place,
-                    (plan, key, newcomer),
-                    (dialect, counted),
+                    (plan, key),
+                    (dialect, counted, present),
                     (issued, shown, log),
                 ))))
             }
@@ -180,6 +187,7 @@ impl<'a> Life<'a> {
                     held,
                     issued,
                     counted,
+                    present,
                     shown,
                     log,
                 })))
@@ -197,6 +205,18 @@ impl<'a> Life<'a> {
             crowd.enter(name, database.clients_max)?,
             crowd.enter(user, of_user)?,
         ))
+    }
+
+    /// Its place among those for whom connections are kept free, or made ahead of need.
+    fn present(
+        &self,
+        place: &Arc<Place<Box<ServerSide>>>,
+        plan: &Plan,
+        database: &Database,
+    ) -> Option<Present<'a>> {
+        let key = plan.key.map(|key| (key, Arc::clone(&plan.way)));
+        let whose = (place, &database.name, plan.wanted.group);
+        self.context.ready.enter(whose, &plan.rules, key)
     }
 
     /// How this client gets server connections.
@@ -232,6 +252,7 @@ impl<'a> Life<'a> {
                 key: key.filter(|_| matches!(entered, Entered::Proved(_))),
                 group: self.context.group_of(role.name()),
                 group_max: rules.size.filter(|_| shares),
+                role_max: database.pools.of(role.name()).role_max,
                 home: self.home,
             },
             wishes: lending::Wanted {
@@ -242,9 +263,13 @@ impl<'a> Life<'a> {
             rules: rules.clone(),
             shares,
             key,
-            role,
-            credential,
-            startup,
+            way: Arc::new(Way {
+                user: newcomer.user.clone(),
+                database: newcomer.database.clone(),
+                role,
+                credential,
+                startup,
+            }),
         })
     }
 
@@ -264,13 +289,9 @@ impl<'a> Life<'a> {
         plan: &Plan,
         entered: &Entered,
     ) -> Result<(Held, Welcome), Fault> {
-        let login = ServerLogin {
-            user: &plan.role,
-            credential: plan.credential.clone(),
-            startup: &plan.startup,
-        };
+        let login = plan.way.login();
         let leased = self.server(shown, database, plan.wanted, login).await?;
-        let (lease, server, mut welcome) = leased;
+        let (lease, server, welcome) = leased;
         let next = plan.key.map(|key| Next {
             key,
             lifetime: database.rest.lifetime,
@@ -283,14 +304,13 @@ impl<'a> Life<'a> {
         if !plan.shares {
             return Ok((held, welcome));
         }
-        welcome.0.clear();
-        lend::give_back_plain(&mut welcome.0);
+        forget(welcome);
         let limit = database.connect_timeout;
         let tried = tokio::time::timeout(limit, held.server.try_on(&plan.wishes)).await;
         if let Err(fault) = tried.unwrap_or_else(|_| Err(timed_out())) {
             // A server that only refused the client's wishes is as good as before.
             if held.server.server.is_idle() {
-                self.give_back(held);
+                self.give_back(held, Instant::now());
             }
             return Err(fault);
         }
@@ -316,7 +336,7 @@ impl<'a> Life<'a> {
             Connection::Held(held) => {
                 let secret = &self.context.key_secret;
                 let dialect = lending::dialect(&plan.wishes, &held.server.server, secret);
-                self.give_back(held);
+                self.give_back(held, Instant::now());
                 dialect
             }
         }
@@ -336,7 +356,7 @@ impl<'a> Life<'a> {
         let place = self.context.exchange.place(database, patience);
         shown.waits(self.context.console.now_us());
         let lent = place.lease(wanted, patience).await?;
-        shown.called(self.context.console.now_us());
+        shown.called();
         let lease = match lent {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
@@ -354,31 +374,12 @@ impl<'a> Life<'a> {
                 lease
             }
         };
-        let dialled = self.dial(&place.trouble, database, login).await?;
+        let dialled = ready::dial(self.context, &place.trouble, database, login).await?;
         let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
-        self.context.console.register_server(shown, &server);
+        let whose = console::Whose::of(shown);
+        self.context.console.register_server(whose, &server);
         shown.linked(&server.server.traffic);
         Ok((lease, server, welcome))
-    }
-
-    /// A new connection, unless it is known that none can be had at present.
-    pub(super) async fn dial(
-        &self,
-        trouble: &Trouble,
-        database: &Database,
-        login: ServerLogin<'_>,
-    ) -> Result<Dialled, Fault> {
-        if let Some(fault) = trouble.known(Instant::now()) {
-            return Err(fault);
-        }
-        let dialling = dial(&database.hosts, &database.tcp, &self.context.deriver, login);
-        let dialled = tokio::time::timeout(database.connect_timeout, dialling).await;
-        let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
-        let outcome = dialled.as_ref().map(|_| ());
-        trouble.note(outcome, database.login_retry, Instant::now());
-        let dialled = dialled?;
-        self.context.counters.server.dialled.add(1);
-        Ok(dialled)
     }
 
     /// Who Portcullis is towards the server, and what proves it.
@@ -454,8 +455,8 @@ impl<'a> Life<'a> {
 
 fn member<'a>(
     place: Arc<Place<Box<ServerSide>>>,
-    (plan, key, newcomer): (Plan, Key, &Newcomer),
-    (dialect, counted): (Dialect, Counts<'a>),
+    (plan, key): (Plan, Key),
+    (dialect, counted, present): (Dialect, Counts<'a>, Option<Present<'a>>),
     (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
 ) -> Member<'a> {
     Member {
@@ -468,26 +469,11 @@ fn member<'a>(
         rules: plan.rules,
         dialect,
         wishes: plan.wishes,
-        way: Way {
-            database: newcomer.database.clone(),
-            role: plan.role,
-            credential: plan.credential,
-            startup: plan.startup,
-        },
+        way: plan.way,
         issued,
         counted,
+        present,
         shown,
         log,
     }
-}
-
-/// A server that could not be reached in time.
-pub(super) fn timed_out() -> Fault {
-    Fault::new(
-        Side::Server,
-        FaultKind::Timeout {
-            setting: "server_connect_timeout",
-            phase: "connecting to the server",
-        },
-    )
 }

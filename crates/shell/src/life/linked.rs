@@ -5,20 +5,27 @@ use super::Life;
 use super::link::Counts;
 use crate::bell::Bells;
 use crate::cancel::Issued;
+use crate::chance;
 use crate::console;
 use crate::control::Phase;
 use crate::exchange::Leased;
+use crate::inspection::{Tracker, Wishes};
 use crate::keeper::Keeper;
 use crate::log::{self, Begun};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump, Upstream};
+use crate::ready::Present;
 use crate::rest::{Key, ServerSide};
+use crate::stopwatch::Stopwatch;
 use crate::watch::Watch;
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, farewell};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long a server may take to act on the first cancel; twice as long on each further one.
+const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// A client that is in, and the server it got.
 pub(super) struct Linked<'a> {
@@ -27,6 +34,7 @@ pub(super) struct Linked<'a> {
     pub(super) issued: Option<Issued<'a>>,
     /// Its places in the counts, until it leaves.
     pub(super) counted: Counts<'a>,
+    pub(super) present: Option<Present<'a>>,
     /// What the console shows of the client.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Begun,
@@ -51,13 +59,13 @@ pub(super) struct Held {
 
 impl Held {
     /// True if nothing speaks against its serving another client once it is reset.
-    pub(super) fn may_serve_another(&self) -> bool {
+    pub(super) fn may_serve_another(&self, now: Instant) -> bool {
         self.server.server.may_be_reset()
             && self.server.port.is_quiet()
             && !self.server.port.engine().is_worn()
             && self
                 .next
-                .is_some_and(|it| self.server.born.elapsed() < it.lifetime)
+                .is_some_and(|it| now.saturating_duration_since(self.server.born) < it.lifetime)
     }
 }
 
@@ -75,10 +83,24 @@ impl<'a> Life<'a> {
             mut held,
             issued,
             counted: _counted,
+            present: _present,
             shown,
             log,
         } = linked;
-        let mut client = Box::new(self.client_side(client, log.user(), number));
+        let mut client = Box::new(self.client_side(client, &shown, number));
+        match self.governed_alone(&shown) {
+            Some(stream) => {
+                let inspection = client.tracker.as_ref().map(|it| it.inspection());
+                client.stream = stream;
+                if let Some(inspection) = inspection {
+                    client.stream.inspect(inspection);
+                }
+                client.stream.link(&mut held.server.server);
+                let aim = issued.as_ref().map(|it| Arc::clone(it.aim()));
+                client.hold = Some(self.hold(aim));
+            }
+            None => client.stream.watch(&mut held.server.server),
+        }
         let ending = {
             let mut pump = Pump {
                 client: &mut client,
@@ -86,6 +108,9 @@ impl<'a> Life<'a> {
             };
             poll_fn(|cx| pump.poll(cx)).await
         };
+        if client.untrack(&mut held.server).await {
+            held.next = None;
+        }
         shown.unlinked();
         let end = End {
             ending,
@@ -108,6 +133,9 @@ impl<'a> Life<'a> {
             mut keeper,
             ..
         } = client;
+        if let Ending::Fault(fault) = &ending {
+            self.context.console.faults.note(fault);
+        }
         if self.setup.log.disconnections {
             let server = held.as_ref().map(|it| &it.server.port);
             log::ended(self.peer, &log, &ending, (&client, server));
@@ -131,7 +159,7 @@ impl<'a> Life<'a> {
         // Its session ended as sessions should: the connection may serve the next client.
         let in_order = matches!(ending, Ending::Terminated | Ending::ClientGone { .. })
             && stream.between_frames()
-            && held.may_serve_another()
+            && held.may_serve_another(Instant::now())
             && self.control.phase() == Phase::Running;
         if in_order {
             let server = Box::pin(self.bring_to_rest(held, issued));
@@ -174,11 +202,13 @@ impl<'a> Life<'a> {
             Ending::Fault(fault) => fault.side == Side::Client,
             _ => false,
         };
-        let shares = stream.statements().is_some();
+        let shares = stream.shares();
         let abandoned = vanished && shares && !server.server.ledger.is_settled();
         let server = Box::pin(async {
-            if let (true, Some(issued)) = (overdue || abandoned, &issued) {
-                self.stop_query(issued).await;
+            if overdue || abandoned {
+                let limit = self.setup.timeouts.cancel;
+                let stopped = self.stop(&mut server, &mut stream, issued.as_ref());
+                let _ = tokio::time::timeout(limit, stopped).await;
             }
             let _ = tokio::time::timeout(close, server.port.close()).await;
             // The place is free once the server is gone, however long the client lingers.
@@ -188,18 +218,31 @@ impl<'a> Life<'a> {
     }
 
     /// The client, from its first ReadyForQuery on.
-    pub(super) fn client_side(&self, port: Port, user: &str, number: u64) -> ClientSide {
+    pub(super) fn client_side(
+        &self,
+        port: Port,
+        shown: &Arc<console::Client>,
+        number: u64,
+    ) -> ClientSide {
+        let tracker = self.tracker(shown);
+        let mut stream = ClientStream::new(self.setup.limits.pipeline_max);
+        if let Some(tracker) = &tracker {
+            stream.inspect(tracker.inspection());
+        }
         ClientSide {
+            tracker,
+            hold: None,
             port,
-            stream: ClientStream::new(self.setup.limits.pipeline_max),
+            stream,
             watch: Watch::new(
                 Arc::clone(self.control),
                 number,
-                *self.setup.timeouts.of(user),
+                *self.setup.timeouts.of(&shown.facts.user),
             ),
             upstream: Upstream::Open,
             bells: Bells::default(),
             keeps: Keeps::ForGood,
+            stopwatch: self.stopwatch(shown),
             keeper: Keeper::new(
                 Arc::clone(self.control),
                 Arc::clone(&self.context.counters),
@@ -208,18 +251,40 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// Who follows the client's statements, if they are looked at.
+    fn tracker(&self, shown: &Arc<console::Client>) -> Option<Box<Tracker>> {
+        let rules = self.setup.inspection.as_ref()?;
+        let (context, home) = (self.context, self.home);
+        let worker = context.inspections.of(home, context.patterns_key(), rules);
+        let (log, spans) = (rules.log.as_ref(), rules.spans.as_ref());
+        // Without chance of its own a client's sample begins where another's does.
+        let seed = || chance::bytes().map_or(shown.number, u64::from_le_bytes);
+        let has_either = log.is_some() || spans.is_some();
+        let wishes = Wishes {
+            log,
+            spans,
+            seed: if has_either { seed() } else { 0 },
+        };
+        Some(Box::new(Tracker::new(worker, Arc::clone(shown), wishes)))
+    }
+
+    /// A stopwatch for a client that may have had a server connection for its welcome.
+    fn stopwatch(&self, shown: &console::Client) -> Stopwatch {
+        let times = self.context.console.times(shown, self.home);
+        let (lent, waited_us) = shown.lent();
+        if lent > 0 {
+            times.wait.note(waited_us);
+        }
+        Stopwatch::new(times)
+    }
+
     /// Stops what a client left behind that vanished in the middle of its requests, so that the
     /// connection is not wasted; closes it where that takes long.
     async fn salvage(&self, mut held: Held, mut stream: ClientStream, issued: Option<Issued<'_>>) {
         let timeouts = &self.setup.timeouts;
-        let stopped = tokio::time::timeout(timeouts.cancel, async {
-            if let Some(issued) = &issued {
-                self.stop_query(issued).await;
-            }
-            held.server.drain(&mut stream).await
-        });
-        match stopped.await {
-            Ok(Ok(())) if held.may_serve_another() => {
+        let stopped = self.stop(&mut held.server, &mut stream, issued.as_ref());
+        match tokio::time::timeout(timeouts.cancel, stopped).await {
+            Ok(Ok(())) if held.may_serve_another(Instant::now()) => {
                 self.context.counters.server.salvaged.add(1);
                 self.bring_to_rest(held, issued).await;
             }
@@ -246,9 +311,9 @@ impl<'a> Life<'a> {
         let untouched = !server.target.as_ref().is_some_and(|it| it.is_aimed_at());
         let reset = tokio::time::timeout(limit, server.reset()).await;
         match (reset, next) {
-            (Ok(Ok(())), Some(Next { key, .. })) if untouched => {
+            (Ok(Ok(())), Some(Next { key, lifetime })) if untouched => {
                 server.port.hibernate();
-                server.rest(Instant::now());
+                server.rest(Instant::now(), lifetime);
                 let home = server.home;
                 for over in lease.keep((key, home), server) {
                     let _ = tokio::time::timeout(limit, over.close()).await;
@@ -265,12 +330,28 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// A server that works on a request doesn't notice that its connection is gone.
-    async fn stop_query(&self, issued: &Issued<'_>) {
+    /// Has a server stop what it does, which doesn't notice that its client is gone, and takes in what it
+    /// still says; the caller holds the deadline. A cancel that comes before the server has read the
+    /// request is lost, so it is sent again for as long as the server works.
+    async fn stop(
+        &self,
+        server: &mut ServerSide,
+        stream: &mut ClientStream,
+        issued: Option<&Issued<'_>>,
+    ) -> Result<(), Fault> {
+        let mut patience = FIRST_PATIENCE;
         let deadline = self.setup.timeouts.cancel;
-        match self.context.cancels.stop(issued, deadline).await {
-            Ok(()) => log::cancelled(self.peer),
-            Err(fault) => log::cancel_failed(self.peer, &fault),
+        loop {
+            if let Some(issued) = issued {
+                match self.context.cancels.stop(issued, deadline).await {
+                    Ok(()) => log::cancelled(self.peer),
+                    Err(fault) => log::cancel_failed(self.peer, &fault),
+                }
+            }
+            match tokio::time::timeout(patience, server.drain(stream)).await {
+                Ok(drained) => return drained,
+                Err(_) => patience = 2 * patience,
+            }
         }
     }
 }

@@ -7,16 +7,16 @@ use super::link::Counts;
 use super::linked::{End, Held, Next};
 use crate::alone::Alone;
 use crate::cancel::Issued;
-use crate::console;
+use crate::console::{self, Whose};
 use crate::control::Phase;
-use crate::dial::ServerLogin;
+use crate::dial::forget;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log::{self, Begun};
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
+use crate::ready::{self, Present, Way};
 use crate::rest::{Key, ServerSide};
 use crate::setup::{PoolMode, PoolRules};
-use auth::{Credential, ServerUser};
 use session::ClientStream;
 use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
@@ -29,7 +29,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use wire::startup::StartupMessage;
 use wire::{Report, Severity, Sqlstate};
 
 /// How often a client that waits for a server connection is looked at: whether it is still there, and
@@ -44,36 +43,46 @@ pub(super) struct Member<'a> {
     pub(super) rules: PoolRules,
     pub(super) wishes: Wanted,
     pub(super) dialect: Dialect,
-    pub(super) way: Way,
+    pub(super) way: Arc<Way>,
     pub(super) issued: Issued<'a>,
     /// Its places in the counts, until it leaves.
     #[expect(dead_code, reason = "that they end with the client is their use")]
     pub(super) counted: Counts<'a>,
+    /// Likewise, in its pool.
+    #[expect(dead_code, reason = "that it ends with the client is its use")]
+    pub(super) present: Option<Present<'a>>,
     /// What the console shows of it.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Begun,
 }
 
-/// How a new connection for a client is made, at any time in its life.
-pub(super) struct Way {
-    /// The name that the client asked for.
-    pub(super) database: String,
-    pub(super) role: ServerUser,
-    pub(super) credential: Credential,
-    pub(super) startup: StartupMessage,
-}
-
 impl<'a> Life<'a> {
     /// Lends server connections to the client until its session ends, then says goodbye.
     pub(super) async fn share(&self, client: Port, mut member: Member<'a>, number: u64) {
-        let mut client = Box::new(self.client_side(client, member.log.user(), number));
+        let mut client = Box::new(self.client_side(client, &member.shown, number));
         client.stream = self.stream(&member);
+        if client.stream.governor().is_some() {
+            let aim = Arc::clone(member.issued.aim());
+            client.hold = Some(self.hold(Some(aim)));
+        }
+        if let Some(tracker) = &client.tracker {
+            client.stream.inspect(tracker.inspection());
+        }
         let (ending, held) = loop {
             match poll_fn(|cx| client.poll_alone(cx)).await {
                 Alone::Request => {}
                 Alone::End(ending) => break (ending, None),
             }
-            let (lease, server) = match self.acquire(&member, &mut client).await {
+            if client.is_held()
+                && let Err(ending) = Box::pin(self.wait_apart(&member, &mut client)).await
+            {
+                break (ending, None);
+            }
+            let acquired = match client.unlogged() {
+                Some(fault) => Err(Ending::Fault(fault)),
+                None => self.acquire(&member, &mut client).await,
+            };
+            let (lease, server) = match acquired {
                 Ok(lent) => lent,
                 Err(Ending::Fault(fault)) if refused(&fault, &mut client) => continue,
                 Err(ending) => break (ending, None),
@@ -89,12 +98,18 @@ impl<'a> Life<'a> {
             };
             member.shown.linked(&held.server.server.traffic);
             let ending = self.round(&mut member, &mut client, &mut held).await;
+            if client.untrack(&mut held.server).await {
+                held.next = None;
+            }
+            if let Some(pooled) = client.stream.statements() {
+                member.shown.holds(pooled.names());
+            }
             member.shown.unlinked();
             if !matches!(ending, Ending::Parted) {
                 break (ending, Some(held));
             }
             member.issued.aim().leave();
-            self.give_back(held);
+            self.give_back(held, client.stopwatch.last());
         };
         let end = End {
             ending,
@@ -113,6 +128,9 @@ impl<'a> Life<'a> {
         let mut pooled = Pooled::new(interner, self.setup.sharing.statements, mode);
         pooled.set_dialect(member.dialect);
         pooled.set_pin_rule(self.setup.sharing.pinning);
+        if let Some(governor) = self.governor(&member.shown) {
+            pooled.govern(governor);
+        }
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
     }
 
@@ -225,9 +243,9 @@ impl<'a> Life<'a> {
         database.map_or(Duration::ZERO, |it| it.rest.lifetime)
     }
 
-    /// Lets a connection rest whose client's transaction is over.
-    pub(super) fn give_back(&self, held: Held) {
-        let usable = held.may_serve_another() && self.control.phase() == Phase::Running;
+    /// Lets a connection rest whose client's transaction is over, at `now`.
+    pub(super) fn give_back(&self, held: Held, now: Instant) {
+        let usable = held.may_serve_another(now) && self.control.phase() == Phase::Running;
         let aimed_at = held
             .server
             .target
@@ -237,7 +255,7 @@ impl<'a> Life<'a> {
         let limit = self.setup.timeouts.close;
         match aimed_at {
             None if usable => {
-                for over in rest(held) {
+                for over in rest(held, now) {
                     tokio::spawn(tokio::time::timeout(limit, over.close()));
                 }
             }
@@ -252,7 +270,7 @@ impl<'a> Life<'a> {
                     };
                     let settled = tokio::time::timeout(patience, settled).await;
                     let over = match settled {
-                        Ok(true) => rest(held),
+                        Ok(true) => rest(held, Instant::now()),
                         Ok(false) | Err(_) => vec![held.server],
                     };
                     for over in over {
@@ -275,29 +293,37 @@ impl<'a> Life<'a> {
         member: &Member<'a>,
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        let asked = Instant::now();
+        let mut now = asked;
         let lent = match member.place.ask(member.wanted) {
             Ok(lent) => lent,
             Err(turn) => {
                 let desk = &self.context.console;
                 member.shown.waits(desk.now_us());
+                client.watch.waits(true);
                 let waited = self.wait(member, client, turn).await;
-                member.shown.called(desk.now_us());
+                client.watch.waits(false);
+                member.shown.called();
                 if waited.is_err() {
                     member.shown.unlinked();
                 }
+                now = Instant::now();
                 waited?
             }
         };
-        match lent {
+        let (lease, server) = match lent {
             Lent::Rested(lease, mut server) => {
                 let check_after = self.check_after(member);
-                if server.is_ready(self.home, check_after) {
+                if server.is_ready(self.home, check_after, now) {
+                    client.lent(asked, now);
                     return Ok((lease, server));
                 }
-                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await
+                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await?
             }
-            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await,
-        }
+            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await?,
+        };
+        client.lent(asked, Instant::now());
+        Ok((lease, server))
     }
 
     fn check_after(&self, member: &Member<'_>) -> Duration {
@@ -338,18 +364,43 @@ impl<'a> Life<'a> {
             let kind = FaultKind::UnknownDatabase { name };
             return Err(Ending::Fault(Fault::new(Side::Client, kind)));
         };
-        let login = ServerLogin {
-            user: &way.role,
-            credential: way.credential.clone(),
-            startup: &way.startup,
-        };
-        let dialling = Box::pin(self.dial(&member.place.trouble, database, login));
-        let dialled = dialling.await.map_err(Ending::Fault)?;
-        let (server, mut welcome) = ServerSide::new(dialled, &database.tcp, self.home);
-        self.context.console.register_server(&member.shown, &server);
-        welcome.0.clear();
-        crate::lend::give_back_plain(&mut welcome.0);
+        let dialling = ready::dial(self.context, &member.place.trouble, database, way.login());
+        let dialled = Box::pin(dialling).await.map_err(Ending::Fault)?;
+        let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
+        self.context
+            .console
+            .register_server(Whose::of(&member.shown), &server);
+        forget(welcome);
         Ok((lease, server))
+    }
+
+    /// Waits until rules let the client's next statement go, without a server connection. Meanwhile the client may
+    /// leave, cancel, or have to go.
+    async fn wait_apart(&self, member: &Member<'a>, client: &mut ClientSide) -> Result<(), Ending> {
+        let cancelled = Arc::new(Notify::new());
+        member.issued.aim().wait(&cancelled);
+        let mut look = tokio::time::interval(LOOK);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = poll_fn(|cx| client.poll_held(cx)) => break Ok(()),
+                () = member.shown.killed() => {
+                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+                }
+                () = cancelled.notified() => client.cancel_held(),
+                _ = look.tick() => {
+                    if client.port.socket.hung_up() {
+                        break Err(Ending::ClientGone { truncated: true });
+                    }
+                    if self.control.phase() != Phase::Running {
+                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
+                    }
+                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+                }
+            }
+        };
+        member.issued.aim().leave();
+        ended
     }
 
     /// Waits for a turn. Meanwhile the client may leave, cancel, or have to go.
@@ -377,13 +428,7 @@ impl<'a> Life<'a> {
                 () = cancelled.notified() => {
                     break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
                 }
-                () = &mut patience => {
-                    let kind = FaultKind::Timeout {
-                        setting: "query_wait_timeout",
-                        phase: "waiting for a free server connection (pool_size, max_db_connections)",
-                    };
-                    break Err(Ending::Fault(Fault::new(Side::Proxy, kind)));
-                }
+                () = &mut patience => break Err(Ending::Fault(turn.too_long())),
                 _ = look.tick() => {
                     if client.port.socket.hung_up() {
                         break Err(Ending::ClientGone { truncated: true });
@@ -414,7 +459,7 @@ impl<'a> Life<'a> {
 
 /// Tells a client that only this request comes to nothing, where that is so.
 fn refused(fault: &Fault, client: &mut ClientSide) -> bool {
-    let (FaultKind::Cancelled, Farewell::Fatal { sqlstate, message }) =
+    let (FaultKind::Cancelled | FaultKind::Unlogged, Farewell::Fatal { sqlstate, message }) =
         (&fault.kind, fault.farewell())
     else {
         return false;
@@ -428,21 +473,21 @@ fn refused(fault: &Fault, client: &mut ClientSide) -> bool {
     )
 }
 
-/// Ends a lease; the connections that are to be closed for it.
+/// Ends a lease at `now`; the connections that are to be closed for it.
 #[expect(
     clippy::vec_box,
     reason = "they are boxed already, and move as they are"
 )]
-fn rest(held: Held) -> Vec<Box<ServerSide>> {
+fn rest(held: Held, now: Instant) -> Vec<Box<ServerSide>> {
     let Held {
         mut server,
         lease,
         next,
     } = held;
-    let Some(Next { key, .. }) = next else {
+    let Some(Next { key, lifetime }) = next else {
         return vec![server];
     };
-    server.rest(Instant::now());
+    server.rest(now, lifetime);
     let home = server.home;
     lease.keep((key, home), server)
 }

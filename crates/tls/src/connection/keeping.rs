@@ -142,14 +142,22 @@ impl Tls {
         if self.look_at_handshake()? == Seen::Renegotiation {
             return Ok(());
         }
+        self.passed_over(1)
+    }
+
+    /// So many records without data came, some of them perhaps in front of data.
+    #[cold]
+    pub(super) fn passed_over(&mut self, records: u32) -> Result<(), TlsFault> {
         // In TLS 1.3 a peer has little else to say without data, in 1.2 it has no KeyUpdates.
         let kind = match self.stream.ssl().version2() {
             Some(SslVersion::TLS1_3) => FloodKind::KeyUpdates,
             _ => FloodKind::Refused,
         };
-        self.allowance
-            .dry(kind)
-            .map_err(|fault| self.flooded(fault))
+        for _ in 0..records {
+            let counted = self.allowance.dry(kind);
+            counted.map_err(|fault| self.flooded(fault))?;
+        }
+        Ok(())
     }
 
     /// Looks whether libssl is in the middle of something, and what has come to its end.

@@ -141,10 +141,10 @@ impl Tickets {
         let period = self.0.period_s;
         let mut ring = self.lock();
         let age = |key: &Option<TicketKey>| key.as_ref().map(|key| now - key.born_unix_s);
-        if age(&ring.current).is_none_or(|age| age >= period) {
-            if let Some(fresh) = self.fresh(now) {
-                ring.previous = ring.current.replace(fresh);
-            }
+        if age(&ring.current).is_none_or(|age| age >= period)
+            && let Some(fresh) = self.fresh(now)
+        {
+            ring.previous = ring.current.replace(fresh);
         }
         let lifetime = period.saturating_mul(2);
         if age(&ring.previous).is_some_and(|age| age >= lifetime) {

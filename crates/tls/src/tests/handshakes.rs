@@ -162,6 +162,37 @@ fn old_versions_and_foreign_suites_are_refused() {
     }
 }
 
+/// OpenSSL's own order has AES-256 first, and so has every client that leaves it alone.
+#[test]
+fn the_listener_chooses_the_suite_and_custom_may_choose_another() {
+    const AES_128: &str = "TLS_AES_128_GCM_SHA256";
+    const AES_256: &str = "TLS_AES_256_GCM_SHA384";
+    let authority = authority(KeyKind::EcdsaP256);
+    let minted = issue(&authority, KeyKind::EcdsaP256, Usage::Server);
+    let other = Profile {
+        ciphersuites: format!("{AES_256}:{AES_128}"),
+        ..Profile::default()
+    };
+    for (profile, offered, chosen) in [
+        (Profile::default(), [AES_256, AES_128], AES_128),
+        (Profile::modern(), [AES_256, AES_128], AES_128),
+        (Profile::modern(), [AES_256, AES_256], AES_256),
+        (other, [AES_128, AES_256], AES_256),
+    ] {
+        let settings = ListenerSettings {
+            profile,
+            ..ListenerSettings::new(identity(&minted), clock())
+        };
+        let listener = ListenerContext::build(&settings, now_unix_s()).unwrap();
+        let client = foreign(|builder| builder.set_ciphersuites(&offered.join(":")).unwrap());
+        let mut pair = Pair::new(&listener, &client, "db.example");
+        let outcome = pair.handshake(usize::MAX);
+        assert!(outcome.server.is_ok(), "{outcome:?}");
+        let facts = pair.server.engine.facts().unwrap();
+        assert_eq!(facts.cipher, chosen, "{offered:?}");
+    }
+}
+
 #[test]
 fn a_minimum_of_tls_1_3_holds() {
     let authority = authority(KeyKind::EcdsaP256);

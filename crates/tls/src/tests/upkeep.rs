@@ -243,6 +243,33 @@ fn a_request_waits_for_its_answer_before_the_next() {
     assert_eq!(pair.client.take(), b"");
 }
 
+/// Who only reads lends no output. What TLS has to say of its own finds a place all the same.
+#[test]
+fn an_answer_needs_no_output_lent() {
+    let asking = upkeep(limits(4), Renegotiation::Refused);
+    let mut pair = kept(false, asking, upkeep(NEVER, Renegotiation::Refused));
+    for _ in 0..5 {
+        pair.server.send(b"data").unwrap();
+    }
+    pair.carry(usize::MAX);
+    pair.client.output = Cipher::none();
+    assert_eq!(pair.client.take(), b"datadatadatadatadata");
+    assert_eq!(pair.client.engine.take_tally().updates_requested, 1);
+    assert_eq!(pair.client.output.capacity(), Engine::OUTPUT_MIN);
+    pair.carry(usize::MAX);
+    pair.server.output = Cipher::none();
+    assert_eq!(pair.server.take(), b"");
+    assert_eq!(pair.server.engine.take_tally().updates_answered, 1);
+    pair.carry(usize::MAX);
+    assert_eq!(pair.client.take(), b"");
+    // Who has nothing to say takes no memory.
+    pair.server.send(b"more").unwrap();
+    pair.carry(usize::MAX);
+    pair.client.output = Cipher::none();
+    assert_eq!(pair.client.take(), b"more");
+    assert_eq!(pair.client.output.capacity(), 0);
+}
+
 #[test]
 fn age_is_a_limit_and_an_idle_connection_is_rekeyed_once() {
     let hour = KeyLimits {

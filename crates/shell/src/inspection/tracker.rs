@@ -1,0 +1,468 @@
+//! Owns giving the events of one client's statements their times, and handing them on.
+
+use super::Watched;
+use super::activity::Running;
+pub(crate) use super::activity::Waits;
+use super::logbook::{Fate, LogRules, Logbook, Moment, Times};
+use super::spans::Spans;
+use crate::console;
+use crate::rest::ServerSide;
+use crate::setup::HostAddress;
+use crate::stopwatch::Stopwatch;
+use journal::{Pushed, Ticket};
+use patterns::{Run, Who};
+use policy::Log;
+use session::Server;
+use session::fault::{Fault, FaultKind, Side};
+use session::inspect::{Completed, End, Event, Inspection, Known, Refused, Started};
+use session::ledger::Status;
+use std::collections::VecDeque;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// A statement under way.
+struct Open {
+    number: u64,
+    known: Known,
+    since: Instant,
+    first_row: Option<Instant>,
+    /// How long the client had waited for the connection.
+    wait: Duration,
+    /// It is one of the sample that is logged.
+    sampled: bool,
+    /// A rule wants its text and its values in the log.
+    is_full: bool,
+    /// Its start record.
+    ticket: Option<Ticket>,
+}
+
+/// The server that statements go to.
+struct At<'a> {
+    server: &'a HostAddress,
+    server_pid: u32,
+}
+
+/// Where a client's statements go.
+#[derive(Clone, Copy)]
+pub(crate) struct Wishes<'a> {
+    /// To the log.
+    pub(crate) log: Option<&'a LogRules>,
+    /// As spans.
+    pub(crate) spans: Option<&'a trace::Sender>,
+    /// Random, where there is either: which are of the sample, and the numbers of spans.
+    pub(crate) seed: u64,
+}
+
+/// Follows one client's statements.
+pub struct Tracker {
+    worker: Arc<Watched>,
+    shown: Arc<console::Client>,
+    who: (Arc<Who>, u64),
+    open: VecDeque<Open>,
+    /// The wait for the present server connection, until a statement has taken it for its own.
+    wait: Duration,
+    /// When the last one ended.
+    last: Instant,
+    /// Whether the client's transaction is shown to stand still.
+    stands: bool,
+    log: Option<Box<Logbook>>,
+    spans: Option<Box<Spans>>,
+    /// Bytes of texts and of values that are kept for the log.
+    keep: (usize, usize),
+    /// A record found no room, and so the session must not go on.
+    refused: bool,
+    /// The record that waits for room is that of a start.
+    full_start: bool,
+    /// The start record that has to be written before anything more goes to the server; those up to the second are.
+    awaits: Option<Ticket>,
+    written: Option<Ticket>,
+    /// Ends the wait for that, where it has an end. Kept for the next one.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Tracker {
+    /// For a client that has just come in.
+    pub(crate) fn new(
+        worker: Arc<Watched>,
+        shown: Arc<console::Client>,
+        wishes: Wishes<'_>,
+    ) -> Tracker {
+        let Wishes { log, spans, seed } = wishes;
+        let facts = &shown.facts;
+        let who = Who {
+            database: facts.database.as_str().into(),
+            role: facts.user.as_str().into(),
+            application: facts.application_name.as_str().into(),
+        };
+        let key = worker.table().key_of(&who);
+        let keep = log.map_or((0, 0), Logbook::keeps);
+        let log = log.map(|rules| Box::new(Logbook::new(rules.clone(), &shown, seed)));
+        Tracker {
+            worker,
+            shown,
+            who: (Arc::new(who), key),
+            open: VecDeque::new(),
+            wait: Duration::ZERO,
+            last: Instant::now(),
+            stands: false,
+            log,
+            spans: spans.map(|to| Box::new(Spans::new(to.clone(), seed))),
+            keep,
+            refused: false,
+            full_start: false,
+            awaits: None,
+            written: None,
+            patience: None,
+        }
+    }
+
+    /// How the client's statements are to be looked at.
+    pub(crate) fn inspection(&self) -> Inspection {
+        Inspection {
+            recogniser: self.worker.recogniser.clone(),
+            keep_text: self.keep.0,
+            keep_values: self.keep.1,
+            traces: self.spans.is_some(),
+        }
+    }
+
+    /// A server connection was lent after a wait.
+    pub(crate) fn lent(&mut self, wait: Duration) {
+        self.wait = wait;
+    }
+
+    /// Bytes have passed in either direction; `stopwatch` has been told.
+    #[inline]
+    pub(crate) fn moved(&mut self, side: &mut ServerSide, stopwatch: &Stopwatch) {
+        let Some(inspector) = &mut side.server.inspector else {
+            return;
+        };
+        if inspector.has_events() {
+            self.drain(side, stopwatch);
+        } else if !self.open.is_empty()
+            && let Some(progress) = inspector.progress()
+        {
+            self.shown.activity.passed(progress);
+        }
+    }
+
+    /// True if a record found no room, where the session must not go on then (`on_full = "refuse"`).
+    #[inline]
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// True if nothing may go to the server before [`poll_held`](Self::poll_held) is ready.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.awaits.is_some() || self.is_full()
+    }
+
+    /// True if statements lie there that the server must never get: their start records are not written.
+    pub(crate) fn withholds(&self) -> bool {
+        self.awaits.is_some()
+    }
+
+    /// True if no statement is to begin at present.
+    pub(crate) fn log_refuses(&self) -> bool {
+        self.log.as_ref().is_some_and(|it| it.refuses())
+    }
+
+    /// Ready once all records have found room, and start records that are waited for are written.
+    pub(crate) fn poll_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        side: &mut ServerSide,
+        stopwatch: &Stopwatch,
+    ) -> Poll<Result<(), Fault>> {
+        ready!(self.poll_room(cx, side, stopwatch));
+        let fault = |kind| Poll::Ready(Err(Fault::new(Side::Proxy, kind)));
+        if self.refused {
+            return fault(FaultKind::LogFull);
+        }
+        let (Some(ticket), Some(log)) = (self.awaits, &mut self.log) else {
+            return Poll::Ready(Ok(()));
+        };
+        match log.poll_written(ticket, cx) {
+            Poll::Ready(Ok(())) => {
+                (self.awaits, self.written) = (None, Some(ticket));
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(_)) => fault(FaultKind::Unlogged),
+            Poll::Pending => match self.patience.as_mut().map(|it| it.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => fault(FaultKind::Unlogged),
+                _ => Poll::Pending,
+            },
+        }
+    }
+
+    /// Ready once all records of what has happened have found room, or are lost.
+    fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        side: &mut ServerSide,
+        stopwatch: &Stopwatch,
+    ) -> Poll<()> {
+        while let Some(log) = self.log.as_mut().filter(|it| it.is_pending()) {
+            let pushed = ready!(log.poll_room(cx));
+            self.pushed(pushed, self.full_start);
+            self.moved(side, stopwatch);
+        }
+        Poll::Ready(())
+    }
+
+    /// A record waits for room, and with it whatever comes after.
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.log.as_ref().is_some_and(|it| it.is_pending())
+    }
+
+    /// What became of a record, which may be that of a statement's start.
+    fn pushed(&mut self, pushed: Pushed, is_start: bool) {
+        match pushed {
+            Pushed::Refused => self.refused = true,
+            Pushed::Full => self.full_start = is_start,
+            Pushed::Taken(ticket) if is_start => self.begins(ticket),
+            Pushed::Taken(_) | Pushed::Dropped => {}
+        }
+    }
+
+    /// A start record was handed over, which the statement has to wait for where that is wanted.
+    fn waits_for(&mut self, ticket: Ticket) {
+        let Some(before) = self.log.as_ref().and_then(|it| it.before()) else {
+            return;
+        };
+        if let (None, Some(limit)) = (self.awaits, before.patience) {
+            let end = tokio::time::Instant::now() + limit;
+            match &mut self.patience {
+                Some(sleep) => sleep.as_mut().reset(end),
+                none => *none = Some(Box::pin(tokio::time::sleep_until(end))),
+            }
+        }
+        self.awaits = Some(ticket);
+    }
+
+    /// The session has nothing to do until this has happened.
+    #[inline]
+    pub(crate) fn sleeps(&mut self, waits: Waits, server: &Server) {
+        self.shown.activity.waits(waits);
+        let stands = self.open.is_empty() && server.status != Status::Idle;
+        if stands != self.stands {
+            self.stands = stands;
+            let since_us = match stands {
+                true => self.shown.at_us(self.last),
+                false => 0,
+            };
+            self.shown.activity.stands(since_us);
+        }
+    }
+
+    /// The client has no server connection any more; whatever was under way there is lost. Waits for room for the
+    /// records that tell so, where records wait for room.
+    pub(crate) async fn ends(&mut self, side: &mut ServerSide, stopwatch: &Stopwatch) {
+        if let Some(inspector) = &mut side.server.inspector {
+            inspector.lost();
+        }
+        self.moved(side, stopwatch);
+        if self.is_held() {
+            poll_fn(|cx| self.poll_room(cx, side, stopwatch)).await;
+        }
+        self.awaits = None;
+        self.open.clear();
+        self.stands = false;
+        self.shown.activity.stands(0);
+        self.shown.activity.runs(None);
+    }
+
+    fn drain(&mut self, side: &mut ServerSide, stopwatch: &Stopwatch) {
+        let at = At {
+            server: &side.host.address,
+            server_pid: side.server.key.as_ref().map_or(0, |key| key.pid),
+        };
+        let server = &mut side.server;
+        let Some(inspector) = &mut server.inspector else {
+            return;
+        };
+        let is_settled = server.ledger.is_settled();
+        // The stopwatch has just looked at the clock where an answer is complete, or a request new.
+        let mut now = is_settled.then(|| stopwatch.last());
+        let mut clock = || *now.get_or_insert_with(Instant::now);
+        let front = self.open.front().map(|it| it.number);
+        let mut rows_begin = None;
+        while !self.is_full()
+            && let Some(event) = inspector.next_event()
+        {
+            match event {
+                Event::Refused(refused) => {
+                    let at_1970 = self.worker.clock.since_1970(stopwatch.last());
+                    self.denied(&refused, at_1970, &at);
+                }
+                Event::Started(started) => {
+                    let begun = stopwatch.since().unwrap_or_else(|| stopwatch.last());
+                    self.started(started, begun, &at);
+                }
+                // A row that comes with its statement's end needs no look at the clock of its own.
+                Event::FirstRow { number } => rows_begin = Some(number),
+                Event::Completed(completed) => {
+                    let ended = clock();
+                    if rows_begin.take() == Some(completed.number) {
+                        self.row_came(completed.number, ended);
+                    }
+                    self.completed(&completed, ended, &at);
+                }
+            }
+        }
+        if let Some(number) = rows_begin {
+            self.row_came(number, clock());
+        }
+        let progress = inspector.progress().unwrap_or_default();
+        self.shown.activity.passed(progress);
+        if self.open.front().map(|it| it.number) != front || self.open.len() > 1 {
+            self.show();
+        }
+    }
+
+    /// A rule refused something, and wants that to be logged.
+    fn denied(&mut self, refused: &Refused, day: Duration, at: &At<'_>) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let moment = Moment {
+            at: day,
+            known: &refused.known,
+            protocol: None,
+            number: None,
+            server_pid: at.server_pid,
+            server: at.server,
+            is_full: refused.log == Log::Full,
+        };
+        let pushed = log.denied(&moment, refused.rule.as_deref());
+        self.pushed(pushed, false);
+    }
+
+    fn started(&mut self, started: Started, begun: Instant, at: &At<'_>) {
+        let (mut sampled, mut pushed) = (false, None);
+        if let Some(log) = &mut self.log {
+            sampled = log.sampled() || started.log != Log::Default;
+            if sampled {
+                let moment = Moment {
+                    at: self.worker.clock.since_1970(begun),
+                    known: &started.known,
+                    protocol: Some(started.protocol),
+                    number: Some(started.number),
+                    server_pid: at.server_pid,
+                    server: at.server,
+                    is_full: started.log == Log::Full,
+                };
+                pushed = log.started(&moment);
+            }
+        }
+        if self.stands {
+            self.stands = false;
+            self.shown.activity.stands(0);
+        }
+        self.open.push_back(Open {
+            number: started.number,
+            known: started.known,
+            // In a pipeline the server turns to it when it has done what was before.
+            since: begun,
+            first_row: None,
+            wait: std::mem::take(&mut self.wait),
+            sampled,
+            is_full: started.log == Log::Full,
+            ticket: None,
+        });
+        if let Some(pushed) = pushed {
+            self.pushed(pushed, true);
+        }
+    }
+
+    /// The start record of the statement that began last was taken.
+    fn begins(&mut self, ticket: Ticket) {
+        if let Some(open) = self.open.back_mut() {
+            open.ticket = Some(ticket);
+        }
+        self.waits_for(ticket);
+    }
+
+    fn row_came(&mut self, number: u64, now: Instant) {
+        if let Some(open) = self.open.iter_mut().find(|it| it.number == number) {
+            open.first_row = Some(now);
+        }
+    }
+
+    fn completed(&mut self, completed: &Completed, now: Instant, at: &At<'_>) {
+        let Some(open) = self.open.pop_front() else {
+            return;
+        };
+        debug_assert_eq!(open.number, completed.number);
+        let begun = open.since.max(self.last).min(now);
+        self.last = now;
+        if completed.end == End::Withdrawn {
+            self.wait = open.wait;
+            return;
+        }
+        let run = Run {
+            wait_us: micros(open.wait),
+            server_us: micros(now.saturating_duration_since(begun)),
+            rows: completed.rows,
+            bytes_in: completed.bytes_in,
+            bytes_out: completed.bytes_out,
+            sqlstate: completed.sqlstate,
+        };
+        let day = self.worker.clock.since_1970(now);
+        if let Some(log) = &mut self.log {
+            let moment = Moment {
+                at: day,
+                known: &completed.known,
+                protocol: Some(completed.protocol),
+                number: Some(completed.number),
+                server_pid: at.server_pid,
+                server: at.server,
+                is_full: open.is_full,
+            };
+            let times = Times {
+                wait: open.wait,
+                first_row: open.first_row.map(|it| it.saturating_duration_since(begun)),
+                server: now.saturating_duration_since(begun),
+            };
+            let fate = Fate {
+                sampled: open.sampled,
+                withheld: self.awaits.is_some() && open.ticket > self.written,
+            };
+            let pushed = log.completed(&moment, completed, &times, fate);
+            if let Some(pushed) = pushed {
+                self.pushed(pushed, false);
+            }
+        }
+        // What the server never looked at was not called.
+        if completed.end != End::Skipped {
+            if let Some(spans) = &mut self.spans {
+                spans.note(completed, &run, (&self.who.0, at.server), day);
+            }
+            let now_s = day.as_secs();
+            let (who, key) = &self.who;
+            let mut table = self.worker.table();
+            table.note(&completed.known.pattern, (who, *key), &run, now_s);
+        }
+    }
+
+    /// Shows what is under way now.
+    fn show(&self) {
+        let running = self.open.front().map(|open| Running {
+            pattern: Arc::clone(&open.known.pattern),
+            // In a pipeline the server turns to it when it has done what was before.
+            since: open.since.max(self.last),
+            queued: self.open.len() - 1,
+        });
+        self.shown.activity.runs(running);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
