@@ -3,7 +3,7 @@
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo install bench test check-tls sim soak fuzz deb regress check format lint docs deny build-tests
+.PHONY: help demo install bench bench-instructions test check-tls sim soak fuzz deb regress check-sql check format lint docs deny build-tests
 
 help: ## explain the targets
 	@echo "Portcullis, a TLS proxy for PostgreSQL:"
@@ -22,6 +22,11 @@ bench: ## measure beside PgBouncer (BENCH_ARGS=--quick for a first impression, -
 	@scripts/install bench
 	cargo build --release --package portcullis --package bench
 	$(TARGET)/release/bench $(BENCH_ARGS)
+
+bench-instructions: ## compare the instructions per scenario with bench/instructions.txt
+	@scripts/install bench
+	cargo build --release --package portcullis --package bench
+	$(TARGET)/release/bench --quick --only instructions --results $(TARGET) $(or $(BENCH_ARGS),--compare)
 
 # Not nextest: it gives each test a process of its own, and so a PostgreSQL of its own, while
 # the tests of a file share theirs here.
@@ -49,8 +54,18 @@ regress: ## compare PostgreSQL's own regression tests through the proxy and with
 	cargo build --release --package portcullis
 	PORTCULLIS_BINARY=$(abspath $(TARGET)/release/portcullis) scripts/regress $(REGRESS_ARGS)
 
-soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, 100,000 cancels, 300 clients of a pool that must not meet, a million KeyUpdates, properties over many more cases
-	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql --package import
+# PostgreSQL's parser is C with bindings that libclang makes: a workspace of its own, which `make test` leaves
+# alone. What it confirmed stands in the tables of crates/sql/tests, which always run.
+check-sql: ## compare the SQL scanner with PostgreSQL's own parser over its regression SQL (some minutes, needs libclang)
+	@if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null | grep -q .; then \
+		echo "*** SKIPPED, NOTHING WAS COMPARED: libclang is missing (apt-get install libclang-dev) ***"; \
+	else \
+		sources="$$(scripts/regress --sources)" && { [ -z "$$sources" ] || { cd crates/sql/oracle && \
+			PORTCULLIS_REGRESS_SQL="$$sources/sql" cargo test --locked -- --nocapture; }; }; \
+	fi
+
+soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, 100,000 cancels, 300 clients of a pool that must not meet, a million KeyUpdates, ten million distinct statements, properties over many more cases
+	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql --package patterns --package import
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
@@ -60,11 +75,13 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test isolation --test cancel_race --test pool_attacks
 	PORTCULLIS_SOAK=1 cargo test --release --package tls upkeep
+	PORTCULLIS_SOAK=1 cargo test --release --package patterns ten_million
+	PORTCULLIS_SOAK=1 cargo test --release --package sql --test evasions
 
 FUZZ ?= framer
 FUZZ_SECONDS ?= 60
 
-fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay, console)
+fuzz: ## fuzz one decoder with libFuzzer (FUZZ=framer, startup, from_client, from_server, proxy_header, scram_client, scram_server, relay, sql, console)
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo fuzz is missing: cargo install cargo-fuzz"; exit 1; }
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run $(FUZZ) -- -max_total_time=$(FUZZ_SECONDS)
 

@@ -27,10 +27,20 @@ pub enum Kind {
     PgBouncer,
     /// PgBouncer that dials the server anew for each client, as Portcullis does in session mode.
     PgBouncerDialling,
+    /// Portcullis in transaction mode.
+    PortcullisPooled,
+    /// PgBouncer in transaction mode.
+    PgBouncerPooled,
 }
 
 /// The two that all tables compare.
 pub const BOTH: [Kind; 2] = [Kind::Portcullis, Kind::PgBouncer];
+
+/// The two in transaction mode.
+pub const POOLED: [Kind; 2] = [Kind::PortcullisPooled, Kind::PgBouncerPooled];
+
+/// Server connections of a pool in transaction mode, the same for both.
+const POOL_SIZE: u32 = 20;
 
 impl Kind {
     /// Its name in tables.
@@ -39,6 +49,8 @@ impl Kind {
             Self::Portcullis => "Portcullis",
             Self::PgBouncer => "PgBouncer",
             Self::PgBouncerDialling => "PgBouncer, dialling",
+            Self::PortcullisPooled => "Portcullis, transaction",
+            Self::PgBouncerPooled => "PgBouncer, transaction",
         }
     }
 }
@@ -95,8 +107,10 @@ impl Contender {
         let place = Workplace::new("bench-proxy-");
         let port = ports::reserve();
         let (program, arguments) = match kind {
-            Kind::Portcullis => portcullis(scene, upstream, place.path(), &port),
-            Kind::PgBouncer | Kind::PgBouncerDialling => {
+            Kind::Portcullis | Kind::PortcullisPooled => {
+                portcullis((kind, scene), upstream, place.path(), &port)
+            }
+            Kind::PgBouncer | Kind::PgBouncerDialling | Kind::PgBouncerPooled => {
                 pgbouncer((kind, scene), upstream, place.path(), &port)
             }
         };
@@ -107,7 +121,7 @@ impl Contender {
         command.args(arguments).current_dir(place.path());
         command.env_remove("RUST_LOG");
         let log = place.path().join("log");
-        let process = Guarded::start(command, place, &log, Signal::SIGTERM);
+        let process = Guarded::start(command, place, &log, Signal::SIGINT);
         let mut contender = Self {
             kind,
             pid: process.pid(),
@@ -139,9 +153,9 @@ impl Contender {
 
     /// Ends the proxy, and gives the file that the instrument has written to `read`.
     #[track_caller]
-    pub fn finish<T>(mut self, read: impl FnOnce(&Path) -> T) -> T {
+    pub fn finish<T>(self, read: impl FnOnce(&Path) -> T) -> T {
         let pid = i32::try_from(self.pid).expect("a process id of the kernel");
-        kill(Pid::from_raw(pid), Signal::SIGTERM).expect("the proxy to get its signal");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("the proxy to get its signal");
         wait::until_some("the proxy's end", wait::LONG, || self.process.ended());
         read(&self.process.directory().join(COUNTED))
     }
@@ -218,7 +232,7 @@ impl Upstream {
 }
 
 fn portcullis(
-    scene: &Scene,
+    (kind, scene): (Kind, &Scene),
     upstream: &Upstream,
     directory: &Path,
     port: &Reserved,
@@ -233,6 +247,19 @@ fn portcullis(
     };
     // As PgBouncer where it dials for each client: connections are compared like with like. Nor does
     // PgBouncer bound the rate of logins.
+    let sharing = match kind {
+        Kind::PortcullisPooled => {
+            format!("pool_mode = 'transaction'\npool_size = {POOL_SIZE}\n")
+        }
+        _ => "server_lifetime = 0\n".to_owned(),
+    };
+    let inspection = match scene.inspection {
+        true => format!(
+            "[query_log]\nfile = '{}'\nsample_per_million = 0\n",
+            directory.join("queries.json").display()
+        ),
+        false => String::new(),
+    };
     let text = format!(
         "[listen]\n\
          address = '{address}'\n\
@@ -250,9 +277,10 @@ fn portcullis(
          name = '*'\n\
          host = '{host}'\n\
          port = {server_port}\n\
-         server_lifetime = 0\n\
+         {sharing}\
          [database.tls]\n\
-         {tls}",
+         {tls}\
+         {inspection}",
         address = port.address(),
         workers = upstream.workers.unwrap_or(scene.workers),
         certificate = files.certificate.display(),
@@ -285,7 +313,11 @@ fn pgbouncer(
     // 0: a server connection serves one client, then it is closed.
     let lifetime_s = match kind {
         Kind::PgBouncerDialling => 0,
-        Kind::Portcullis | Kind::PgBouncer => 3600,
+        _ => 3600,
+    };
+    let (pool_mode, pool_size) = match kind {
+        Kind::PgBouncerPooled => ("transaction", POOL_SIZE),
+        _ => ("session", 5000),
     };
     let text = format!(
         "[databases]\n\
@@ -297,10 +329,10 @@ fn pgbouncer(
          unix_socket_dir =\n\
          auth_type = scram-sha-256\n\
          auth_file = {users}\n\
-         pool_mode = session\n\
+         pool_mode = {pool_mode}\n\
          server_lifetime = {lifetime_s}\n\
          max_client_conn = 5000\n\
-         default_pool_size = 5000\n\
+         default_pool_size = {pool_size}\n\
          client_tls_sslmode = require\n\
          client_tls_cert_file = {certificate}\n\
          client_tls_key_file = {private_key}\n\

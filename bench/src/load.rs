@@ -15,6 +15,8 @@ use testkit::{Cluster, wait};
 pub enum Mode {
     /// Parse once, then Bind, Describe, Execute and Sync.
     Prepared,
+    /// Parse, Bind, Describe, Execute and Sync each time.
+    Extended,
     /// Query.
     Simple,
 }
@@ -24,6 +26,7 @@ impl Mode {
     pub fn name(self) -> &'static str {
         match self {
             Self::Prepared => "prepared",
+            Self::Extended => "extended",
             Self::Simple => "simple",
         }
     }

@@ -6,6 +6,7 @@
 //! and by ratios; times are what the machine had left.
 
 mod contender;
+mod counts;
 mod load;
 mod measure;
 mod options;
@@ -19,8 +20,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use options::Options;
 use report::Report;
 use scene::Scene;
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
     let options = Options::parse();
     let files = raise_open_files();
     let scene = Scene::set(&options);
@@ -32,6 +34,10 @@ fn main() {
         }
     }
     report.write(files);
+    match counts::settle(&options, report.counts()) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 /// Every child inherits the limit: proxies and pgbench need 2,000 sockets and more.

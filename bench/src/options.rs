@@ -12,7 +12,7 @@ pub struct Options {
     pub quick: bool,
 
     /// Measure only this; may be repeated
-    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "copy", "connect", "storm", "idle", "crowd", "floods"])]
+    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "pooled", "copy", "connect", "storm", "idle", "crowd", "floods"])]
     pub only: Vec<String>,
 
     /// Interleaved rounds of what is timed
@@ -27,6 +27,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
+    /// Portcullis looks at statements and keeps a query log whose sample is nothing
+    #[arg(long)]
+    pub inspection: bool,
+
     /// Program of PgBouncer
     #[arg(
         long,
@@ -39,6 +43,15 @@ pub struct Options {
     /// Program of Portcullis; by default the one beside this program
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_BINARY")]
     pub portcullis: Option<PathBuf>,
+
+    /// Compare the instructions with those in bench/instructions.txt; fail if a scenario grew by
+    /// more than 2 %
+    #[arg(long)]
+    pub compare: bool,
+
+    /// Write bench/instructions.txt anew
+    #[arg(long, conflicts_with = "compare")]
+    pub keep_counts: bool,
 
     /// Directory for results-DATE.json
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR")))]

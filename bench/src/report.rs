@@ -1,5 +1,6 @@
 //! Samples as readable tables, and as JSON.
 
+use crate::counts::Counts;
 use crate::options::Options;
 use crate::stats::{median, spread};
 use serde_json::{Value, json};
@@ -95,7 +96,9 @@ impl Row {
     }
 
     fn ratios(&self) -> Vec<f64> {
-        let pairs = self.samples[0].iter().zip(&self.samples[1]);
+        // A row of one contender has nothing to be compared with.
+        let other = self.samples.get(1).map_or(&[][..], |it| &it[..]);
+        let pairs = self.samples[0].iter().zip(other);
         pairs.map(|(own, other)| own / other).collect()
     }
 
@@ -160,6 +163,7 @@ pub struct Report {
     directory: PathBuf,
     machine: Value,
     tables: Vec<Value>,
+    counts: Counts,
 }
 
 impl Report {
@@ -184,7 +188,18 @@ impl Report {
             directory: options.results.clone(),
             machine,
             tables: Vec::new(),
+            counts: Counts::new(),
         }
+    }
+
+    /// Notes how many instructions Portcullis took for a unit of a scenario.
+    pub fn count(&mut self, scenario: &str, instructions: f64) {
+        self.counts.insert(scenario.to_owned(), instructions);
+    }
+
+    /// All that were noted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Prints a finished table and keeps it.

@@ -35,6 +35,8 @@ pub struct Scene {
     pub pgbouncer: PathBuf,
     /// Worker threads of Portcullis; 0 is one per core.
     pub workers: u32,
+    /// Portcullis looks at statements.
+    pub inspection: bool,
     place: Workplace,
 }
 
@@ -60,6 +62,7 @@ impl Scene {
             portcullis: options.portcullis.clone().unwrap_or_else(beside),
             pgbouncer: options.pgbouncer.clone(),
             workers: options.workers,
+            inspection: options.inspection,
             cluster,
             place: Workplace::new("portcullis-bench-"),
         };

@@ -10,13 +10,14 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::{family, wait};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,6 +36,12 @@ done
 alive() { case $(grep '^State:' "/proc/$pid/status" 2>/dev/null) in ''|*Z*) return 1;; esac; }
 if [ -n "$pid" ]; then
     kill -s "$signal" "$pid" 2>/dev/null
+    # Whoever stands still, as a server that hangs, hears nothing before it is woken.
+    for stat in /proc/[0-9]*/stat; do
+        { read -r each _ _ parent _ <"$stat"; } 2>/dev/null || continue
+        if [ "$parent" = "$pid" ]; then kill -s CONT "$each" 2>/dev/null; fi
+    done
+    kill -s CONT "$pid" 2>/dev/null
     tries=0
     while alive && [ "$tries" -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
     kill -s KILL "$pid" 2>/dev/null
@@ -88,8 +95,8 @@ impl Workplace {
     }
 
     /// If the guard is gone, all that is lost is the clearing up after a killed test.
-    fn tell(&mut self, line: &str) {
-        if let Some(pipe) = &mut self.pipe {
+    fn tell(&self, line: &str) {
+        if let Some(mut pipe) = self.pipe.as_ref() {
             let _ = pipe.write_all(line.as_bytes());
         }
     }
@@ -107,7 +114,8 @@ impl Drop for Workplace {
 /// A running child with the directory it works in; both gone after drop.
 #[derive(Debug)]
 pub struct Guarded {
-    child: Child,
+    // Locked while a signal is sent: a child that nobody reaps meanwhile keeps its process id.
+    child: Mutex<Child>,
     stop: Signal,
     // Dropped, and so removed, after the child has been stopped.
     place: Workplace,
@@ -116,18 +124,24 @@ pub struct Guarded {
 impl Guarded {
     /// Starts `command` with its output appended to `log`; `stop` is the signal that ends it.
     #[track_caller]
-    pub fn start(command: Command, mut place: Workplace, log: &Path, stop: Signal) -> Self {
+    pub fn start(command: Command, place: Workplace, log: &Path, stop: Signal) -> Self {
         let child = spawn(command, log);
-        tell_of(&mut place, &child, stop);
-        Self { child, stop, place }
+        tell_of(&place, &child, stop);
+        Self {
+            child: Mutex::new(child),
+            stop,
+            place,
+        }
     }
 
     /// Starts another child in the place of one that has ended.
     #[track_caller]
-    pub fn start_again(&mut self, command: Command, log: &Path) {
-        assert!(self.ended().is_some(), "the child before is still there");
-        self.child = spawn(command, log);
-        tell_of(&mut self.place, &self.child, self.stop);
+    pub fn start_again(&self, command: Command, log: &Path) {
+        let mut child = self.child();
+        let ended = child.try_wait().expect("the child's state");
+        assert!(ended.is_some(), "the child before is still there");
+        *child = spawn(command, log);
+        tell_of(&self.place, &child, self.stop);
     }
 
     /// The directory that vanishes with the child.
@@ -137,29 +151,61 @@ impl Guarded {
 
     /// Process id of the child.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child().id()
     }
 
     /// How the child ended, if it has.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("the child's state")
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.child().try_wait().expect("the child's state")
     }
 
     /// Sends a signal; a child that is gone already is left alone.
-    pub fn signal(&mut self, signal: Signal) {
-        if self.ended().is_none() {
+    pub fn signal(&self, signal: Signal) {
+        self.unless_ended(|pid| {
             // Losing the race with the child's own end is no failure.
-            let _ = kill(as_pid(self.child.id()), signal);
+            let _ = kill(pid, signal);
+        });
+    }
+
+    /// Stops the child and all of its descendants by SIGSTOP, until [`Guarded::wake`].
+    #[track_caller]
+    pub fn hang(&self) {
+        self.unless_ended(|pid| {
+            family::stop(pid);
+        });
+    }
+
+    /// Lets the child and all of its descendants go on.
+    pub fn wake(&self) {
+        self.unless_ended(family::wake);
+    }
+
+    /// Ends the child and all of its descendants by SIGKILL, and waits until they are gone.
+    #[track_caller]
+    pub fn kill(&self) {
+        self.unless_ended(family::end);
+    }
+
+    #[track_caller]
+    fn unless_ended(&self, act: impl FnOnce(Pid)) {
+        let mut child = self.child();
+        if child.try_wait().expect("the child's state").is_none() {
+            act(as_pid(child.id()));
         }
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
         self.signal(self.stop);
+        self.wake();
         if wait::within(PATIENCE, || self.ended()).is_none() {
             self.signal(Signal::SIGKILL);
-            let _ = self.child.wait();
+            let _ = self.child().wait();
         }
     }
 }
@@ -175,7 +221,7 @@ fn spawn(mut command: Command, log: &Path) -> Child {
         .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.get_program()))
 }
 
-fn tell_of(place: &mut Workplace, child: &Child, stop: Signal) {
+fn tell_of(place: &Workplace, child: &Child, stop: Signal) {
     let signal = stop.as_str().trim_start_matches("SIG");
     place.tell(&format!("{} {signal}\n", child.id()));
 }
@@ -186,6 +232,8 @@ fn as_pid(id: u32) -> Pid {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn sleeper(script: &str) -> Guarded {
@@ -216,9 +264,23 @@ mod tests {
         wait::until("the directory's end", wait::LONG, || !directory.exists());
     }
 
+    /// The child ends only after its own child, which stands still as well, has ended.
+    #[test]
+    fn a_closed_pipe_alone_ends_what_stands_still() {
+        let script = "trap 'kill $!; wait $!; exit' TERM; sleep 600 & echo ready; wait";
+        let mut guarded = sleeper(script);
+        let log = guarded.directory().join("log");
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        wait::until("a grandchild", wait::LONG, || said() == "ready\n");
+        guarded.hang();
+        guarded.place.pipe = None;
+        let soon = Duration::from_secs(3);
+        wait::until("the child's end", soon, || guarded.ended().is_some());
+    }
+
     #[test]
     fn reports_how_the_child_ended() {
-        let mut guarded = sleeper("exit 7");
+        let guarded = sleeper("exit 7");
         let status = wait::until_some("the child's end", wait::LONG, || guarded.ended());
         assert_eq!(status.code(), Some(7));
     }

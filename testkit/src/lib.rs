@@ -11,6 +11,7 @@
 pub mod account;
 pub mod certificates;
 pub mod cluster;
+mod family;
 pub mod fault;
 pub mod guard;
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +23,7 @@ pub mod tools;
 pub mod wait;
 
 pub use certificates::{Authority, Certificate, Identity, KeyKind, Lifetime};
+pub use cluster::flock::{Flock, FlockPlan, Member};
 pub use cluster::{Binaries, Cluster, ClusterPlan};
 pub use fault::{Fault, FaultPipe};
 pub use nix::sys::signal::Signal;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -18,7 +18,8 @@ use crate::wait;
 /// A running `portcullis run`.
 pub struct Portcullis {
     process: Guarded,
-    port: Reserved,
+    port: Arc<Reserved>,
+    home: PathBuf,
     log: PathBuf,
 }
 
@@ -100,18 +101,41 @@ impl Portcullis {
             directory: directory.path(),
         });
         let file = directory.path().join("portcullis.toml");
-        fs::write(&file, text).expect("the configuration file");
+        fs::write(file, text).expect("the configuration file");
         let log = directory.path().join("log");
+        let home = directory.path().to_owned();
         let mut command = surroundings.command(binary());
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(&file)
-            .current_dir(directory.path());
-        command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
+        run(&mut command, &home);
         command.envs(surroundings.environment.iter().cloned());
-        let process = Guarded::start(command, directory, &log, Signal::SIGTERM);
-        Self { process, port, log }
+        let process = Guarded::start(command, directory, &log, Signal::SIGINT);
+        let port = Arc::new(port);
+        Self {
+            process,
+            port,
+            home,
+            log,
+        }
+    }
+
+    /// Another process with the same configuration, started beside this one. The directory still goes
+    /// with this one.
+    #[track_caller]
+    pub fn successor(&self) -> Self {
+        self.successor_by(Command::new(binary()))
+    }
+
+    /// The same where `command` becomes the program.
+    #[track_caller]
+    pub fn successor_by(&self, mut command: Command) -> Self {
+        let place = Workplace::new("portcullis-successor-");
+        let log = place.path().join("log");
+        run(&mut command, &self.home);
+        Self {
+            process: Guarded::start(command, place, &log, Signal::SIGINT),
+            port: Arc::clone(&self.port),
+            home: self.home.clone(),
+            log,
+        }
     }
 
     /// Where it listens.
@@ -131,7 +155,7 @@ impl Portcullis {
 
     /// Directory of the configuration and of what it names.
     pub fn directory(&self) -> &Path {
-        self.process.directory()
+        &self.home
     }
 
     /// Everything it has written to standard output and standard error.
@@ -192,6 +216,14 @@ pub fn binary() -> &'static Path {
         Some(named) => PathBuf::from(named),
         None => build(),
     })
+}
+
+/// The arguments and surroundings of a proxy with the configuration in this directory.
+fn run(command: &mut Command, home: &Path) {
+    let file = home.join("portcullis.toml");
+    command.arg("run").arg("--config").arg(file);
+    command.current_dir(home);
+    command.env_remove("RUST_LOG").env("RUST_BACKTRACE", "1");
 }
 
 fn build() -> PathBuf {

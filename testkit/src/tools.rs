@@ -1,5 +1,5 @@
 //! Where `scripts/tools` puts what the tests need besides the distribution's
-//! packages: PostgreSQL 18, psycopg, asyncpg, SQLAlchemy and node-postgres.
+//! packages: PostgreSQL 18, psycopg, asyncpg, SQLAlchemy, node-postgres and Playwright; and the browser.
 
 use std::env;
 use std::path::PathBuf;
@@ -37,9 +37,25 @@ pub fn python() -> Command {
     command
 }
 
-/// A Node.js that can require `pg`.
+/// A Node.js that can require `pg` and `playwright-core`.
 pub fn node() -> Command {
     let mut command = Command::new("node");
-    command.env("NODE_PATH", cache().join("node/node_modules"));
+    let modules = |name| cache().join(name).join("node_modules");
+    let paths = [modules("node"), modules("node-browser")];
+    command.env("NODE_PATH", env::join_paths(paths).expect("paths"));
     command
+}
+
+/// Chromium: `$PORTCULLIS_CHROMIUM`, else Debian's. Panics where there is none.
+#[track_caller]
+pub fn browser() -> PathBuf {
+    let named = env::var_os("PORTCULLIS_CHROMIUM").map(PathBuf::from);
+    let browser = named.unwrap_or_else(|| PathBuf::from("/usr/bin/chromium"));
+    assert!(
+        browser.exists(),
+        "there is no browser at {}: install Debian's package chromium (Ubuntu's is a snap, which can't be used \
+         here), or name another Chromium in PORTCULLIS_CHROMIUM",
+        browser.display()
+    );
+    browser
 }

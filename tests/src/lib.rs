@@ -1,6 +1,7 @@
 //! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
 
 pub mod drivers;
+pub mod governed;
 pub mod load;
 pub mod observed;
 pub mod planted;
@@ -9,6 +10,7 @@ pub mod scripted;
 pub mod search;
 mod stage;
 pub mod storm;
+pub mod tables;
 pub mod twins;
 
 pub use program::Program;

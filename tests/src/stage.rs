@@ -11,7 +11,7 @@ use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
 use crate::drivers::Endpoint;
 
 /// Sections in the order of the file; `database.tls` belongs to the `[[database]]` before it.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 15] = [
     "listen",
     "listen.tls",
     "tcp",
@@ -21,6 +21,9 @@ const SECTIONS: [&str; 12] = [
     "database.tls",
     "limits",
     "log",
+    "inspection",
+    "events",
+    "query_log",
     "files",
     "tls",
     "process",

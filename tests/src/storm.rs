@@ -37,18 +37,7 @@ pub fn server_with(rows: &[u8]) -> ScriptedServer {
         };
         let len = u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize;
         peer.bytes(len - 4);
-        let welcome = [
-            &message::AUTHENTICATION_OK[..],
-            &message::parameter_status("server_version", "18.0"),
-            &message::parameter_status("server_encoding", "UTF8"),
-            &message::parameter_status("client_encoding", "UTF8"),
-            &message::parameter_status("DateStyle", "ISO, MDY"),
-            &message::parameter_status("TimeZone", "UTC"),
-            &message::parameter_status("standard_conforming_strings", "on"),
-            &message::backend_key_data(1, &[1; 4]),
-            &message::READY,
-        ];
-        peer.send(&welcome.concat());
+        peer.send(&welcome());
         // Clients think for as long as their test needs.
         let mut peer = peer.with_limit(Duration::from_secs(300));
         while let Some(head) = peer.bytes_or_end(5) {
@@ -61,6 +50,26 @@ pub fn server_with(rows: &[u8]) -> ScriptedServer {
             }
         }
     })
+}
+
+/// What a server says that lets anybody in.
+pub fn welcome() -> Vec<u8> {
+    let parameters = [
+        ("server_version", "18.0"),
+        ("server_encoding", "UTF8"),
+        ("client_encoding", "UTF8"),
+        ("DateStyle", "ISO, MDY"),
+        ("TimeZone", "UTC"),
+        ("standard_conforming_strings", "on"),
+    ];
+    let parameters = parameters.map(|(name, value)| message::parameter_status(name, value));
+    [
+        &message::AUTHENTICATION_OK[..],
+        &parameters.concat(),
+        &message::backend_key_data(1, &[1; 4]),
+        &message::READY,
+    ]
+    .concat()
 }
 
 /// The role's verifier, with one iteration: clients, too, are to cost little.

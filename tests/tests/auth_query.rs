@@ -1,15 +1,23 @@
 //! Users looked up in the database: the default query and others, and what attackers might
 //! make of them.
 
+use std::sync::{Mutex, PoisonError};
+
 use e2e::drivers::{self, Endpoint};
 use e2e::{Stage, StagePlan};
 use testkit::{Cluster, wait};
+
+static GRANTS: Mutex<()> = Mutex::new(());
 
 /// A proxy that looks users up as `role`, which may read the verifiers.
 #[track_caller]
 fn looking_up(cluster: &Cluster, role: &str) -> StagePlan {
     let looker = Endpoint::role(cluster, role);
-    cluster.sql(&format!("GRANT SELECT ON pg_authid TO {role}"));
+    {
+        // The server refuses to have the rights of one table changed twice at once.
+        let _alone = GRANTS.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.sql(&format!("GRANT SELECT ON pg_authid TO {role}"));
+    }
     Stage::before(cluster)
         .unset("auth", "auth_file")
         .set("auth", "auth_user", &format!("'{role}'"))

@@ -1,14 +1,17 @@
 //! Cancels under load: what a client cancels is its own, and never what the next client does on the same
 //! server connection.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use e2e::Stage;
 use e2e::drivers::Endpoint;
 use e2e::scripted::Session;
+use e2e::storm::{self, PASSWORD, ROLE};
+use e2e::{Stage, StagePlan};
 use testkit::peer::message;
-use testkit::{Cluster, Peer, wait};
+use testkit::{Cluster, Peer, ScriptedServer, wait};
 
 /// Clients that cancel themselves all the time, and such that never do.
 const CANCELLED: usize = 4;
@@ -117,4 +120,88 @@ fn no_cancel_hits_another_client() {
         }
         assert!(attacked && done.is_some(), "nobody was cancelled");
     });
+}
+
+/// What a server is doing that takes its time to be made ready for the next client.
+#[derive(Default)]
+struct Slow {
+    /// It takes its time from now on.
+    slow: AtomicBool,
+    /// It is being made ready.
+    begun: AtomicBool,
+    /// It may get on.
+    may_go_on: AtomicBool,
+    cancelled: AtomicBool,
+}
+
+impl Slow {
+    /// Plays one connection, to a session or for a cancel.
+    fn play(&self, mut peer: Peer) {
+        let slow = self.slow.load(Ordering::SeqCst);
+        let silent = !slow || peer.silent_for(Duration::from_millis(200));
+        self.may_go_on.store(slow, Ordering::SeqCst);
+        assert!(silent, "a cancel came while the connection was made ready");
+        let Some(len) = peer.bytes_or_end(4) else {
+            return;
+        };
+        let len = u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize;
+        let body = peer.bytes(len - 4);
+        if body[..4] == 80_877_102_u32.to_be_bytes() {
+            self.cancelled.store(true, Ordering::SeqCst);
+            return;
+        }
+        peer.send(&storm::welcome());
+        while let Some(head) = peer.bytes_or_end(5) {
+            let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+            let body = peer.bytes(len - 4);
+            let ours = body.windows(13).any(|it| it == b"exit_on_error");
+            if ours && self.slow.load(Ordering::SeqCst) {
+                self.begun.store(true, Ordering::SeqCst);
+                let go = || self.may_go_on.load(Ordering::SeqCst);
+                wait::until("leave to go on", wait::LONG, go);
+            }
+            let answer = [&message::frame(b'C', b"SELECT 1\0")[..], &message::READY].concat();
+            if head[0] == b'X' || peer.try_send(&answer).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What makes a connection ready must not be cancelled by its own client, which would run with what
+/// another one has left: the cancel waits until that is done, and then is carried out.
+#[test]
+fn a_cancel_waits_until_the_connection_is_made_ready() {
+    let state = Arc::<Slow>::default();
+    let shared = Arc::clone(&state);
+    let server = ScriptedServer::start(move |peer| shared.play(peer));
+    let stage = StagePlan::new("127.0.0.1", server.address().port(), "none".as_ref())
+        .unset("database.tls", "ca")
+        .set("database.tls", "mode", "'disable'")
+        .set("pool", "pool_mode", "'transaction'")
+        .set("pool", "default_pool_size", "1")
+        .set("pool", "server_reset", "'always'")
+        .user_with(ROLE, &storm::verifier())
+        .start();
+    let log_in = || {
+        let peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+        let mut peer = storm::log_in(peer, ROLE, PASSWORD);
+        peer.expect_frame(b'R');
+        Session::settle(peer)
+    };
+    let (mut one, mut other) = (log_in(), log_in());
+    one.query("SELECT 1");
+    state.slow.store(true, Ordering::SeqCst);
+    other.peer.send(&message::query("SELECT 2"));
+    let begun = || state.begun.load(Ordering::SeqCst);
+    wait::until("the connection being made ready", wait::LONG, begun);
+    let key = other.key.as_ref().expect("a key").body.clone();
+    let pid = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+    let mut cancel = Peer::tls(stage.proxy.address(), &stage.client_tls());
+    cancel.send(&message::cancel(pid, &key[4..]));
+    other.peer.until_ready();
+    cancel.drain();
+    assert!(state.cancelled.load(Ordering::SeqCst));
+    drop((one, other, cancel, stage));
+    server.finish();
 }

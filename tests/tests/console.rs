@@ -1,11 +1,14 @@
 //! The console: who gets in, what tools written for PgBouncer find there, and what orders do.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use e2e::Stage;
 use e2e::drivers::Endpoint;
 use e2e::scripted::{Session, offer_proof, prove};
-use e2e::{Stage, StagePlan};
+use e2e::tables::{
+    ADMIN, Row, WATCHER, columns, console, endpoint, number, of, plan, refused, rows, show, text,
+};
 use testkit::peer::message;
 use testkit::{Cluster, Frame, Peer, Signal, wait};
 
@@ -13,101 +16,6 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 fn direct(role: &str) -> Endpoint {
     Endpoint::direct(Cluster::shared(), role)
-}
-
-/// Users of the console alone: PostgreSQL doesn't know them.
-const ADMIN: (&str, &str) = ("console_admin", "the admin's password");
-const WATCHER: (&str, &str) = ("console_watcher", "the watcher's password");
-
-/// A proxy with a console for both.
-fn plan(role: &Endpoint) -> StagePlan {
-    Stage::before(Cluster::shared())
-        .user(role)
-        .user_with(ADMIN.0, ADMIN.1)
-        .user_with(WATCHER.0, WATCHER.1)
-        .more(&format!(
-            "[admin]\nadmin_users = '{}'\nstats_users = ['{}']\n",
-            ADMIN.0, WATCHER.0
-        ))
-}
-
-fn endpoint(stage: &Stage, (user, password): (&str, &str), database: &str) -> Endpoint {
-    Endpoint {
-        host: "localhost".to_owned(),
-        port: stage.proxy.port(),
-        ca_file: stage.ca_file.clone(),
-        user: user.to_owned(),
-        password: password.to_owned(),
-        database: database.to_owned(),
-    }
-}
-
-fn console(stage: &Stage, user: (&str, &str)) -> Session {
-    Session::through(stage, &endpoint(stage, user, "pgbouncer"))
-}
-
-/// What a table's row says, by column.
-type Row = HashMap<String, Option<String>>;
-
-fn rows(frames: &[Frame]) -> Vec<Row> {
-    let names = columns(frames);
-    let values = |frame: &Frame| {
-        let mut rest = &frame.body[2..];
-        names
-            .iter()
-            .map(|(name, _)| {
-                let (len, tail) = rest.split_first_chunk().expect("a length");
-                let len = usize::try_from(i32::from_be_bytes(*len)).ok();
-                let (value, tail) = tail.split_at(len.unwrap_or(0));
-                rest = tail;
-                let value = len.map(|_| String::from_utf8_lossy(value).into_owned());
-                (name.clone(), value)
-            })
-            .collect()
-    };
-    let data = frames.iter().filter(|frame| frame.tag == b'D');
-    data.map(values).collect()
-}
-
-/// Names and type oids.
-fn columns(frames: &[Frame]) -> Vec<(String, u32)> {
-    let described = frames.iter().find(|frame| frame.tag == b'T');
-    let mut rest = &described.expect("columns").body[2..];
-    let mut names = Vec::new();
-    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
-        let name = String::from_utf8_lossy(&rest[..end]).into_owned();
-        let oid = &rest[end + 7..end + 11];
-        names.push((name, u32::from_be_bytes(oid.try_into().expect("an oid"))));
-        rest = &rest[end + 19..];
-    }
-    names
-}
-
-fn show(session: &mut Session, table: &str) -> Vec<Row> {
-    rows(&session.query(&format!("SHOW {table};")))
-}
-
-fn text<'r>(row: &'r Row, column: &str) -> &'r str {
-    row[column].as_deref().unwrap_or_default()
-}
-
-fn number(row: &Row, column: &str) -> u64 {
-    text(row, column).parse().expect(column)
-}
-
-/// The row of a role in a table.
-fn of<'r>(rows: &'r [Row], column: &str, value: &str) -> &'r Row {
-    let found = rows.iter().find(|row| text(row, column) == value);
-    found.unwrap_or_else(|| panic!("no {column} = {value} in {rows:?}"))
-}
-
-/// What an order that is refused reads.
-fn refused(session: &mut Session, order: &str) -> (String, String) {
-    session.peer.send(&message::query(order));
-    let error = session.peer.expect_frame(b'E');
-    session.peer.until_ready();
-    let field = |code| error.field(code).unwrap_or_default();
-    (field(b'C'), field(b'M'))
 }
 
 /// A new client of the database, which is let in or not.
@@ -254,6 +162,7 @@ fn only_those_who_are_named_get_in_and_watchers_only_watch() {
             "RESUME",
             "KILL",
             "KILL_CLIENT 1",
+            "CANCEL_CLIENT 1",
             "RECONNECT",
             "DISABLE a",
             "ENABLE a",
@@ -366,6 +275,101 @@ fn everything_is_paused_and_resumed_by_signals_too() {
     assert_eq!(refused(&mut admin, "PAUSE pgbouncer").0, "55000");
 }
 
+/// In the middle of a result, in a transaction, between two: nobody moves until RESUME, and then nothing was
+/// lost.
+#[test]
+fn suspended_sessions_stand_still_and_go_on() {
+    const ROWS: usize = 300_000;
+    for mode in ["session", "transaction"] {
+        let role = direct(&format!("console_suspend_{mode}"));
+        let stage = plan(&role)
+            .set("pool", "pool_mode", &format!("\"{mode}\""))
+            .start();
+        let begin = || Session::through(&stage, &stage.endpoint(&role));
+        let (mut idle, mut busy, mut reading) = (begin(), begin(), begin());
+        busy.query("BEGIN");
+        let long = format!("SELECT repeat('x', 1000) FROM generate_series(1, {ROWS})");
+        reading.peer.send(&message::query(&long));
+        reading.peer.expect_frame(b'T');
+        let rows = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROWS {
+                    reading.peer.expect_frame(b'D');
+                    rows.fetch_add(1, Ordering::Relaxed);
+                }
+                reading.peer.until_ready();
+            });
+            let mut admin = console(&stage, ADMIN);
+            admin.query("SUSPEND");
+            assert_eq!(refused(&mut admin, "SUSPEND").1, "already suspended/paused");
+            let state = show(&mut admin, "STATE");
+            assert_eq!(text(of(&state, "key", "suspended"), "value"), "yes");
+            // What was on its way to the reader comes to it; then nothing does.
+            let (mut before, mut looks) = (0, 0);
+            wait::until("the end of what was on its way", LIMIT, || {
+                let now = rows.load(Ordering::Relaxed);
+                looks = if now == before { looks + 1 } else { 0 };
+                before = now;
+                looks == 20
+            });
+            assert!(before < ROWS);
+            for client in [&mut idle, &mut busy] {
+                client.peer.send(&message::query("SELECT 7"));
+            }
+            for client in [&mut idle, &mut busy] {
+                assert!(client.peer.silent_for(Duration::from_millis(100)));
+            }
+            assert_eq!(rows.load(Ordering::Relaxed), before);
+            admin.query("RESUME");
+            for client in [&mut idle, &mut busy] {
+                let frames = client.peer.until_ready();
+                assert!(frames.iter().any(|it| it.tag == b'D'));
+            }
+        });
+        assert_eq!(rows.load(Ordering::Relaxed), ROWS);
+        busy.query("COMMIT");
+        assert_eq!(begin().value("SELECT 1"), "1");
+    }
+}
+
+#[test]
+fn clients_that_take_nothing_do_not_hold_a_suspension_up() {
+    let role = direct("console_suspend_stuck");
+    let mut stage = plan(&role).set("limits", "suspend_timeout", "1").start();
+    let mut stuck = Session::through(&stage, &stage.endpoint(&role));
+    let mut well = Session::through(&stage, &stage.endpoint(&role));
+    let pid = stuck.process_id();
+    let long = "SELECT repeat('x', 1000000) FROM generate_series(1, 300)";
+    stuck.peer.send(&message::query(long));
+    stuck.peer.expect_frame(b'T');
+    wait::until("a server that is held back", LIMIT, || {
+        let waits = format!(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'ClientWrite'"
+        );
+        !Cluster::shared().sql(&waits).is_empty()
+    });
+    let mut admin = console(&stage, ADMIN);
+    admin.query("SUSPEND");
+    stage
+        .proxy
+        .await_log("clients that did not take their data were closed");
+    // By the signal as well.
+    stage.proxy.signal(Signal::SIGUSR2);
+    assert_eq!(well.value("SELECT 1"), "1");
+    wait::until("the end of the stuck one", LIMIT, || {
+        let lives = format!("SELECT 1 FROM pg_stat_activity WHERE pid = {pid}");
+        Cluster::shared().sql(&lives).is_empty()
+    });
+    // PAUSE waits for whoever has a connection.
+    well.peer.close();
+    admin.query(&format!("PAUSE {}", role.database));
+    assert_eq!(
+        refused(&mut admin, "SUSPEND").1,
+        "cannot suspend with paused databases"
+    );
+}
+
 #[test]
 fn clients_are_killed_one_by_one_and_all() {
     let role = direct("console_kill");
@@ -399,6 +403,77 @@ fn clients_are_killed_one_by_one_and_all() {
     assert_eq!(text(of(&databases, "name", "*"), "paused"), "1");
     admin.query(&format!("RESUME {}", role.database));
     assert_eq!(begin().value("SELECT 1"), "1");
+}
+
+/// The number of the role's client in this state, as soon as there is one.
+fn client_in(admin: &mut Session, role: &Endpoint, state: &str) -> u64 {
+    let is_it = |row: &&Row| text(row, "user") == role.user && text(row, "state") == state;
+    wait::until_some(state, LIMIT, || {
+        let clients = show(admin, "CLIENTS");
+        clients.iter().find(is_it).map(|row| number(row, "id"))
+    })
+}
+
+#[test]
+fn what_one_client_executes_or_waits_for_is_cancelled_and_nothing_else() {
+    let role = direct("console_cancel");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("pool", "default_pool_size", "1")
+        .start();
+    let begin = || Session::through(&stage, &stage.endpoint(&role));
+    let (mut busy, mut waiting) = (begin(), begin());
+    let mut admin = console(&stage, ADMIN);
+    let idle = client_in(&mut admin, &role, "idle");
+    let refusal = ("55000".to_owned(), "client executes nothing".to_owned());
+    let order = format!("CANCEL_CLIENT {idle}");
+    assert_eq!(refused(&mut admin, &order), refusal);
+    busy.peer.send(&message::query("SELECT pg_sleep(60)"));
+    let running = client_in(&mut admin, &role, "active");
+    waiting.peer.send(&message::query("SELECT 1"));
+    let queued = client_in(&mut admin, &role, "waiting");
+    admin.query(&format!("CANCEL_CLIENT {queued}"));
+    waiting.peer.expect_error("57014");
+    waiting.peer.until_ready();
+    assert!(busy.peer.silent_for(Duration::from_millis(100)));
+    let done = admin.query(&format!("CANCEL_CLIENT {running}"));
+    assert_eq!(done[0].body, b"CANCEL_CLIENT\0");
+    // The columns were on their way already.
+    busy.peer.expect_frame(b'T');
+    busy.peer.expect_error("57014");
+    busy.peer.until_ready();
+    // Both go on, with the same server connection; who is gone is not found.
+    assert_eq!(waiting.process_id(), busy.process_id());
+    let refusal = ("42704".to_owned(), "client not found".to_owned());
+    assert_eq!(refused(&mut admin, "CANCEL_CLIENT 999999"), refusal);
+    stage.proxy.await_log("CANCEL_CLIENT");
+}
+
+#[test]
+fn a_session_with_its_own_server_connection_is_cancelled_too() {
+    let role = direct("console_cancel_session");
+    let stage = plan(&role).start();
+    let mut client = Session::through(&stage, &stage.endpoint(&role));
+    let pid = client.process_id();
+    client.peer.send(&message::query("SELECT pg_sleep(60)"));
+    let mut admin = console(&stage, ADMIN);
+    let sleeps =
+        format!("SELECT 1 FROM pg_stat_activity WHERE pid = {pid} AND wait_event = 'PgSleep'");
+    wait::until("a statement that sleeps", LIMIT, || {
+        !Cluster::shared().sql(&sleeps).is_empty()
+    });
+    let id = client_in(&mut admin, &role, "active");
+    admin.query(&format!("CANCEL_CLIENT {id}"));
+    client.peer.expect_frame(b'T');
+    client.peer.expect_error("57014");
+    client.peer.until_ready();
+    assert_eq!(client.process_id(), pid);
+    // The console's own clients execute nothing.
+    let own = text(of(&show(&mut admin, "CLIENTS"), "user", ADMIN.0), "id").to_owned();
+    assert_eq!(
+        refused(&mut admin, &format!("CANCEL_CLIENT {own}")).0,
+        "55000"
+    );
 }
 
 #[test]
@@ -605,7 +680,7 @@ fn nobody_notices_pause_resume_reconnect_and_reload() {
                 let mut client = Session::through(stage, &stage.endpoint(role));
                 begun.wait();
                 let mut done = 0;
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     let wanted = (number * 1_000_000 + done).to_string();
                     client.query("BEGIN");
                     assert_eq!(client.value(&format!("SELECT {wanted}")), wanted);
@@ -623,7 +698,7 @@ fn nobody_notices_pause_resume_reconnect_and_reload() {
                 admin.query(order);
             }
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         let ended = workers.into_iter().map(|worker| worker.join());
         ended
             .map(|done| done.expect("a client without an error"))

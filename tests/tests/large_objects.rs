@@ -22,7 +22,7 @@ fn a_large_object_comes_back_as_it_went() {
             directory.path().join("back"),
         );
         let bytes: Vec<u8> = (0..SIZE)
-            .map(|at| (at * 31 >> 3) as u8 ^ at as u8)
+            .map(|at| ((at * 31) >> 3) as u8 ^ at as u8)
             .collect();
         fs::write(&there, &bytes).expect("a file");
         let import = format!("\\lo_import '{}'", there.display());

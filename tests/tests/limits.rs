@@ -306,7 +306,7 @@ fn the_first_signal_drains_and_the_second_cuts() {
     for busy in [&mut finishing, &mut stubborn] {
         busy.query("BEGIN");
     }
-    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.signal(Signal::SIGINT);
     idle.peer.expect_error("57P01");
     assert_eq!(idle.peer.end(), End::CloseNotify);
     // Whoever is in a transaction may end it.
@@ -315,11 +315,41 @@ fn the_first_signal_drains_and_the_second_cuts() {
     finishing.peer.expect_error("57P01");
     assert_eq!(finishing.peer.end(), End::CloseNotify);
     stubborn.query("SELECT 1");
-    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.signal(Signal::SIGINT);
     stubborn.peer.expect_error("57P01");
     assert_eq!(stubborn.peer.end(), End::CloseNotify);
     let status = stage.proxy.await_end(LONG);
     assert!(status.success(), "{status}\n{}", stage.proxy.log());
+}
+
+#[test]
+fn sigterm_waits_for_clients_and_the_second_cuts() {
+    let mut stage = plan().start();
+    let (mut leaving, mut staying) = (session(&stage), session(&stage));
+    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.await_log("waiting for clients to leave");
+    // No new ones, and whoever is there goes on, idle or not.
+    wait::until("the doors to close", LONG, || {
+        std::net::TcpStream::connect(stage.proxy.address()).is_err()
+    });
+    for client in [&mut leaving, &mut staying] {
+        client.query("BEGIN");
+        client.query("COMMIT");
+        client.query("SELECT 1");
+    }
+    drop(leaving);
+    staying.query("SELECT 1");
+    stage.proxy.signal(Signal::SIGTERM);
+    staying.peer.expect_error("57P01");
+    assert!(stage.proxy.await_end(LONG).success());
+
+    let mut stage = plan().start();
+    let mut last = session(&stage);
+    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.await_log("waiting for clients to leave");
+    last.query("SELECT 1");
+    drop(last);
+    assert!(stage.proxy.await_end(LONG).success());
 }
 
 #[test]
@@ -328,7 +358,7 @@ fn drain_timeout_cuts_too() {
     let mut stubborn = session(&stage);
     stubborn.query("BEGIN");
     let start = Instant::now();
-    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.signal(Signal::SIGINT);
     stubborn.peer.expect_error("57P01");
     assert!(start.elapsed() >= Duration::from_millis(900));
     assert!(stage.proxy.await_end(LONG).success());
@@ -339,7 +369,7 @@ fn drain_timeout_cuts_too() {
 fn a_login_under_way_does_not_outlive_the_drain() {
     let mut stage = plan().set("listen", "drain_timeout", "1").start();
     let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
-    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.signal(Signal::SIGINT);
     stage.proxy.await_log("draining");
     assert!(stage.proxy.await_end(LONG).success());
     peer.drain();

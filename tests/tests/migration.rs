@@ -162,7 +162,7 @@ fn moves(site: &Site) {
     succeeds(&shell(check, directory).output().expect("the check"));
     let place = Workplace::new("portcullis-after-");
     let log = place.path().join("log");
-    let mut after = Guarded::start(shell(run, directory), place, &log, Signal::SIGTERM);
+    let mut after = Guarded::start(shell(run, directory), place, &log, Signal::SIGINT);
     answers(site, &mut after, &log);
     let said = fs::read_to_string(&log).expect("the log");
     assert!(!said.contains(PASSWORD), "the password is in the log");

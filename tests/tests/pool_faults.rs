@@ -1,7 +1,7 @@
 //! Servers fail under clients that share their connections: who had one reads an error that drivers try
 //! again on, the others notice nothing, and pools recover by themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::drivers::Endpoint;
 use e2e::load;
@@ -32,27 +32,19 @@ fn only_such_as_are_tried_again(errors: &BTreeMap<String, usize>, stage: &Stage)
     assert!(!stage.proxy.log().contains("panicked"));
 }
 
-fn backends(cluster: &Cluster, role: &Endpoint) -> Vec<String> {
-    let query = format!(
-        "SELECT pid FROM pg_stat_activity WHERE usename = '{}'",
-        role.user
-    );
-    let rows = cluster.sql(&query);
-    rows.into_iter().flatten().flatten().collect()
-}
-
+/// Ends the role's backends, and waits for the end of just those: one that came between two looks would be
+/// told to end and not be waited for.
 #[track_caller]
 fn terminate_all(cluster: &Cluster, role: &Endpoint) {
-    let before = backends(cluster, role);
-    assert!(!before.is_empty());
-    cluster.sql(&format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}'",
+    let told = cluster.sql(&format!(
+        "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}'",
         role.user
     ));
+    let pid = |mut row: Vec<Option<String>>| row.swap_remove(0)?.parse::<u32>().ok();
+    let told: BTreeSet<u32> = told.into_iter().filter_map(pid).collect();
+    assert!(!told.is_empty());
     wait::until("the backends' end", wait::LONG, || {
-        backends(cluster, role)
-            .iter()
-            .all(|it| !before.contains(it))
+        role.backends(cluster).is_disjoint(&told)
     });
 }
 
@@ -121,7 +113,7 @@ fn backends_are_terminated_under_load() {
         meter.await_progress(8);
     });
     only_such_as_are_tried_again(&errors, &stage);
-    assert!(backends(cluster, &role).len() <= 3);
+    assert!(role.backends(cluster).len() <= 3);
 }
 
 /// A killed backend takes all others with it: the server recovers from the crash.
@@ -131,11 +123,18 @@ fn a_server_crashes_and_recovers_under_load() {
     let role = Endpoint::direct(&cluster, "faults_crash");
     let stage = sharing(&cluster, &role, 3).start();
     let errors = load::during(&stage, &role, 12, |meter| {
-        for _ in 0..2 {
+        for crash in 1..=2 {
             meter.await_progress(4);
-            let pid = backends(&cluster, &role).pop().expect("a backend");
-            let pid = pid.parse().expect("a process id");
+            let pid = role.backends(&cluster).pop_last().expect("a backend");
+            let pid = pid.try_into().expect("a process id");
             kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a backend to kill");
+            // The server goes on until it has noticed; only then does progress mean that it has recovered.
+            wait::until("the recovery", wait::LONG, || {
+                let log = cluster.log();
+                let noticed = log.matches("all server processes terminated").count();
+                let ready = log.matches("ready to accept connections").count();
+                noticed == crash && ready == crash + 1
+            });
         }
         meter.await_progress(8);
     });
@@ -170,7 +169,7 @@ fn an_idle_connection_lets_go_of_its_database() {
     client.query("SELECT 1");
     // The client stays; only what it used rests, and not for long.
     wait::until("the end of connections at rest", wait::LONG, || {
-        backends(cluster, &role).is_empty()
+        role.backends(cluster).is_empty()
     });
     cluster.sql("DROP DATABASE faults_drop");
     client.peer.send(&message::query("SELECT 1"));

@@ -21,14 +21,9 @@ fn sharing(role: &Endpoint, size: usize) -> StagePlan {
 }
 
 /// Server connections of this role.
+#[track_caller]
 fn backends(role: &Endpoint) -> BTreeSet<u32> {
-    let query = format!(
-        "SELECT pid FROM pg_stat_activity WHERE usename = '{}'",
-        role.user
-    );
-    let rows = Cluster::shared().sql(&query);
-    let pids = rows.into_iter().flatten().flatten();
-    pids.map(|pid| pid.parse().expect("a pid")).collect()
+    role.backends(Cluster::shared())
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn succeeds(output: &Output) -> String {
 fn start(line: &str, place: Workplace) -> (Guarded, PathBuf) {
     let log = place.path().join("output");
     let command = shell(line, place.path());
-    (Guarded::start(command, place, &log, Signal::SIGTERM), log)
+    (Guarded::start(command, place, &log, Signal::SIGINT), log)
 }
 
 /// The output, as soon as it contains `text`.

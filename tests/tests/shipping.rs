@@ -34,7 +34,7 @@ fn the_service_manager_is_told_of_the_begin_and_the_end() {
         .environment("NOTIFY_SOCKET", path.to_str().expect("a path of text"))
         .start();
     assert_eq!(told().trim(), "READY=1");
-    stage.proxy.signal(Signal::SIGTERM);
+    stage.proxy.signal(Signal::SIGINT);
     assert!(told().lines().any(|line| line == "STOPPING=1"));
     stage.proxy.await_end(wait::LONG);
 }
@@ -75,6 +75,36 @@ fn the_unit_starts_what_there_is() {
     };
     assert!(seconds("TimeoutStopSec=") > 30);
     assert!(lines("ExecReload=")[0].contains(&"-HUP".to_owned()));
+    // SIGTERM would wait for clients that stay.
+    assert_eq!(lines("KillSignal=")[0], ["SIGINT"]);
+    assert!(shipped("dist/Containerfile").contains("\nSTOPSIGNAL SIGINT\n"));
+}
+
+/// The sockets are those of the configuration that the package makes, and go with it.
+#[test]
+fn the_socket_unit_listens_where_the_configuration_does() {
+    let unit = shipped("dist/portcullis.socket");
+    let streams = unit
+        .lines()
+        .filter_map(|it| it.strip_prefix("ListenStream="));
+    let streams: Vec<_> = streams.collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("portcullis.toml");
+    let init = Command::new(proxy::binary())
+        .arg("init")
+        .arg(&file)
+        .output();
+    assert!(init.expect("init").status.success());
+    let text = fs::read_to_string(&file).expect("the configuration");
+    let [stream] = streams[..] else {
+        panic!("{streams:?}");
+    };
+    assert!(text.contains(&format!("address = \"{stream}\"")), "{text}");
+    let manifest = shipped("crates/portcullis/Cargo.toml");
+    for unit in ["portcullis.service", "portcullis.socket"] {
+        let asset = format!("[\"../../dist/{unit}\", \"usr/lib/systemd/system/\"");
+        assert!(manifest.contains(&asset), "{unit}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use session::wishes::prefix::{BYTES_MAX, Change, Way, bring};
 use session::wishes::{Answer, Cleanup, Question, Touched, Unanswered, Wishes, lexing_of, startup};
 use sql::Lexing;
 use testkit::peer::message;
-use testkit::{Binaries, Cluster, ClusterPlan, Frame, Peer};
+use testkit::{Binaries, Cluster, ClusterPlan, Frame, Peer, wait};
 use wire::from_server::DataRow;
 use wire::startup::StartupMessage;
 use wire::{Message, ProtocolVersion};
@@ -433,10 +433,10 @@ fn pipelined(
     bytes.extend(message::query(text));
     session.peer.send(&bytes);
     for _ in 0..count {
-        if let Err(refusal) = session.reply() {
-            if refusal.is_fatal {
-                return Err(refusal);
-            }
+        if let Err(refusal) = session.reply()
+            && refusal.is_fatal
+        {
+            return Err(refusal);
         }
     }
     session.have = Arc::clone(want);
@@ -527,6 +527,7 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
     // 0: the end.
     let victim = AtomicU32::new(1);
     let steps = AtomicU32::new(u32::MAX);
+    let cancelled = AtomicU32::new(u32::MAX);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut canceller = Session::open(&cluster, "postgres", "postgres", &[]);
@@ -536,7 +537,7 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
                 if id == 0 {
                     return;
                 }
-                // One for each step: a cancel of a client's is waited for before its connection goes on.
+                // One for each step: a client's are held back until its connection is made ready.
                 let now = steps.load(Ordering::SeqCst);
                 if now == last {
                     std::thread::yield_now();
@@ -545,6 +546,7 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
                 last = now;
                 let text = format!("SELECT pg_cancel_backend({id})");
                 canceller.query(&text).expect("a cancel");
+                cancelled.store(now, Ordering::SeqCst);
             }
         });
         let _ending = Ending(&victim);
@@ -560,7 +562,11 @@ fn no_cancel_lets_a_client_run_in_another_ones_session() {
             let cleanup = [Cleanup::NONE, Cleanup::SETTINGS | Cleanup::ROLE][random.below(2)];
             let text = "SELECT current_setting('app.owner', true), current_setting('work_mem'), \
                  current_setting('exit_on_error')";
-            match pipelined(&mut session, &want, cleanup, text) {
+            let done = pipelined(&mut session, &want, cleanup, text);
+            wait::until("the cancel", wait::LONG, || {
+                cancelled.load(Ordering::SeqCst) == step
+            });
+            match done {
                 Ok(Ok(rows)) => {
                     let value = |name, default: &str| {
                         let value = want.value(name).unwrap_or(default.as_bytes());

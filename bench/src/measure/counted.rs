@@ -4,7 +4,7 @@
 //! configuration and login. valgrind knows no AVX-512, so libcrypto takes its AVX2 path there;
 //! that is so for both contenders.
 
-use crate::contender::{BOTH, Contender, Instrument, Kind};
+use crate::contender::{BOTH, Contender, Instrument, Kind, POOLED};
 use crate::load::{Mode, Work};
 use crate::options::Options;
 use crate::report::{Report, Table, Target};
@@ -75,6 +75,52 @@ pub fn instructions(scene: &Scene, options: &Options, report: &mut Report) {
             long: options.size(40, 110),
             target: Target::None,
         },
+        // PgBouncer before 1.21 keeps no prepared statements apart in transaction mode.
+        Case {
+            title: "User instructions per transaction, prepared, 1 client, transaction mode",
+            file: "pooled-prepared",
+            contenders: &POOLED[..1],
+            work: |count| Work::Transactions(Mode::Prepared, count),
+            short: 500,
+            long: options.size(2_500, 10_500),
+            target: Target::None,
+        },
+        Case {
+            title: "User instructions per transaction, extended, 1 client, transaction mode",
+            file: "pooled-extended",
+            contenders: &POOLED,
+            work: |count| Work::Transactions(Mode::Extended, count),
+            short: 500,
+            long: options.size(2_500, 10_500),
+            target: Target::Share(0.9),
+        },
+        Case {
+            title: "User instructions per transaction, simple, 1 client, transaction mode",
+            file: "pooled-simple",
+            contenders: &POOLED,
+            work: |count| Work::Transactions(Mode::Simple, count),
+            short: 500,
+            long: options.size(2_500, 10_500),
+            target: Target::Share(0.9),
+        },
+        Case {
+            title: "User instructions per MB, COPY out, transaction mode",
+            file: "pooled-copy-out",
+            contenders: &POOLED,
+            work: |mb| Work::CopyOut(mb * MB),
+            short: 5,
+            long: options.size(25, 65),
+            target: Target::Share(0.7),
+        },
+        Case {
+            title: "User instructions per MB, COPY in, transaction mode",
+            file: "pooled-copy-in",
+            contenders: &POOLED,
+            work: |mb| Work::CopyIn(mb * MB),
+            short: 5,
+            long: options.size(25, 65),
+            target: Target::Share(0.7),
+        },
     ];
     for case in cases {
         let mut table = Table::new(case.title.to_owned(), case.contenders);
@@ -90,6 +136,9 @@ pub fn instructions(scene: &Scene, options: &Options, report: &mut Report) {
             let (short, long) = (count(case.short), count(case.long));
             let each = (long - short) / (case.long - case.short) as f64;
             table.add(place, "instructions", case.target, each);
+            if place == 0 {
+                report.count(case.file, each);
+            }
         }
         report.add(&table);
     }
@@ -106,6 +155,15 @@ pub fn calls(scene: &Scene, options: &Options, report: &mut Report) {
             short: 500,
             long: options.size(2_500, 5_500),
             target: Target::Most(6.0),
+        },
+        Case {
+            title: "System calls per transaction, extended, 1 client, transaction mode",
+            file: "pooled-extended",
+            contenders: &POOLED,
+            work: |count| Work::Transactions(Mode::Extended, count),
+            short: 500,
+            long: options.size(2_500, 5_500),
+            target: Target::Share(1.0),
         },
         Case {
             title: "System calls per MB, COPY out",

@@ -21,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use testkit::ClientTls;
 use testkit::peer::message;
+use testkit::peer::records::{ALERT, APPLICATION_DATA, ClientSecret, USER_CANCELED};
 
 /// Flooding clients at once; one that is cut comes back.
 const FLOODERS: usize = 2;
@@ -34,7 +35,7 @@ struct Flood {
     rage: fn(SocketAddr, &AtomicBool),
 }
 
-const FLOODS: [Flood; 5] = [
+const FLOODS: [Flood; 7] = [
     Flood {
         name: "quiet",
         rage: |_, _| thread::park_timeout(PAUSE),
@@ -42,6 +43,14 @@ const FLOODS: [Flood; 5] = [
     Flood {
         name: "records of one byte",
         rage: tiny_records,
+    },
+    Flood {
+        name: "empty records",
+        rage: |address, over| spaced(address, over, (30, APPLICATION_DATA, &[])),
+    },
+    Flood {
+        name: "warning alerts",
+        rage: |address, over| spaced(address, over, (4, ALERT, &USER_CANCELED)),
     },
     Flood {
         name: "KeyUpdates",
@@ -148,18 +157,26 @@ impl Write for Bulk {
 
 /// A TLS client that trusts anybody, up to where it is cut off.
 fn connect(address: SocketAddr, readable: usize) -> io::Result<SslStream<Bulk>> {
+    let context = SslContext::builder(SslMethod::tls_client())?.build();
+    connect_by(&context, address, readable)
+}
+
+fn connect_by(
+    context: &SslContext,
+    address: SocketAddr,
+    readable: usize,
+) -> io::Result<SslStream<Bulk>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(&message::SSL_REQUEST)?;
     stream.read_exact(&mut [0])?;
-    let context = SslContext::builder(SslMethod::tls_client())?.build();
     let bulk = Bulk {
         stream,
         out: Vec::new(),
         readable,
     };
-    let connected = Ssl::new(&context)?.connect(bulk);
+    let connected = Ssl::new(context)?.connect(bulk);
     connected.map_err(|_| io::Error::from(ErrorKind::ConnectionAborted))
 }
 
@@ -179,6 +196,35 @@ fn tiny_records(address: SocketAddr, over: &AtomicBool) {
     });
     // Being cut off is what a flood is for.
     drop(flooded);
+}
+
+/// A query without end, one byte at a time, with as many records of another kind in between as libssl
+/// lets pass in a row.
+fn spaced(
+    address: SocketAddr,
+    over: &AtomicBool,
+    (count, content_type, content): (u32, u8, &[u8]),
+) {
+    let flooded = || -> io::Result<()> {
+        let mut context = SslContext::builder(SslMethod::tls_client())?;
+        let secret = ClientSecret::of(&mut context)?;
+        let mut stream = connect_by(&context.build(), address, usize::MAX)?;
+        log_in(&mut stream)?;
+        // Three messages to log in.
+        let mut protection = secret.after(3)?;
+        let bulk = stream.get_mut();
+        let head = [b'Q', 0x3f, 0xff, 0xff, 0xff];
+        bulk.write_all(&protection.record(APPLICATION_DATA, &head)?)?;
+        while !over.load(Ordering::Relaxed) {
+            for _ in 0..count {
+                bulk.write_all(&protection.record(content_type, content)?)?;
+            }
+            bulk.write_all(&protection.record(APPLICATION_DATA, b"x")?)?;
+        }
+        Ok(())
+    };
+    // Being cut off is what a flood is for.
+    drop(flooded());
 }
 
 fn log_in(stream: &mut SslStream<Bulk>) -> io::Result<()> {

@@ -24,7 +24,7 @@ pub struct Measure {
 }
 
 /// What is exact comes first.
-pub const ALL: [Measure; 9] = [
+pub const ALL: [Measure; 10] = [
     Measure {
         name: "instructions",
         what: "user instructions under callgrind",
@@ -39,6 +39,11 @@ pub const ALL: [Measure; 9] = [
         name: "transactions",
         what: "pgbench select-only: CPU, transactions, latency",
         run: transactions::run,
+    },
+    Measure {
+        name: "pooled",
+        what: "the same in transaction mode",
+        run: transactions::pooled,
     },
     Measure {
         name: "copy",
@@ -75,7 +80,7 @@ pub const ALL: [Measure; 9] = [
 /// The order of contenders in a round: every second one backwards, so that neither is always first.
 fn order(contenders: usize, round: usize) -> Vec<usize> {
     let forwards = 0..contenders;
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         forwards.collect()
     } else {
         forwards.rev().collect()

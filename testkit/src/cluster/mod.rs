@@ -2,6 +2,8 @@
 //! possible, nothing synced to disk. Gone with the value, or with the process.
 
 mod binaries;
+pub mod flock;
+mod life;
 mod sql;
 
 use std::fs;
@@ -15,7 +17,6 @@ use crate::account::Account;
 use crate::certificates::{Authority, Certificate, Identity};
 use crate::guard::{Guarded, Workplace};
 use crate::ports::{self, Reserved};
-use crate::wait;
 
 pub use binaries::Binaries;
 pub use sql::Rows;
@@ -80,29 +81,42 @@ impl ClusterPlan {
     /// Makes the cluster and starts it.
     #[track_caller]
     pub fn start(self) -> Cluster {
+        let place = self.place();
+        self.initdb(place.path(), &[]);
+        let cluster = self.launch(place);
+        cluster.await_ready();
+        cluster
+    }
+
+    /// An empty directory for the cluster.
+    #[track_caller]
+    fn place(&self) -> Workplace {
         let place = Workplace::new("portcullis-pg-");
         let account = Account::for_server();
         account.own(place.path()).expect("the cluster's owner");
-        self.initdb(&account, place.path());
+        place
+    }
+
+    /// Configures the data directory of this place and starts its server, awaiting nothing.
+    #[track_caller]
+    fn launch(self, place: Workplace) -> Cluster {
         let port = ports::reserve();
-        let ca_file = self.configure(&account, place.path(), port.number);
+        let ca_file = self.configure(place.path(), port.number);
         let log = place.path().join("log");
-        let command = self.postgres(&account, place.path());
+        let command = self.postgres(place.path());
         // SIGQUIT: nothing in the cluster is worth a checkpoint.
         let server = Guarded::start(command, place, &log, Signal::SIGQUIT);
-        let mut cluster = Cluster {
+        Cluster {
             server,
             port,
             ca_file,
             log,
             plan: self,
-        };
-        cluster.await_ready();
-        cluster
+        }
     }
 
-    fn postgres(&self, account: &Account, directory: &Path) -> Command {
-        let mut command = account.command(&self.binaries.program("postgres"));
+    fn postgres(&self, directory: &Path) -> Command {
+        let mut command = Account::for_server().command(&self.binaries.program("postgres"));
         command
             .arg("-D")
             .arg(directory.join("data"))
@@ -111,8 +125,9 @@ impl ClusterPlan {
         command
     }
 
-    fn initdb(&self, account: &Account, directory: &Path) {
-        let output = account
+    #[track_caller]
+    fn initdb(&self, directory: &Path, more: &[&str]) {
+        let output = Account::for_server()
             .command(&self.binaries.program("initdb"))
             .args([
                 "--no-sync",
@@ -120,6 +135,7 @@ impl ClusterPlan {
                 "--encoding=UTF8",
                 "--locale=C",
             ])
+            .args(more)
             .args(["--auth=trust", "--username", SUPERUSER, "-D"])
             .arg(directory.join("data"))
             .current_dir("/")
@@ -130,7 +146,8 @@ impl ClusterPlan {
     }
 
     /// Writes the configuration; gives the file with the authority's certificate.
-    fn configure(&self, account: &Account, directory: &Path, port: u16) -> PathBuf {
+    #[track_caller]
+    fn configure(&self, directory: &Path, port: u16) -> PathBuf {
         let files = self.certificate.write(directory, "server");
         let ca_file = self.authority.write(directory, "ca");
         let client_ca = self.client_authority.write(directory, "client-ca");
@@ -170,6 +187,7 @@ impl ClusterPlan {
         fs::write(data.join("postgresql.conf"), text).expect("postgresql.conf");
         let hba = format!("local all {SUPERUSER} trust\n{}", self.hba);
         fs::write(data.join("pg_hba.conf"), hba).expect("pg_hba.conf");
+        let account = Account::for_server();
         account.own(directory).expect("the cluster's owner");
         ca_file
     }
@@ -210,25 +228,6 @@ impl Cluster {
     pub fn shared_18() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(Self::start_18)
-    }
-
-    /// Ends the server by this signal to its postmaster, and starts it again.
-    #[track_caller]
-    pub fn restart(&mut self, signal: Signal) {
-        self.server.signal(signal);
-        wait::until("the server's end", wait::LONG, || {
-            self.server.ended().is_some()
-        });
-        // Processes that a killed postmaster left may still hold its shared memory.
-        wait::until("the server's return", wait::LONG, || {
-            if self.server.ended().is_some() {
-                let command = self
-                    .plan
-                    .postgres(&Account::for_server(), self.server.directory());
-                self.server.start_again(command, &self.log);
-            }
-            self.is_ready()
-        });
     }
 
     /// Process id of the postmaster.
@@ -308,25 +307,6 @@ impl Cluster {
     #[track_caller]
     pub fn client_program(name: &str) -> Command {
         Command::new(Binaries::installed().program(name))
-    }
-
-    fn await_ready(&mut self) {
-        let ready = wait::within(wait::LONG, || {
-            if let Some(ended) = self.server.ended() {
-                panic!("PostgreSQL ended ({ended}) while starting:\n{}", self.log());
-            }
-            self.is_ready().then_some(())
-        });
-        assert!(ready.is_some(), "PostgreSQL did not start:\n{}", self.log());
-    }
-
-    /// Line 1 of its file is the postmaster's process id, line 8 its state (miscadmin.h,
-    /// LOCK_FILE_LINE_PM_STATUS).
-    fn is_ready(&self) -> bool {
-        let status = self.server.directory().join("data/postmaster.pid");
-        let text = fs::read_to_string(status).unwrap_or_default();
-        let line = |number| text.lines().nth(number).unwrap_or_default().trim();
-        line(0) == self.server.pid().to_string() && line(7) == "ready"
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod link;
 pub mod message;
+pub mod records;
 mod server;
 mod tls;
 

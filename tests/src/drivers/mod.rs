@@ -6,6 +6,7 @@ pub mod pooled;
 mod psql;
 mod tokio_client;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -51,6 +52,17 @@ impl Endpoint {
         let password = format!("password of {role}");
         cluster.make_role(role, &password);
         Self::existing(cluster, role, &password)
+    }
+
+    /// Process ids of the role's connections to this cluster.
+    #[track_caller]
+    pub fn backends(&self, cluster: &Cluster) -> BTreeSet<u32> {
+        let query = format!(
+            "SELECT pid FROM pg_stat_activity WHERE usename = '{}'",
+            self.user
+        );
+        let pids = cluster.sql(&query).into_iter().flatten().flatten();
+        pids.map(|pid| pid.parse().expect("a process id")).collect()
     }
 
     /// PostgreSQL itself, with a role that the test has made, in the database `postgres`.

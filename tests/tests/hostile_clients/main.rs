@@ -9,6 +9,8 @@ mod login;
 mod session;
 mod tls;
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -142,3 +142,55 @@ fn direct_tls_needs_alpn() {
         assert!(peer.try_handshake(&other).is_err());
     });
 }
+
+/// What libssl itself lets pass in a row, with a byte of data in between, for as long as it is allowed to.
+#[test]
+fn floods_of_empty_records_and_warning_alerts_are_cut_off() {
+    use openssl::ssl::{Ssl, SslContext, SslMethod};
+    use testkit::peer::records::{ALERT, APPLICATION_DATA, ClientSecret, USER_CANCELED};
+    let kinds: [(u8, &[u8], usize); 4] = [
+        (APPLICATION_DATA, &[], 30),
+        (APPLICATION_DATA, &[], 100),
+        (ALERT, &USER_CANCELED, 4),
+        (ALERT, &USER_CANCELED, 100),
+    ];
+    beside_a_bystander(stage(), |_| {
+        for (content_type, content, count) in kinds {
+            let mut context = SslContext::builder(SslMethod::tls_client()).expect("a context");
+            let secret = ClientSecret::of(&mut context).expect("a key log");
+            let mut stream = TcpStream::connect(stage().proxy.address()).expect("a connection");
+            let limit = Some(testkit::wait::LONG);
+            stream.set_read_timeout(limit).expect("a limit");
+            stream.set_write_timeout(limit).expect("a limit");
+            stream.write_all(&message::SSL_REQUEST).expect("a request");
+            stream.read_exact(&mut [0]).expect("an answer");
+            let ssl = Ssl::new(&context.build()).expect("a session");
+            let mut stream = ssl.connect(stream).expect("a handshake");
+            let mut protection = secret.after(0).expect("the secret");
+            let mut record =
+                |content_type, content| protection.record(content_type, content).expect("a record");
+            // The beginning of a startup packet that is long, but not too long.
+            let mut flood = record(APPLICATION_DATA, &[0, 0, 0x20, 0, 0, 3, 0, 0]);
+            for _ in 0..1_000 {
+                for _ in 0..count {
+                    flood.extend(record(content_type, content));
+                }
+                flood.extend(record(APPLICATION_DATA, b"x"));
+            }
+            let written = stream.get_mut().write_all(&flood);
+            let read = stream.get_mut().read_to_end(&mut Vec::new());
+            // Neither is it the client whose patience ended.
+            let patient = |error: std::io::Error| error.kind() != ErrorKind::WouldBlock;
+            let cut = written.err().is_none_or(patient) && read.err().is_none_or(patient);
+            assert!(cut, "{count} records of type {content_type}");
+        }
+    });
+    let log = stage().proxy.log();
+    for reason in [
+        "empty TLS records",
+        "too many warn alerts",
+        "record too small",
+    ] {
+        assert!(log.contains(reason), "{reason}: {log}");
+    }
+}
