@@ -142,6 +142,9 @@ impl Port {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(self.io("reading", &error))),
             }
+        } else {
+            // The socket was not asked: more may have come, and rung, since it last was.
+            self.drained = false;
         }
         lend::borrow_plain(&mut self.plain_in);
         let received = self.engine.receive(
@@ -392,4 +395,41 @@ impl Port {
 fn io(side: Side, phase: &'static str, error: &io::Error) -> Fault {
     let cause = error.to_string();
     Fault::new(side, FaultKind::Io { phase, cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    async fn readable(port: &mut Port) {
+        poll_fn(|cx| port.socket.poll_readable(cx)).await.unwrap();
+    }
+
+    /// What came while the engine still had something to deliver has rung already, and rings no more: whoever then
+    /// believed what the socket had said before would sleep for ever.
+    #[tokio::test]
+    async fn a_socket_that_was_empty_once_is_asked_anew_behind_what_the_engine_held() {
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = Detached::Unix(ours).attach().unwrap();
+        let engine = Engine::unencrypted_by_configuration();
+        let mut port = Port::new(Side::Client, ours, engine, Cipher::none());
+        // More than the plaintext's buffer takes, in two reads.
+        for bytes in [60_000, 30_000] {
+            peer.write_all(&vec![0; bytes]).unwrap();
+            assert_eq!(port.receive().await.unwrap(), Arrived::Bytes);
+        }
+        assert_eq!(port.input, Input::Pending);
+        port.plain_in.clear();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(!port.is_drained(&mut cx), "the engine has more");
+        assert!(port.drained, "the socket has not");
+        peer.write_all(b"x").unwrap();
+        readable(&mut port).await;
+        assert_eq!(port.receive().await.unwrap(), Arrived::Bytes);
+        assert_eq!(port.input, Input::Open);
+        assert!(!port.is_drained(&mut cx), "a byte waits in the socket");
+    }
 }
