@@ -65,6 +65,7 @@ pub(crate) fn setup(
     Ok(Setup {
         listeners: listeners(config, &material),
         databases: databases?,
+        clusters: Vec::new(),
         peers: peers(config, &material)?,
         auth: Authentication {
             exceptions: exceptions(config, &material),
@@ -455,7 +456,7 @@ fn database(
             DatabaseName::Any => None,
         },
         dbname: entry.dbname.clone(),
-        hosts: hosts?,
+        servers: shell::setup::Servers::Listed(hosts?),
         login: match &entry.user {
             Some(user) => login(user, material),
             None => Login::AsClient,

@@ -81,8 +81,13 @@ async fn ask(
         startup: &startup,
     };
     let asking = async {
-        let Dialled { mut port, .. } =
-            dial(&entry.hosts, &entry.tcp, &life.context.deriver, login).await?;
+        let Dialled { mut port, .. } = dial(
+            entry.servers.listed(),
+            &entry.tcp,
+            &life.context.deriver,
+            login,
+        )
+        .await?;
         let mut lookup = {
             let mut asked = None;
             full(Lookup::ask(&query.text, &[user], port.room()).map(|ask| asked = Some(ask)))?;

@@ -147,6 +147,7 @@ mod tests {
             settings: Vec::new(),
             listeners,
             databases: Vec::new(),
+            clusters: Vec::new(),
             peers: crate::setup::Peers::default(),
             auth: Authentication {
                 users: Users::default(),

@@ -335,7 +335,12 @@ pub(crate) async fn dial(
     if let Some(fault) = trouble.known(Instant::now()) {
         return Err(fault);
     }
-    let dialling = reach(&database.hosts, &database.tcp, &context.deriver, login);
+    let dialling = reach(
+        database.servers.listed(),
+        &database.tcp,
+        &context.deriver,
+        login,
+    );
     let dialled = tokio::time::timeout(database.connect_timeout, dialling).await;
     let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
     let outcome = dialled.as_ref().map(|_| ());

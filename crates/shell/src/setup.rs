@@ -2,6 +2,8 @@
 //! A reload replaces the whole ([`Proxy::reload`](crate::Proxy::reload)); what can't change while the
 //! proxy runs says so. The binary makes a setup from the configuration file; tests make it by hand.
 
+mod clusters;
+
 pub use crate::inspection::{Before, Form, LogRules};
 pub use crate::rest::RestRules;
 use admission::Network;
@@ -9,6 +11,10 @@ use auth::hba::Hba;
 use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
+pub use clusters::{
+    Check, Cluster, Followed, HostTemplate, Located, MembersPlan, Promotion, Servers,
+    StatementRouting, Switchover, Verifies, WithoutPrimary,
+};
 pub use patterns::change::Rules as ChangeRules;
 pub use patterns::{Bounds as PatternBounds, WindowLength};
 use session::lending::{PinRule, ResetRule};
@@ -28,6 +34,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// Where they may go.
     pub databases: Vec<Database>,
+    /// Clusters that databases follow.
+    pub clusters: Vec<Cluster>,
     /// Other instances behind the same address.
     pub peers: Peers,
     /// How they prove who they are.
@@ -59,6 +67,11 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The cluster of this name.
+    pub fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|it| it.name == name)
+    }
+
     /// The entry for a database name: its own, else the one for all names.
     pub fn database(&self, name: &str) -> Option<&Database> {
         let named = |wanted| {
@@ -222,8 +235,8 @@ pub struct Database {
     pub name: Option<String>,
     /// Its name on the server; `None` for the name that the client used.
     pub dbname: Option<String>,
-    /// The servers, tried in order.
-    pub hosts: Vec<Arc<Host>>,
+    /// Where its servers are.
+    pub servers: Servers,
     /// How Portcullis logs in.
     pub login: Login,
     /// Connections at once; `None` without a limit.

@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
     let mut faults = Vec::new();
     for (entry, database) in config.databases.iter().zip(&setup.databases) {
         let name = database.name.as_deref().unwrap_or("*");
-        for (configured, host) in entry.hosts.iter().zip(&database.hosts) {
+        for (configured, host) in entry.hosts.iter().zip(database.servers.listed()) {
             say(&format!(
                 "\nserver leg: database {name:?} at {}",
                 host.address

@@ -202,7 +202,7 @@ impl<'a> Prepared<'a> {
     /// Logs in to the server exactly as the proxy will.
     fn prove(&self, setup: &Setup) -> Result<(), QuickFault> {
         let Target { user, database, .. } = &self.target;
-        for host in setup.databases.iter().flat_map(|it| &it.hosts) {
+        for host in setup.databases.iter().flat_map(|it| it.servers.listed()) {
             let probe = Probe {
                 host,
                 timeout: trust::TIMEOUT,

@@ -265,11 +265,16 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
         let name = entry.name.as_deref().unwrap_or(ALL_NAMES);
         let (paused, disabled) = desk.holds.of(name);
         let hosts: Vec<String> = entry
-            .hosts
+            .servers
+            .listed()
             .iter()
             .map(|host| place(&host.address).0)
             .collect();
-        let port = entry.hosts.first().map_or(0, |host| place(&host.address).1);
+        let port = entry
+            .servers
+            .listed()
+            .first()
+            .map_or(0, |host| place(&host.address).1);
         admin::Database {
             name: name.to_owned(),
             host: (!hosts.is_empty()).then(|| hosts.join(",")),
@@ -327,7 +332,7 @@ fn forced(login: &Login) -> Option<String> {
 
 /// How a host is chosen: PgBouncer's word for the first that can be reached.
 fn balance(entry: &Database) -> Option<String> {
-    (entry.hosts.len() > 1).then(|| "disable".to_owned())
+    (entry.servers.listed().len() > 1).then(|| "disable".to_owned())
 }
 
 fn mode(mode: PoolMode) -> &'static str {

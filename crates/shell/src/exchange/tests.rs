@@ -14,7 +14,7 @@ fn database(name: &str, connections_max: usize) -> Database {
     Database {
         name: Some(name.to_owned()),
         dbname: None,
-        hosts: Vec::new(),
+        servers: crate::setup::Servers::Listed(Vec::new()),
         login: Login::AsClient,
         connections_max: Some(connections_max),
         rest: RestRules {

@@ -1,0 +1,177 @@
+//! Owns what the shell has to be told of clusters: who belongs to each, how its hosts are reached and asked, and
+//! what a database wants of it.
+
+use super::{Host, HostAddress, ServerTls, TcpOptions};
+use auth::ServerUser;
+use buf::Secret;
+use cluster::{Member, Reads, Rules, Wish};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tls::{BadServerName, ServerName};
+
+/// Where the servers of a database are.
+#[derive(Clone)]
+pub enum Servers {
+    /// These, tried in order.
+    Listed(Vec<Arc<Host>>),
+    /// Those of a cluster.
+    Of(Followed),
+}
+
+impl Servers {
+    /// Those that are listed; none if a cluster has them.
+    pub fn listed(&self) -> &[Arc<Host>] {
+        match self {
+            Servers::Listed(hosts) => hosts,
+            Servers::Of(_) => &[],
+        }
+    }
+}
+
+/// What a database wants of its cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The cluster's name in [`Setup::clusters`](super::Setup::clusters).
+    pub cluster: String,
+    /// Which of its hosts.
+    pub wish: Wish,
+    /// Whether statements that only read may go to standbys although the wish is the primary.
+    pub reads: StatementRouting,
+}
+
+/// Whether statements are looked at to send them somewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StatementRouting {
+    /// They go where their session goes.
+    #[default]
+    Off,
+    /// Those that only read go to standbys.
+    Replicas,
+}
+
+/// A cluster: hosts with the same data, one of which is written to.
+#[derive(Clone)]
+pub struct Cluster {
+    /// What databases and people call it.
+    pub name: String,
+    /// Where its members are found.
+    pub members: MembersPlan,
+    /// How each of them is reached.
+    pub template: HostTemplate,
+    /// How they are asked what they are.
+    pub check: Check,
+    /// When they are asked, and when one is thought dead.
+    pub rules: Rules,
+    /// What those must be like that are read from.
+    pub reads: Reads,
+    /// What becomes of those who want to write while there is no primary.
+    pub without_primary: WithoutPrimary,
+    /// How a planned switchover is done.
+    pub switchover: Switchover,
+}
+
+/// Where a cluster's members are found.
+#[derive(Debug, Clone)]
+pub enum MembersPlan {
+    /// In the configuration.
+    Listed(Vec<Located>),
+}
+
+/// A member, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// What the cluster knows of it.
+    pub member: Member,
+    /// Its name or address, which TLS verifies.
+    pub name: String,
+    /// Where it is, if that is known beyond its name.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+}
+
+/// How hosts are reached that only a name is known of.
+#[derive(Clone)]
+pub struct HostTemplate {
+    /// A host like them.
+    pub like: Host,
+    /// Which name TLS verifies.
+    pub verifies: Verifies,
+}
+
+/// Which name TLS verifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verifies {
+    /// That of each host.
+    HostsName,
+    /// The one of the template (`server_name`).
+    TemplatesName,
+}
+
+impl HostTemplate {
+    /// The host at this place.
+    pub fn at(&self, located: &Located) -> Result<Host, BadServerName> {
+        let mut host = self.like.clone();
+        let place = match located.address {
+            Some(address) => address.to_string(),
+            None => located.name.clone(),
+        };
+        host.address = HostAddress::Tcp(place, located.port);
+        if self.verifies == Verifies::HostsName {
+            let own = match located.name.parse() {
+                Ok(address) => ServerName::Ip(address),
+                Err(_) => ServerName::parse(&located.name)?,
+            };
+            match &mut host.tls {
+                ServerTls::Required { name, .. } | ServerTls::Preferred { name, .. } => *name = own,
+                ServerTls::UnencryptedByConfiguration => {}
+            }
+        }
+        Ok(host)
+    }
+}
+
+/// How hosts are asked what they are.
+#[derive(Clone)]
+pub struct Check {
+    /// Who asks.
+    pub user: ServerUser,
+    /// What proves it.
+    pub password: Option<Secret>,
+    /// The database that every host has.
+    pub database: String,
+    /// How long an answer may take, and how long a connection with its login.
+    pub timeout: Duration,
+    /// Options of the sockets.
+    pub tcp: TcpOptions,
+}
+
+/// What becomes of those who want to write while there is no primary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WithoutPrimary {
+    /// They wait.
+    #[default]
+    Wait,
+    /// They are led to a standby, which takes no writes.
+    ReadOnly,
+}
+
+/// How a planned switchover is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switchover {
+    /// What promotes the host.
+    pub by: Promotion,
+    /// How long draining, promoting and finding the new primary may take together.
+    pub timeout: Duration,
+}
+
+/// What promotes a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Promotion {
+    /// Somebody else does, meanwhile.
+    #[default]
+    Operator,
+    /// A program with its arguments, which is told the hosts in its environment.
+    Command(Vec<String>),
+}
