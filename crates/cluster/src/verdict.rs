@@ -206,8 +206,12 @@ impl Cluster {
             Err(sick) => health.failed(sick, rules.fall, now),
         };
         match &entry.health {
-            Health::Up { .. } if !was_up => self.changes.push(Change::Up(key.clone())),
+            Health::Up { .. } if !was_up => {
+                self.version += 1;
+                self.changes.push(Change::Up(key.clone()));
+            }
             Health::Down { sick, failures, .. } if was_up || *failures == 1 => {
+                self.version += 1;
                 // The second failure of one that never answered is no news.
                 let news = Change::Down(key.clone(), sick.clone());
                 self.changes.push(news);

@@ -286,6 +286,28 @@ fn groups_have_limits_of_their_own() {
 }
 
 #[test]
+fn a_pool_without_a_leader_waits_beside_its_pause() {
+    let mut pool = pool(Some(2));
+    pool.lose_leader();
+    let ticket = wait(pool.ask(want('a'), SECOND));
+    assert_eq!(pool.hindrance(ticket), Some(Hindrance::Leaderless));
+    pool.pause();
+    assert_eq!(pool.hindrance(ticket), Some(Hindrance::Paused));
+    pool.find_leader();
+    assert_eq!(pool.serve(), None, "an administrator's pause is his to end");
+    pool.lose_leader();
+    pool.resume();
+    assert_eq!(pool.serve(), None, "nor does he find a leader");
+    assert!(!pool.lends() && !pool.is_paused());
+    pool.find_leader();
+    let Some(Served::Dial(served, lease)) = pool.serve() else {
+        panic!("nobody was served");
+    };
+    assert_eq!(served, ticket);
+    assert_eq!(pool.give_back(lease, None, SECOND), Returned::Close);
+}
+
+#[test]
 fn a_paused_pool_lends_nothing_and_then_everything() {
     let mut pool = pool(Some(2));
     let held = dial(pool.ask(want('a'), SECOND));

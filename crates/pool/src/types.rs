@@ -86,6 +86,8 @@ pub enum Served {
 pub enum Hindrance {
     /// The pool lends nothing.
     Paused,
+    /// There is no server to connect to at present.
+    Leaderless,
     /// The connections of its group in this pool.
     Group,
     /// The connections of its group in all pools.

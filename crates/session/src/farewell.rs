@@ -140,6 +140,10 @@ fn of_server(kind: &FaultKind) -> Farewell {
         ),
         FaultKind::Throttled { message, .. } => fatal("53400", message.clone()),
         FaultKind::Cancelled => fatal("57014", "canceling statement due to user request"),
+        FaultKind::Demoted { .. } => fatal(
+            "08006",
+            format!("the connection to the server was given up: {kind}"),
+        ),
         FaultKind::NotRestored => fatal(
             "08006",
             "the server connection could not be given this session's settings",

@@ -195,6 +195,12 @@ pub enum FaultKind {
     /// The client cancelled what it waited to ask.
     #[error("cancelled while it waited for a server connection")]
     Cancelled,
+    /// The server is no more what the session was led to it for: another one is written to now.
+    #[error("{host} is not the primary of its cluster any more")]
+    Demoted {
+        /// The server, as it is configured.
+        host: String,
+    },
     /// The server refused to take over the client's session settings, which went ahead of its request.
     #[error("the server connection could not be given the client's session settings")]
     NotRestored,
@@ -270,6 +276,7 @@ impl FaultKind {
             FaultKind::Throttled { .. } => "throttled",
             FaultKind::Timeout { .. } => "timeout",
             FaultKind::Cancelled => "cancelled",
+            FaultKind::Demoted { .. } => "demoted",
             FaultKind::NotRestored => "not_restored",
             FaultKind::WornKeys => "worn_keys",
             FaultKind::Killed => "killed",
@@ -319,6 +326,7 @@ impl Fault {
             | FaultKind::Lost { .. }
             | FaultKind::Tls { .. }
             | FaultKind::OutOfTurn(_)
+            | FaultKind::Demoted { .. }
             | FaultKind::NotRestored
             | FaultKind::ShuttingDown
             | FaultKind::WornKeys

@@ -22,6 +22,7 @@ pub struct Traffic {
     client: AtomicU64,
     freed_s: AtomicU32,
     close_needed: AtomicBool,
+    cut: AtomicBool,
     made_ready: AtomicBool,
     tested: AtomicBool,
 }
@@ -154,6 +155,18 @@ impl Traffic {
     #[inline]
     pub fn close_needed(&self) -> bool {
         self.close_needed.load(Ordering::Relaxed)
+    }
+
+    /// True if nothing may be sent to it any more.
+    #[inline]
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// From now on nothing is sent to it: who has it loses it. Wake that session afterwards.
+    pub fn cut(&self) {
+        self.close_when_freed();
+        self.cut.store(true, Ordering::Relaxed);
     }
 
     /// From now on nobody gets it any more; who has it keeps it.

@@ -2,6 +2,7 @@
 //! it but the setup outlives a reload.
 
 use crate::cancel::Cancels;
+use crate::clusters::Clusters;
 use crate::console;
 use crate::crowd::Crowd;
 use crate::derive::Deriver;
@@ -61,6 +62,8 @@ pub struct Context {
     pub(crate) console: console::Desk,
     /// What is known of clients' statements.
     pub(crate) inspections: Inspections,
+    /// The clusters that databases follow.
+    pub(crate) clusters: Clusters,
     /// What operators should hear of.
     pub events: Arc<Events>,
     /// What clients' statements are judged by.
@@ -130,6 +133,7 @@ impl Context {
             welcomes: Welcomes::default(),
             console: console::Desk::default(),
             inspections: Inspections::default(),
+            clusters: Clusters::default(),
             events: Arc::new(happenings::begin(setup.events_kept)),
             rules: in_force(&setup),
             born: Instant::now(),

@@ -219,6 +219,14 @@ impl Control {
         }
     }
 
+    /// Has session `number` look again at what it has; nothing if it doesn't sleep here yet.
+    pub fn wake(&self, number: u64) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sleeper) = asleep.get(&number) {
+            sleeper.waker.wake_by_ref();
+        }
+    }
+
     /// For how many seconds session `number` has been silent, as far as sweeps tell.
     pub fn silent_s(&self, number: u64) -> Option<u32> {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);

@@ -80,14 +80,10 @@ async fn ask(
         },
         startup: &startup,
     };
+    let hosts = life.context.clusters.hosts(&entry.servers);
     let asking = async {
-        let Dialled { mut port, .. } = dial(
-            entry.servers.listed(),
-            &entry.tcp,
-            &life.context.deriver,
-            login,
-        )
-        .await?;
+        let Dialled { mut port, .. } =
+            dial(&hosts, &entry.tcp, &life.context.deriver, login).await?;
         let mut lookup = {
             let mut asked = None;
             full(Lookup::ask(&query.text, &[user], port.room()).map(|ask| asked = Some(ask)))?;

@@ -2,6 +2,7 @@
 //! login. Every step has its fault; the whole has one deadline, which the caller holds.
 
 use crate::chance;
+use crate::clusters::Via;
 use crate::derive::Deriver;
 use crate::leg;
 use crate::lend;
@@ -35,6 +36,8 @@ pub struct Dialled {
     pub leg: LegFacts,
     /// Where it is.
     pub host: Arc<Host>,
+    /// For what in a cluster it was made, if for any.
+    pub(crate) via: Option<Via>,
 }
 
 /// Who logs in, and as what.
@@ -299,6 +302,7 @@ async fn settle(
             accepted,
             leg,
             host: Arc::clone(host),
+            via: None,
         }),
         LoginEvent::Request(_) => Err(refuse(auth::AuthFault::OutOfTurn)),
     }

@@ -13,21 +13,23 @@ mod sync;
 mod tests;
 
 pub use lease::{Leased, Lent, Turn};
+pub(crate) use place::NO_LEADER;
 pub use place::{Attending, Place};
 
 use crate::rest::RestRules;
-use crate::setup::Database;
+use crate::setup::{Database, Servers};
 use crate::trouble::Trouble;
 use hall::Hall;
-use place::{Shared, tell};
+use place::{Leading, Shared, tell};
 use pool::{Bounds, Pool};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use sync::{Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// All pools, one for each database that was asked for. `C` is a connection at rest.
+/// All pools: one for each database that was asked for, and one for each host of a cluster that it reads from.
+/// `C` is a connection at rest.
 pub struct Exchange<C> {
-    pools: Mutex<HashMap<Name, Arc<Place<C>>>>,
+    pools: Mutex<HashMap<Of, Arc<Place<C>>>>,
     hall: Arc<Hall<C>>,
     clock: Clock,
 }
@@ -46,6 +48,23 @@ pub enum Fate {
 
 /// What a database is called in the configuration; `None` for the entry of all names.
 type Name = Option<String>;
+
+/// What a pool is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Of {
+    database: Name,
+    /// The standby that it connects to; `None`: the database's servers, or its cluster's leader.
+    standby: Option<cluster::Key>,
+}
+
+impl Of {
+    fn database(database: &Database) -> Of {
+        Of {
+            database: database.name.clone(),
+            standby: None,
+        }
+    }
+}
 
 /// The time of all pools.
 #[derive(Clone)]
@@ -71,9 +90,9 @@ impl<C> Exchange<C> {
     /// goes, unless a connection is lent or waited for; should its name come back, those count.
     pub fn rebound(&self, databases: &[Database], patience: Duration) -> Vec<C> {
         let (mut called, mut closed) = (Vec::new(), Vec::new());
-        self.lock().retain(|name, place| {
+        self.lock().retain(|of, place| {
             let mut shared = place.lock();
-            let entry = databases.iter().find(|entry| entry.name == *name);
+            let entry = databases.iter().find(|entry| entry.name == of.database);
             let fingerprint = entry.map(|entry| entry.fingerprint);
             if fingerprint != Some(shared.fingerprint) {
                 place.generation.fetch_add(1, Ordering::Relaxed);
@@ -84,6 +103,7 @@ impl<C> Exchange<C> {
             match entry {
                 Some(entry) => {
                     shared.pool.rebound(bounds(entry, patience));
+                    shared.lead(of, entry);
                     called.extend(place.serve(&mut shared));
                     true
                 }
@@ -124,7 +144,7 @@ impl<C> Exchange<C> {
     pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
         let pools = self.lock();
         let each = pools.iter();
-        each.map(|(name, place)| (name.clone(), Arc::clone(place)))
+        each.map(|(of, place)| (of.database.clone(), Arc::clone(place)))
             .collect()
     }
 
@@ -141,19 +161,55 @@ impl<C> Exchange<C> {
 
     /// The pool of a database.
     pub fn place(&self, database: &Database, patience: Duration) -> Arc<Place<C>> {
+        self.place_of(Of::database(database), (database, None), patience)
+    }
+
+    /// Its pool of connections to one standby of its cluster; `busy` counts the leases of all such pools.
+    pub fn place_at(
+        &self,
+        database: &Database,
+        (standby, busy): (&cluster::Key, &Arc<AtomicUsize>),
+        patience: Duration,
+    ) -> Arc<Place<C>> {
+        let of = Of {
+            standby: Some(standby.clone()),
+            ..Of::database(database)
+        };
+        self.place_of(of, (database, Some(busy)), patience)
+    }
+
+    /// The pools of connections to standbys, with their databases' names.
+    pub fn at_standbys(&self) -> Vec<(Option<String>, cluster::Key, Arc<Place<C>>)> {
+        let pools = self.lock();
+        let each = pools.iter().filter_map(|(of, place)| {
+            Some((of.database.clone(), of.standby.clone()?, Arc::clone(place)))
+        });
+        each.collect()
+    }
+
+    fn place_of(
+        &self,
+        of: Of,
+        (database, busy): (&Database, Option<&Arc<AtomicUsize>>),
+        patience: Duration,
+    ) -> Arc<Place<C>> {
         let mut pools = self.lock();
-        if let Some(place) = pools.get(&database.name) {
+        if let Some(place) = pools.get(&of) {
             return Arc::clone(place);
         }
         let roll = self.hall.roll();
         let id = roll.pool();
-        let shared = Shared {
+        let mut shared = Shared {
+            leading: Leading::Configured,
             pool: Pool::new(bounds(database, patience), roll),
             resting: HashMap::new(),
             waiters: HashMap::new(),
             fingerprint: database.fingerprint,
         };
+        shared.lead(&of, database);
         let place = Arc::new(Place {
+            standby: of.standby.clone(),
+            busy: busy.map(Arc::clone),
             shared: Mutex::new(shared),
             hall: Arc::clone(&self.hall),
             clock: self.clock.clone(),
@@ -162,12 +218,30 @@ impl<C> Exchange<C> {
             trouble: Trouble::default(),
         });
         self.hall.open(id, &place);
-        pools.insert(database.name.clone(), Arc::clone(&place));
+        pools.insert(of, Arc::clone(&place));
         place
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Arc<Place<C>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Of, Arc<Place<C>>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> Shared<C> {
+    /// Has the pool follow its cluster's leader, where its database has one; until that is told, it has none.
+    fn lead(&mut self, of: &Of, database: &Database) {
+        let follows = of.standby.is_none() && matches!(database.servers, Servers::Of(_));
+        match (&self.leading, follows) {
+            (Leading::Configured, true) => {
+                self.leading = Leading::Follows(None);
+                self.pool.lose_leader();
+            }
+            (Leading::Follows(_), false) => {
+                self.leading = Leading::Configured;
+                self.pool.find_leader();
+            }
+            (Leading::Configured, false) | (Leading::Follows(_), true) => {}
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod bell;
 mod brevity;
 mod cancel;
 mod chance;
+mod clusters;
 pub mod console;
 mod context;
 mod control;

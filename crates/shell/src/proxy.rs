@@ -4,6 +4,7 @@
 use crate::acceptor::{Bound, accept, bind};
 use crate::cancel::Bounds;
 use crate::chance;
+use crate::clusters::Keeping;
 use crate::console::{Orders, carry};
 use crate::context::{Context, Doors};
 use crate::control::{Control, Phase};
@@ -68,6 +69,7 @@ pub struct Proxy {
     listening: Mutex<Vec<Listening>>,
     doors: watch::Sender<Doors>,
     acceptor: Option<JoinHandle<()>>,
+    keeping: Keeping,
 }
 
 /// A listening socket, as it may be handed on while the doors are not closed.
@@ -107,6 +109,11 @@ impl Proxy {
             .map(|index| Worker::start(index, Arc::clone(&context)))
             .collect();
         let workers = Arc::new(workers.map_err(StartFault::Thread)?);
+        let keeping = Keeping::default();
+        let setup = context.live.snapshot();
+        keeping
+            .follow(&context, &setup)
+            .map_err(StartFault::Thread)?;
         let (doors, state) = watch::channel(Doors::NotYet);
         let acceptor = start_acceptor(bound, &context, &workers, state)?;
         Ok(Proxy {
@@ -116,6 +123,7 @@ impl Proxy {
             listening: Mutex::new(listening),
             doors,
             acceptor: Some(acceptor),
+            keeping,
         })
     }
 
@@ -266,6 +274,9 @@ impl Proxy {
         // What rested under the setup of before: closing its socket is all it needs.
         drop(self.context.exchange.rebound(&setup.databases, patience));
         carry::apply(&self.context);
+        if let Err(error) = self.keeping.follow(&self.context, &setup) {
+            tracing::error!(target: "portcullis::clusters", "new clusters are not followed: {error}");
+        }
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -309,6 +320,7 @@ impl Drop for Proxy {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
+        self.keeping.stop();
         if let Some(workers) = Arc::get_mut(&mut self.workers) {
             for worker in workers.drain(..) {
                 worker.join();

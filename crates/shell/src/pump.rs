@@ -173,6 +173,9 @@ impl Pump<'_> {
         if self.client.watch.is_suspended() {
             return self.stand_still(cx);
         }
+        if self.server.server.traffic.is_cut() {
+            return Poll::Ready(Ending::Fault(self.demoted()));
+        }
         if let Some(hold) = &mut self.client.hold {
             hold.listen(cx, &mut self.client.stream);
         }
@@ -209,6 +212,14 @@ impl Pump<'_> {
         }
         come_back(cx);
         Poll::Pending
+    }
+
+    /// The server is not what it was taken for any more: nothing is sent to it.
+    #[cold]
+    fn demoted(&mut self) -> Fault {
+        self.server.port.plain_out.clear();
+        let host = self.server.host.address.to_string();
+        Fault::new(Side::Server, FaultKind::Demoted { host })
     }
 
     /// Waits for the query log.

@@ -6,6 +6,7 @@
 //! forgotten. A database that has one role for all of its clients needs none, outside session mode: its
 //! connections begin as those of clients do that set nothing.
 
+use crate::clusters;
 use crate::console::Whose;
 use crate::context::Context;
 use crate::control::{Control, Phase};
@@ -13,7 +14,7 @@ use crate::dial::{Dialled, ServerLogin, dial as reach, forget};
 use crate::exchange::{Attending, Leased, Place};
 use crate::log;
 use crate::rest::{Key, ServerSide};
-use crate::setup::{Database, Login, PoolMode, PoolRules, Setup};
+use crate::setup::{Database, Host, Login, PoolMode, PoolRules, Servers, Setup};
 use crate::trouble::Trouble;
 use crate::worker::Worker;
 use auth::{Credential, ServerUser};
@@ -176,6 +177,9 @@ pub(crate) fn keep(context: &Context, workers: &[Worker]) {
     let setup = context.live.snapshot();
     let now = Instant::now();
     for database in &setup.databases {
+        if !makes_ready(database) {
+            continue;
+        }
         force(context, database);
         for order in missing(context, &setup, database, now) {
             let turn = order.place.existing(order.of.1);
@@ -187,6 +191,14 @@ pub(crate) fn keep(context: &Context, workers: &[Worker]) {
     let known = |of: &Of| setup.databases.iter().any(|it| it.name == of.0);
     let mut seeds = context.ready.lock();
     seeds.retain(|of, seed| known(of) || seed.clients > 0);
+}
+
+/// Connections to standbys are made when they are wanted: who gets one where is not known before.
+fn makes_ready(database: &Database) -> bool {
+    match &database.servers {
+        Servers::Listed(_) => true,
+        Servers::Of(followed) => followed.wish == cluster::Wish::Primary,
+    }
 }
 
 /// Sees to the role that all clients of a database have, which needs no client.
@@ -286,7 +298,7 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
     let Order {
         setup,
         place,
-        lease,
+        mut lease,
         key,
         way,
         of,
@@ -297,8 +309,8 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
     if control.phase() != Phase::Running {
         return;
     }
-    let dialled = dial(context, &place.trouble, database, way.login()).await;
-    let dialled = match dialled {
+    let dialled = dial(context, &place, (database, way.login()), Duration::ZERO).await;
+    let (dialled, generation) = match dialled {
         Ok(dialled) => dialled,
         Err(fault) => {
             context.counters.server.prepare_failed.add(1);
@@ -310,6 +322,7 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
     };
     context.ready.succeeded(&of);
     context.counters.server.prepared.add(1);
+    lease.renew(generation);
     let (mut server, welcome) = ServerSide::new(dialled, &database.tcp, control.home);
     forget(welcome);
     let whose = Whose {
@@ -318,6 +331,10 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
         replication: "none",
     };
     context.console.register_server(whose, &server);
+    if lease.is_past() {
+        let _ = tokio::time::timeout(setup.timeouts.close, server.close()).await;
+        return;
+    }
     server.port.hibernate();
     server.rest(Instant::now(), database.rest.lifetime);
     for over in lease.keep((key, control.home), server) {
@@ -325,22 +342,45 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
     }
 }
 
-/// A new connection, unless it is known that none can be had at present.
-pub(crate) async fn dial(
+/// A new connection, unless it is known that none can be had at present, and the generation of the pool that it
+/// belongs to. Who wants the leader of a cluster that has none waits so long for one.
+pub(crate) async fn dial<C>(
+    context: &Context,
+    place: &Place<C>,
+    (database, login): (&Database, ServerLogin<'_>),
+    patience: Duration,
+) -> Result<(Dialled, u64), Fault> {
+    let generation = place.generation();
+    let hosts = match &database.servers {
+        Servers::Listed(hosts) => hosts,
+        Servers::Of(followed) => {
+            let Some(fleet) = context.clusters.find(&followed.cluster) else {
+                return Err(timed_out());
+            };
+            let whose = (database, &login);
+            return match &place.standby {
+                None => clusters::to_leader(context, &fleet, place, whose, patience).await,
+                Some(key) => {
+                    let dialled = clusters::to_standby(context, &fleet, key, whose).await?;
+                    Ok((dialled, generation))
+                }
+            };
+        }
+    };
+    let dialled = dial_listed(context, &place.trouble, (hosts, database), login).await?;
+    Ok((dialled, generation))
+}
+
+async fn dial_listed(
     context: &Context,
     trouble: &Trouble,
-    database: &Database,
+    (hosts, database): (&[Arc<Host>], &Database),
     login: ServerLogin<'_>,
 ) -> Result<Dialled, Fault> {
     if let Some(fault) = trouble.known(Instant::now()) {
         return Err(fault);
     }
-    let dialling = reach(
-        database.servers.listed(),
-        &database.tcp,
-        &context.deriver,
-        login,
-    );
+    let dialling = reach(hosts, &database.tcp, &context.deriver, login);
     let dialled = tokio::time::timeout(database.connect_timeout, dialling).await;
     let dialled = dialled.unwrap_or_else(|_| Err(timed_out()));
     let outcome = dialled.as_ref().map(|_| ());

@@ -4,6 +4,7 @@
 //! A connection in doubt never rests: whatever is not a plain success on the way closes it.
 
 use crate::cancel::Target;
+use crate::clusters::Via;
 use crate::dial::{Dialled, converse, full};
 use crate::exchange::Fate;
 use crate::lend;
@@ -79,6 +80,8 @@ pub struct ServerSide {
     pub leg: LegFacts,
     /// Where it is.
     pub host: Arc<Host>,
+    /// For what in a cluster it was made, if for any.
+    pub(crate) via: Option<Via>,
     /// When it was made.
     pub born: Instant,
     /// Where a cancel of what it does is to be sent; some servers have no key.
@@ -115,6 +118,7 @@ impl ServerSide {
             accepted: dialled.accepted,
             leg: dialled.leg,
             host: dialled.host,
+            via: dialled.via,
             born: now,
             target: target.map(Arc::new),
             home,

@@ -29,7 +29,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
         assert!(self.lent > 0, "a lease came back that was never given");
         let group = lease.group;
         let clean = clean.filter(|_| self.may_go_on(group));
-        if self.is_paused() {
+        if !self.lends() {
             return match clean {
                 Some(clean) => self.rest(lease, clean, now),
                 None => self.end(group),

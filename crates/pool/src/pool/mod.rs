@@ -9,12 +9,17 @@ use room::Guarantee;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// Whether connections are lent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Traffic {
-    Flows,
-    /// Who asks waits; what comes back rests.
-    Paused,
+/// Why nothing is lent, if so: who asks waits, what comes back rests. Each reason ends for itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Holds {
+    paused: bool,
+    leaderless: bool,
+}
+
+impl Holds {
+    fn any(self) -> bool {
+        self.paused || self.leaderless
+    }
 }
 
 /// One pool. Times are durations since any fixed moment. `R` counts roles over all pools.
@@ -22,7 +27,7 @@ enum Traffic {
 pub struct Pool<K, R> {
     bounds: Bounds,
     roles: R,
-    traffic: Traffic,
+    holds: Holds,
     lent: usize,
     next: u64,
     /// Connections that exist, by group.
@@ -73,7 +78,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
         Pool {
             bounds,
             roles,
-            traffic: Traffic::Flows,
+            holds: Holds::default(),
             lent: 0,
             next: 0,
             existing: HashMap::new(),
@@ -90,7 +95,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
     pub fn ask(&mut self, wanted: Wanted<K>, now: Duration) -> Asked {
         self.limits_roles |= wanted.role_max.is_some();
         let waits = |it: &Waiting<K>| it.wanted.group == wanted.group;
-        if self.traffic == Traffic::Flows && !self.waiting.iter().any(waits) {
+        if !self.holds.any() && !self.waiting.iter().any(waits) {
             match self.try_now(&wanted) {
                 Some(Now::Rested(lease)) => return Asked::Granted(lease),
                 Some(Now::Dial(lease)) => return Asked::Dial(lease),
@@ -132,7 +137,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
     /// Serves the first of those who wait that can be: to be called until it gives nothing, when more
     /// has become possible.
     pub fn serve(&mut self) -> Option<Served> {
-        if self.traffic == Traffic::Paused {
+        if self.holds.any() {
             return None;
         }
         for at in 0..self.waiting.len() {
@@ -151,17 +156,32 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
 
     /// Lends nothing from now on: who asks waits.
     pub fn pause(&mut self) {
-        self.traffic = Traffic::Paused;
+        self.holds.paused = true;
     }
 
     /// Lends again; those who wait are to be [served](Self::serve).
     pub fn resume(&mut self) {
-        self.traffic = Traffic::Flows;
+        self.holds.paused = false;
     }
 
     /// True between [`pause`](Self::pause) and [`resume`](Self::resume).
     pub fn is_paused(&self) -> bool {
-        self.traffic == Traffic::Paused
+        self.holds.paused
+    }
+
+    /// There is no server to connect to at present: nothing is lent, whether or not it is [paused](Self::pause).
+    pub fn lose_leader(&mut self) {
+        self.holds.leaderless = true;
+    }
+
+    /// There is one; those who wait are to be [served](Self::serve).
+    pub fn find_leader(&mut self) {
+        self.holds.leaderless = false;
+    }
+
+    /// True while something is lent at all.
+    pub fn lends(&self) -> bool {
+        !self.holds.any()
     }
 
     /// Lets one who waits connect beyond its group's limit, by up to `reserve` connections; `None`
@@ -170,7 +190,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
         let at = self.waiting.iter().position(|it| it.ticket == ticket)?;
         let mut wanted = self.waiting[at].wanted;
         wanted.group_max = wanted.group_max.map(|max| max.saturating_add(reserve));
-        if self.is_paused()
+        if self.holds.any()
             || !self.has_room(&wanted, None)
             || !self.roles.enter(wanted.group, wanted.role_max)
         {
@@ -184,7 +204,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
     /// has to go for it.
     pub fn prepare(&mut self, wanted: &Wanted<K>, least: usize) -> Option<Lease> {
         let group = wanted.group;
-        let may = !self.is_paused() && self.existing(group) < least && self.has_room(wanted, None);
+        let may = self.lends() && self.existing(group) < least && self.has_room(wanted, None);
         let may = may && self.roles.enter_ahead_of_need(group, wanted.role_max);
         may.then(|| self.lend(group))
     }

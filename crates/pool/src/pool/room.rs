@@ -51,6 +51,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
         let wanted = &waiting.wanted;
         Some(match () {
             () if self.is_paused() => Hindrance::Paused,
+            () if !self.lends() => Hindrance::Leaderless,
             () if self.is_group_full(wanted, None) => Hindrance::Group,
             () if !self.has_room(wanted, None) => match self.guarantees.is_empty() {
                 true => Hindrance::Pool,
@@ -69,7 +70,7 @@ impl<K: Eq + Copy, R: Census> Pool<K, R> {
             self.has_room(wanted, None) || resting.any(|it| self.has_room(wanted, Some(it.group)))
         };
         let mut waiting = self.waiting.iter().map(|it| &it.wanted);
-        !self.is_paused() && waiting.any(|it| limited(it) && makes(it))
+        self.lends() && waiting.any(|it| limited(it) && makes(it))
     }
 
     /// Whether there is room for one more; once one of group `gone` has ended, if that is given.

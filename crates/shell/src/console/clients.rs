@@ -232,6 +232,12 @@ impl Client {
         control.end(*number);
     }
 
+    /// Has its session look again at what it has.
+    pub(crate) fn wake(&self) {
+        let (control, number) = &self.session;
+        control.wake(*number);
+    }
+
     /// Ready when the session has to end: for what waits outside of the relay.
     pub(crate) async fn killed(&self) {
         loop {

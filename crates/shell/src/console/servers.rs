@@ -4,6 +4,7 @@
 
 use super::{Client, Desk};
 use crate::cancel::Target;
+use crate::clusters::Via;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
 use session::Traffic;
@@ -26,6 +27,8 @@ pub(crate) struct ServerFacts {
     pub(crate) local: Option<std::net::SocketAddr>,
     /// The host, as it is configured.
     pub(crate) host: String,
+    /// For what in a cluster it was made, if for any.
+    pub(crate) via: Option<Via>,
     /// Where cancel requests for it go; some servers have no key.
     pub(crate) target: Option<Arc<Target>>,
     /// The server process.
@@ -89,6 +92,21 @@ impl Servers {
                 server.traffic.close_when_freed();
             }
         }
+    }
+
+    /// Has nothing sent any more to those that were made in a way that is over; gives the numbers of the clients that
+    /// have one, for whom this is news.
+    pub(crate) fn cut(&self, is_over: impl Fn(&Via) -> bool) -> Vec<u64> {
+        let servers = self.lock();
+        let over = servers
+            .iter()
+            .filter(|it| it.via.as_ref().is_some_and(&is_over));
+        let news = over.filter(|it| !it.traffic.is_cut());
+        news.filter_map(|it| {
+            it.traffic.cut();
+            it.traffic.client()
+        })
+        .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<ServerFacts>> {
@@ -167,6 +185,7 @@ impl Desk {
             },
             local: side.port.socket.local(),
             host: super::show::place(&side.host.address).0,
+            via: side.via.clone(),
             target: side.target.clone(),
             pid: side.server.key.as_ref().map_or(0, |key| key.pid),
             tls: super::tls(&side.leg),
@@ -189,6 +208,7 @@ mod tests {
             address: (String::new(), 0),
             local: None,
             host: String::new(),
+            via: None,
             target: None,
             pid: 0,
             tls: String::new(),

@@ -1,8 +1,8 @@
 //! Owns the guards of the exchange: a lease that returns by itself, and a turn in the queue that is given
 //! up by itself. Takes a connection back, or a poll; never closes a connection under the pool's mutex.
 
-use super::place::{Place, too_long};
-use super::sync::{Arc, oneshot};
+use super::place::{Pin, Place, too_long};
+use super::sync::{Arc, AtomicUsize, Ordering, oneshot};
 use crate::rest::Key;
 use pool::{Home, Lease, Ticket};
 use session::fault::Fault;
@@ -24,12 +24,50 @@ pub struct Leased<C> {
     pub(super) generation: u64,
     /// Where a connection that came with it from hand to hand may rest as it is.
     pub(super) back: Option<(Key, Home)>,
+    pub(super) _busy: Option<Busy>,
+}
+
+/// A lease as it is counted.
+pub(super) struct Busy(Arc<AtomicUsize>);
+
+impl Busy {
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Busy {
+        count.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(count))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<C> Leased<C> {
     /// The pool's generation when it was given.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whose it is.
+    pub fn place(&self) -> &Place<C> {
+        &self.place
+    }
+
+    /// See [`Place::pin`].
+    pub fn pin(&self, max: usize) -> Option<Pin<C>> {
+        self.place.pin(max)
+    }
+
+    /// True if the pool's connections were to be replaced since it was given.
+    #[inline]
+    pub fn is_past(&self) -> bool {
+        self.generation != self.place.generation()
+    }
+
+    /// It is for a connection of this generation from now on.
+    pub fn renew(&mut self, generation: u64) {
+        self.generation = generation;
     }
 
     /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.

@@ -4,7 +4,7 @@
 
 use super::Clock;
 use super::hall::{Hall, Roll};
-use super::lease::{Leased, Lent, Turn};
+use super::lease::{Busy, Leased, Lent, Turn};
 use super::sync::{Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, oneshot};
 use crate::rest::Key;
 use crate::trouble::Trouble;
@@ -16,6 +16,10 @@ use std::time::Duration;
 
 /// One pool, what rests in it, and those who wait for it.
 pub struct Place<C> {
+    /// The standby that it connects to; `None`: the database's servers, or its cluster's leader.
+    pub standby: Option<cluster::Key>,
+    /// Where its leases are counted, if anybody wants to know.
+    pub(super) busy: Option<Arc<AtomicUsize>>,
     pub(super) shared: Mutex<Shared<C>>,
     pub(super) hall: Arc<Hall<C>>,
     pub(super) clock: Clock,
@@ -67,10 +71,15 @@ impl<C> Drop for Attending<C> {
     }
 }
 
+/// What is waited for where a cluster has no leader.
+pub(crate) const NO_LEADER: &str =
+    "waiting for a server of the cluster to connect to: it has no primary now";
+
 /// What a client is told that waited too long: which setting ended the wait, and which one made it wait.
 pub(super) fn too_long(hindrance: Option<Hindrance>) -> Fault {
     let phase = match hindrance {
         Some(Hindrance::Paused) => "waiting for a server connection while the database is paused",
+        Some(Hindrance::Leaderless) => NO_LEADER,
         Some(Hindrance::Group) => "waiting for a free server connection (pool_size)",
         Some(Hindrance::Role) => "waiting for a free server connection (max_user_connections)",
         Some(Hindrance::Pool) => "waiting for a free server connection (max_db_connections)",
@@ -93,7 +102,17 @@ pub(super) fn tell<C>(called: Vec<(Call<C>, Lent<C>)>) {
     }
 }
 
+/// Which server a pool connects to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Leading {
+    /// Whichever can be reached of those that are configured.
+    Configured,
+    /// The leader of a cluster, if it has one.
+    Follows(Option<cluster::Key>),
+}
+
 pub(super) struct Shared<C> {
+    pub(super) leading: Leading,
     pub(super) pool: Pool<Key, Roll>,
     pub(super) resting: HashMap<u64, C>,
     pub(super) waiters: HashMap<Ticket, Call<C>>,
@@ -176,6 +195,30 @@ impl<C> Place<C> {
         };
         tell(called);
         self.hall.settle();
+    }
+
+    /// Another server is connected to from now on, or none (`None`): what rests is given, to be closed, and what is
+    /// lent doesn't come back. False if that was so already.
+    pub fn follow(self: &Arc<Self>, leader: Option<cluster::Key>) -> Option<Vec<C>> {
+        let (closed, called) = {
+            let mut shared = self.lock();
+            let leader = Leading::Follows(leader);
+            if shared.leading == leader {
+                return None;
+            }
+            shared.leading = leader;
+            self.generation.fetch_add(1, Ordering::Release);
+            let numbers = shared.pool.empty();
+            let closed = shared.take(numbers);
+            match &shared.leading {
+                Leading::Follows(Some(_)) | Leading::Configured => shared.pool.find_leader(),
+                Leading::Follows(None) => shared.pool.lose_leader(),
+            }
+            (closed, self.serve(&mut shared))
+        };
+        tell(called);
+        self.hall.settle();
+        Some(closed)
     }
 
     /// A client of the group is there, and so many connections are kept for those, until the end.
@@ -278,7 +321,7 @@ impl<C> Place<C> {
 
     /// How often all its connections were to be replaced.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Relaxed)
+        self.generation.load(Ordering::Acquire)
     }
 
     pub(super) fn guard(self: &Arc<Self>, lease: Lease) -> Leased<C> {
@@ -287,6 +330,7 @@ impl<C> Place<C> {
             lease: Some(lease),
             generation: self.generation(),
             back: None,
+            _busy: self.busy.as_ref().map(Busy::new),
         }
     }
 

@@ -14,7 +14,7 @@ fn database(name: &str, connections_max: usize) -> Database {
     Database {
         name: Some(name.to_owned()),
         dbname: None,
-        servers: crate::setup::Servers::Listed(Vec::new()),
+        servers: Servers::Listed(Vec::new()),
         login: Login::AsClient,
         connections_max: Some(connections_max),
         rest: RestRules {
@@ -68,7 +68,12 @@ async fn fresh(exchange: &Exchange<u32>, database: &Database) -> Leased<u32> {
 
 fn counts(exchange: &Exchange<u32>, name: &str) -> Option<(usize, usize)> {
     let pools = exchange.lock();
-    let shared = pools.get(&Some(name.to_owned()))?.lock();
+    let shared = pools
+        .get(&Of {
+            database: Some(name.to_owned()),
+            standby: None,
+        })?
+        .lock();
     assert!(shared.waiters.len() >= shared.pool.waiting());
     Some((shared.pool.lent(), shared.pool.waiting()))
 }

@@ -1,5 +1,6 @@
 //! Owns the last steps of a login: a server connection for the client, and its welcome.
 
+use super::follow::Follows;
 use super::linked::{Held, Linked, Next};
 use super::member::Member;
 use super::{Entered, Life, refused};
@@ -172,7 +173,7 @@ impl<'a> Life<'a> {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
                 Ok(In::Member(Box::new(member(
-                    place,
+                    (place, self.follows(database)),
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
@@ -353,11 +354,11 @@ impl<'a> Life<'a> {
         let patience = self.setup.timeouts.query_wait;
         let counters = &self.context.counters.server;
         let limit = database.connect_timeout;
-        let place = self.context.exchange.place(database, patience);
+        let place = self.place_for_session(database).await?;
         shown.waits(self.context.console.now_us());
         let lent = place.lease(wanted, patience).await?;
         shown.called();
-        let lease = match lent {
+        let mut lease = match lent {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
                 let woken = rested.wake(self.home, database.rest.check_after);
@@ -374,11 +375,17 @@ impl<'a> Life<'a> {
                 lease
             }
         };
-        let dialled = ready::dial(self.context, &place.trouble, database, login).await?;
+        let dialling = ready::dial(self.context, &place, (database, login), patience);
+        let (dialled, generation) = dialling.await?;
+        lease.renew(generation);
         let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
         let whose = console::Whose::of(shown);
         self.context.console.register_server(whose, &server);
         shown.linked(&server.server.traffic);
+        if server.via.is_some() && lease.is_past() {
+            // Another host leads since the login, and nobody else knows that this connection is there.
+            server.server.traffic.cut();
+        }
         Ok((lease, server, welcome))
     }
 
@@ -454,13 +461,14 @@ impl<'a> Life<'a> {
 }
 
 fn member<'a>(
-    place: Arc<Place<Box<ServerSide>>>,
+    (place, follows): (Arc<Place<Box<ServerSide>>>, Option<Follows>),
     (plan, key): (Plan, Key),
     (dialect, counted, present): (Dialect, Counts<'a>, Option<Present<'a>>),
     (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
 ) -> Member<'a> {
     Member {
         place,
+        follows,
         wanted: Wanted {
             key: Some(key),
             ..plan.wanted

@@ -3,6 +3,7 @@
 //! gives it back.
 
 use super::Life;
+use super::follow::Follows;
 use super::link::Counts;
 use super::linked::{End, Held, Next};
 use crate::alone::Alone;
@@ -16,7 +17,7 @@ use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::ready::{self, Present, Way};
 use crate::rest::{Key, ServerSide};
-use crate::setup::{PoolMode, PoolRules};
+use crate::setup::{PoolMode, PoolRules, Servers};
 use session::ClientStream;
 use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
@@ -38,6 +39,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A client that is in, and how it gets server connections.
 pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
+    /// How it finds its server anew each time, if not in that pool.
+    pub(super) follows: Option<Follows>,
     pub(super) wanted: pool::Wanted<Key>,
     pub(super) key: Key,
     pub(super) rules: PoolRules,
@@ -141,7 +144,7 @@ impl<'a> Life<'a> {
         client: &mut ClientSide,
         held: &mut Held,
     ) -> Ending {
-        let server = &mut held.server;
+        let Held { server, lease, .. } = held;
         let sharing = &self.setup.sharing;
         let parties = (&member.wishes, &mut client.stream);
         let lent = lending::lend(
@@ -180,7 +183,7 @@ impl<'a> Life<'a> {
             },
             Keep::Pinned(effects) => effects,
         };
-        let Some(_pin) = member.place.pin(member.rules.pinned_max) else {
+        let Some(_pin) = lease.pin(member.rules.pinned_max) else {
             let setting = "max_pinned";
             let limit = member.rules.pinned_max as u64;
             let kind = FaultKind::Limit { setting, limit };
@@ -293,9 +296,22 @@ impl<'a> Life<'a> {
         member: &Member<'a>,
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        match &member.follows {
+            None => self.acquire_at(member, &member.place, client).await,
+            Some(follows) => Box::pin(self.acquire_by_wish(member, follows, client)).await,
+        }
+    }
+
+    /// The same from one pool.
+    pub(super) async fn acquire_at(
+        &self,
+        member: &Member<'a>,
+        place: &Arc<Place<Box<ServerSide>>>,
+        client: &mut ClientSide,
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let asked = Instant::now();
         let mut now = asked;
-        let lent = match member.place.ask(member.wanted) {
+        let lent = match place.ask(member.wanted) {
             Ok(lent) => lent,
             Err(turn) => {
                 let desk = &self.context.console;
@@ -318,9 +334,9 @@ impl<'a> Life<'a> {
                     client.lent(asked, now);
                     return Ok((lease, server));
                 }
-                Box::pin(self.wake_or_dial(member, lease, server, check_after)).await?
+                Box::pin(self.wake_or_dial(member, client, (lease, server), check_after)).await?
             }
-            Lent::Fresh(lease) => Box::pin(self.dial_for(member, lease)).await?,
+            Lent::Fresh(lease) => Box::pin(self.dial_for(member, client, lease)).await?,
         };
         client.lent(asked, Instant::now());
         Ok((lease, server))
@@ -334,8 +350,8 @@ impl<'a> Life<'a> {
     async fn wake_or_dial(
         &self,
         member: &Member<'a>,
-        lease: Leased<Box<ServerSide>>,
-        server: Box<ServerSide>,
+        client: &mut ClientSide,
+        (lease, server): (Leased<Box<ServerSide>>, Box<ServerSide>),
         check_after: Duration,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let limit = self.setup.timeouts.close;
@@ -345,7 +361,7 @@ impl<'a> Life<'a> {
             // It died at rest: nothing of this client's was sent to it.
             Ok(Err(_)) | Err(_) => {
                 self.context.counters.server.died_at_rest.add(1);
-                self.dial_for(member, lease).await
+                self.dial_for(member, client, lease).await
             }
         }
     }
@@ -354,7 +370,8 @@ impl<'a> Life<'a> {
     async fn dial_for(
         &self,
         member: &Member<'a>,
-        lease: Leased<Box<ServerSide>>,
+        client: &mut ClientSide,
+        mut lease: Leased<Box<ServerSide>>,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         member.shown.dials();
         let setup = self.context.live.snapshot();
@@ -364,14 +381,34 @@ impl<'a> Life<'a> {
             let kind = FaultKind::UnknownDatabase { name };
             return Err(Ending::Fault(Fault::new(Side::Client, kind)));
         };
-        let dialling = ready::dial(self.context, &member.place.trouble, database, way.login());
-        let dialled = Box::pin(dialling).await.map_err(Ending::Fault)?;
-        let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
-        self.context
-            .console
-            .register_server(Whose::of(&member.shown), &server);
-        forget(welcome);
-        Ok((lease, server))
+        loop {
+            let patience = self.setup.timeouts.query_wait;
+            let dialling = ready::dial(
+                self.context,
+                lease.place(),
+                (database, way.login()),
+                patience,
+            );
+            let (dialled, generation) = match &database.servers {
+                Servers::Listed(_) => Box::pin(dialling).await.map_err(Ending::Fault)?,
+                // There may be nobody to dial for long.
+                Servers::Of(_) => {
+                    let dialled = Box::pin(self.attend(member, client, dialling)).await?;
+                    dialled.map_err(Ending::Fault)?
+                }
+            };
+            lease.renew(generation);
+            let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
+            let whose = Whose::of(&member.shown);
+            self.context.console.register_server(whose, &server);
+            forget(welcome);
+            if server.via.is_none() || !lease.is_past() {
+                return Ok((lease, server));
+            }
+            // Another host leads since: this one was not asked for anything.
+            let limit = self.setup.timeouts.close;
+            tokio::spawn(tokio::time::timeout(limit, server.close()));
+        }
     }
 
     /// Waits until rules let the client's next statement go, without a server connection. Meanwhile the client may

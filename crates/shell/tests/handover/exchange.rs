@@ -42,7 +42,10 @@ pub fn pool_of(hall: &Arc<Hall<Connection>>, connections_max: usize) -> Arc<Plac
     let roll = hall.roll();
     let id = roll.pool();
     let place = Arc::new(Place {
+        standby: None,
+        busy: None,
         shared: Mutex::new(Shared {
+            leading: place::Leading::Configured,
             pool: Pool::new(bounds, roll),
             resting: HashMap::new(),
             waiters: HashMap::new(),

@@ -1,0 +1,210 @@
+//! Owns the task of one cluster: it has hosts asked when they are due, has `cluster` decide, shows what is known, and
+//! has the pools led.
+
+use super::ask::{Answer, Asker};
+use super::fleet::{Errand, Fleet, Reached, Seen};
+use super::lead;
+use crate::context::Context;
+use crate::setup::{self, Located, MembersPlan};
+use cluster::{Change, Cluster, Key, Member};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+/// The longest time between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Keeps a cluster until it is told to end.
+pub(super) async fn keep(
+    context: Arc<Context>,
+    fleet: Arc<Fleet>,
+    plan: setup::Cluster,
+    mut errands: mpsc::UnboundedReceiver<Errand>,
+) {
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let mut keeper = Keeper {
+        cluster: Cluster::new(plan.rules),
+        context,
+        fleet,
+        plan,
+        hosts: HashMap::new(),
+        answers,
+        led: 0,
+    };
+    keeper.enlist();
+    loop {
+        keeper.ask_those_due();
+        keeper.show();
+        let pause = keeper.until_due();
+        tokio::select! {
+            errand = errands.recv() => match errand {
+                Some(Errand::End) | None => break,
+                Some(errand) => keeper.run(errand),
+            },
+            Some((key, answer)) = answered.recv() => {
+                if let Some(known) = keeper.hosts.get_mut(&key) {
+                    known.is_asked = false;
+                }
+                keeper.cluster.observe(&key, answer, keeper.now());
+            }
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    keeper.hosts.clear();
+}
+
+struct Keeper {
+    cluster: Cluster,
+    context: Arc<Context>,
+    fleet: Arc<Fleet>,
+    plan: setup::Cluster,
+    hosts: HashMap<Key, Known>,
+    answers: mpsc::UnboundedSender<Answer>,
+    /// The version of the view that pools were last led by.
+    led: u64,
+}
+
+/// A host that is asked.
+struct Known {
+    located: Located,
+    reached: Reached,
+    bell: Arc<Notify>,
+    is_asked: bool,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Keeper {
+    fn now(&self) -> Duration {
+        self.context.born.elapsed()
+    }
+
+    fn run(&mut self, errand: Errand) {
+        match errand {
+            Errand::Suspect(key) => {
+                let now = self.now();
+                self.cluster.suspect(&key, now);
+            }
+            Errand::Drain(key, drained, done) => {
+                let _ = done.send(self.cluster.drain(&key, drained));
+            }
+            Errand::Setup(plan) => {
+                self.plan = *plan;
+                self.cluster.set_rules(self.plan.rules);
+                // How hosts are reached may have changed.
+                self.hosts.clear();
+                self.enlist();
+            }
+            Errand::End => {}
+        }
+    }
+
+    /// Has those asked that belong to the cluster.
+    fn enlist(&mut self) {
+        let MembersPlan::Listed(located) = self.plan.members.clone();
+        let members: Vec<Member> = located.iter().map(|it| it.member.clone()).collect();
+        self.hosts.retain(|key, known| {
+            located
+                .iter()
+                .any(|it| it.member.key == *key && *it == known.located)
+        });
+        for it in located {
+            let key = it.member.key.clone();
+            if self.hosts.contains_key(&key) {
+                continue;
+            }
+            match self.plan.template.at(&it) {
+                Ok(host) => {
+                    let known = self.know(it, Arc::new(host));
+                    self.hosts.insert(key, known);
+                }
+                Err(fault) => tracing::error!(
+                    target: "portcullis::clusters",
+                    cluster = self.fleet.name,
+                    host = key.as_str(),
+                    "{fault}; this host is left out"
+                ),
+            }
+        }
+        let now = self.now();
+        let is_known = |it: &Member| self.hosts.contains_key(&it.key);
+        let members = members.into_iter().filter(is_known).collect();
+        self.cluster.set_members(members, None, now);
+    }
+
+    fn know(&self, located: Located, host: Arc<setup::Host>) -> Known {
+        let bell = Arc::new(Notify::new());
+        let asker = Asker {
+            context: Arc::clone(&self.context),
+            key: located.member.key.clone(),
+            host: Arc::clone(&host),
+            check: self.plan.check.clone(),
+            bell: Arc::clone(&bell),
+            answers: self.answers.clone(),
+        };
+        let seen = self.fleet.seen();
+        let busy = seen.hosts.get(&located.member.key);
+        Known {
+            located,
+            reached: Reached {
+                host,
+                busy: busy.map(|it| Arc::clone(&it.busy)).unwrap_or_default(),
+            },
+            bell,
+            is_asked: false,
+            task: tokio::spawn(asker.run()),
+        }
+    }
+
+    fn ask_those_due(&mut self) {
+        let now = self.now();
+        for (key, known) in &mut self.hosts {
+            if !known.is_asked && self.cluster.due(key).is_some_and(|it| it <= now) {
+                known.is_asked = true;
+                known.bell.notify_one();
+            }
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let now = self.now();
+        let waiting = self.hosts.iter().filter(|(_, known)| !known.is_asked);
+        let due = waiting.filter_map(|(key, _)| self.cluster.due(key)).min();
+        due.map_or(LOOK, |it| it.saturating_sub(now)).min(LOOK)
+    }
+
+    fn show(&mut self) {
+        let view = self.cluster.view();
+        let hosts = self.hosts.iter();
+        self.fleet.show(Seen {
+            hosts: hosts
+                .map(|(key, known)| (key.clone(), known.reached.clone()))
+                .collect(),
+            reads: self.plan.reads.clone(),
+            without_primary: self.plan.without_primary,
+            at: self.now(),
+            view,
+        });
+        let changes = self.cluster.take_changes();
+        for change in &changes {
+            tell(&self.context, &self.fleet.name, change);
+        }
+        lead::pools(&self.context, &self.fleet, &mut self.led);
+    }
+}
+
+/// One line and one event for a change.
+fn tell(context: &Context, cluster: &str, change: &Change) {
+    match change.is_grave() {
+        true => tracing::warn!(target: "portcullis::clusters", cluster, "{change}"),
+        false => tracing::info!(target: "portcullis::clusters", cluster, "{change}"),
+    }
+    let _ = context;
+}

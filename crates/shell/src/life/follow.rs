@@ -1,0 +1,168 @@
+//! Owns where in a cluster a client gets its server connections: from the pool of the leader, or from the pool of the
+//! standby that its database's wish leads to now. Waits where there is none.
+
+use super::Life;
+use super::member::Member;
+use crate::clusters::{Fleet, Pick, is_of_host};
+use crate::control::Phase;
+use crate::exchange::{Leased, NO_LEADER, Place};
+use crate::pump::{ClientSide, Ending};
+use crate::rest::ServerSide;
+use crate::setup::{Database, Servers, WithoutPrimary};
+use cluster::Wish;
+use session::fault::{Fault, FaultKind, Side};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How often a client that waits for a server is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How soon another host is tried where one could not be reached.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// A client whose server is found anew each time.
+pub(super) struct Follows {
+    fleet: Arc<Fleet>,
+    wish: Wish,
+}
+
+/// Where a client gets a connection.
+type Where = Arc<Place<Box<ServerSide>>>;
+
+impl<'a> Life<'a> {
+    /// How a client of this database finds its server; `None` if always in the same pool.
+    pub(super) fn follows(&self, database: &Database) -> Option<Follows> {
+        let Servers::Of(followed) = &database.servers else {
+            return None;
+        };
+        let fleet = self.context.clusters.find(&followed.cluster)?;
+        let (wish, may_degrade) = (
+            followed.wish,
+            fleet.seen().without_primary == WithoutPrimary::ReadOnly,
+        );
+        (wish != Wish::Primary || may_degrade).then_some(Follows { fleet, wish })
+    }
+
+    /// The pool that a wish leads to now, if it leads anywhere.
+    pub(super) fn place_by_wish(
+        &self,
+        follows: &Follows,
+        database: &Database,
+    ) -> Result<Option<Where>, Fault> {
+        let (fleet, patience) = (&follows.fleet, self.setup.timeouts.query_wait);
+        Ok(match fleet.pick(follows.wish, None) {
+            Pick::Leader => Some(self.context.exchange.place(database, patience)),
+            Pick::Standby(key) => fleet.seen().hosts.get(&key).map(|reached| {
+                let exchange = &self.context.exchange;
+                exchange.place_at(database, (&key, &reached.busy), patience)
+            }),
+            Pick::Nobody => None,
+        })
+    }
+
+    /// A server connection for the client's next transaction, wherever its wish leads. A host that can't be reached is
+    /// left for another one: nothing of the client's was sent to it.
+    pub(super) async fn acquire_by_wish(
+        &self,
+        member: &Member<'a>,
+        follows: &Follows,
+        client: &mut ClientSide,
+    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        let end = Instant::now() + self.setup.timeouts.query_wait;
+        let setup = self.context.live.snapshot();
+        let Some(database) = setup.database(&member.way.database) else {
+            let name = member.way.database.clone();
+            let kind = FaultKind::UnknownDatabase { name };
+            return Err(Ending::Fault(Fault::new(Side::Client, kind)));
+        };
+        loop {
+            let mut changes = follows.fleet.changes();
+            let place = self
+                .place_by_wish(follows, database)
+                .map_err(Ending::Fault)?;
+            let pause = match &place {
+                Some(place) => {
+                    match Box::pin(self.acquire_at(member, place, client)).await {
+                        Err(Ending::Fault(fault)) if is_of_host(&fault) && Instant::now() < end => {
+                        }
+                        acquired => return acquired,
+                    }
+                    AGAIN
+                }
+                None => LOOK,
+            };
+            if Instant::now() >= end {
+                return Err(Ending::Fault(no_host()));
+            }
+            let changed = async {
+                let _ = tokio::time::timeout(pause, changes.changed()).await;
+            };
+            self.attend(member, client, changed).await?;
+        }
+    }
+
+    /// The same for a client that keeps its connection: the pool to begin with.
+    pub(super) async fn place_for_session(&self, database: &Database) -> Result<Where, Fault> {
+        let patience = self.setup.timeouts.query_wait;
+        let Some(follows) = self.follows(database) else {
+            return Ok(self.context.exchange.place(database, patience));
+        };
+        let end = Instant::now() + patience;
+        let mut changes = follows.fleet.changes();
+        loop {
+            if let Some(place) = self.place_by_wish(&follows, database)? {
+                return Ok(place);
+            }
+            if Instant::now() >= end {
+                return Err(no_host());
+            }
+            let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+        }
+    }
+
+    /// Waits for `done` as long as the client does: it may leave, cancel, or have to go.
+    pub(super) async fn attend<T>(
+        &self,
+        member: &Member<'a>,
+        client: &mut ClientSide,
+        done: impl Future<Output = T>,
+    ) -> Result<T, Ending> {
+        let mut done = pin!(done);
+        let cancelled = Arc::new(Notify::new());
+        member.issued.aim().wait(&cancelled);
+        client.watch.waits(true);
+        let mut look = tokio::time::interval(LOOK);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                done = &mut done => break Ok(done),
+                () = member.shown.killed() => {
+                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+                }
+                () = cancelled.notified() => {
+                    break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
+                }
+                _ = look.tick() => {
+                    if client.port.socket.hung_up() {
+                        break Err(Ending::ClientGone { truncated: true });
+                    }
+                    if self.control.phase() != Phase::Running {
+                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
+                    }
+                }
+            }
+        };
+        client.watch.waits(false);
+        member.issued.aim().leave();
+        ended
+    }
+}
+
+fn no_host() -> Fault {
+    let setting = "query_wait_timeout";
+    let phase = NO_LEADER;
+    Fault::new(Side::Proxy, FaultKind::Timeout { setting, phase })
+}
