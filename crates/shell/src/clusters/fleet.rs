@@ -2,11 +2,11 @@
 //!
 //! Takes views from the task that keeps the cluster; gives a host for a wish, and passes on what sessions meet.
 
-use crate::setup::{self, Host, WithoutPrimary};
+use crate::setup::{self, Host, Switchover, WithoutPrimary};
 use cluster::{Choice, Key, Leader, Lsn, Reads, Ready, View, Wish, choose};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -16,6 +16,8 @@ pub(crate) enum Errand {
     Setup(Box<setup::Cluster>),
     /// Real traffic met trouble at this host.
     Suspect(Key),
+    /// The pools are to be led once more; the answer says that they are.
+    Lead(oneshot::Sender<()>),
     /// Nothing new is to be asked of a host, or it is again; the answer says whether there is one of this key.
     Drain(Key, bool, oneshot::Sender<bool>),
     /// The cluster is followed no more.
@@ -29,6 +31,8 @@ pub(crate) struct Fleet {
     seen: watch::Sender<Arc<Seen>>,
     tell: mpsc::UnboundedSender<Errand>,
     turns: AtomicU64,
+    /// Nobody is led anywhere: a switchover is under way.
+    stands_still: AtomicBool,
     /// What draws begin with.
     seed: u64,
 }
@@ -41,6 +45,8 @@ pub(crate) struct Seen {
     pub(crate) hosts: HashMap<Key, Reached>,
     /// What those must be like that are read from.
     pub(crate) reads: Reads,
+    /// How a planned switchover is done.
+    pub(crate) switchover: Switchover,
     /// What becomes of those who want to write while there is no primary.
     pub(crate) without_primary: WithoutPrimary,
     /// When it was seen, by the clock of the view.
@@ -99,6 +105,7 @@ impl Fleet {
             view: View::default(),
             hosts: HashMap::new(),
             reads: plan.reads.clone(),
+            switchover: plan.switchover.clone(),
             without_primary: plan.without_primary,
             at: Duration::ZERO,
         };
@@ -107,6 +114,7 @@ impl Fleet {
             seen: watch::Sender::new(Arc::new(nothing)),
             tell,
             turns: AtomicU64::new(0),
+            stands_still: AtomicBool::new(false),
             seed,
         }
     }
@@ -114,6 +122,20 @@ impl Fleet {
     /// What was seen of it last.
     pub(crate) fn seen(&self) -> Arc<Seen> {
         Arc::clone(&self.seen.borrow())
+    }
+
+    /// The leader that clients are led to, and the way to it.
+    pub(crate) fn leader(&self, seen: &Seen) -> Option<(Key, Reached)> {
+        if self.stands_still.load(Ordering::Acquire) {
+            return None;
+        }
+        let (key, reached) = seen.leader()?;
+        Some((key.clone(), reached.clone()))
+    }
+
+    /// Nobody is led anywhere from now on, or everybody again; false if that was so already.
+    pub(super) fn stand_still(&self, stands: bool) -> bool {
+        self.stands_still.swap(stands, Ordering::AcqRel) != stands
     }
 
     /// Tells of changes of what can be used.

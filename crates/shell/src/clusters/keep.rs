@@ -95,6 +95,10 @@ impl Keeper {
             Errand::Drain(key, drained, done) => {
                 let _ = done.send(self.cluster.drain(&key, drained));
             }
+            Errand::Lead(done) => {
+                self.show();
+                let _ = done.send(());
+            }
             Errand::Setup(plan) => {
                 self.plan = *plan;
                 self.cluster.set_rules(self.plan.rules);
@@ -188,6 +192,7 @@ impl Keeper {
                 .map(|(key, known)| (key.clone(), known.reached.clone()))
                 .collect(),
             reads: self.plan.reads.clone(),
+            switchover: self.plan.switchover.clone(),
             without_primary: self.plan.without_primary,
             at: self.now(),
             view,

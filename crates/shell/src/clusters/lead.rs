@@ -13,7 +13,7 @@ use cluster::{Key, Role};
 pub(super) fn pools(context: &Context, fleet: &Fleet, led: &mut u64) {
     let setup = context.live.snapshot();
     let seen = fleet.seen();
-    let leader = seen.leader().map(|(key, _)| key.clone());
+    let leader = fleet.leader(&seen).map(|(key, _)| key);
     let follows = |servers: &Servers| match servers {
         Servers::Of(followed) => followed.cluster == fleet.name,
         Servers::Listed(_) => false,

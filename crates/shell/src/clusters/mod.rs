@@ -9,9 +9,11 @@ mod fleet;
 mod keep;
 mod lead;
 mod reach;
+mod switchover;
 
 pub(crate) use fleet::{Errand, Fleet, Pick};
 pub(crate) use reach::{Via, is_of_host, to_leader, to_standby};
+pub(crate) use switchover::switchover;
 
 use crate::chance;
 use crate::context::Context;

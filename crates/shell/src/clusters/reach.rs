@@ -45,13 +45,13 @@ pub(crate) async fn to_leader<C>(
             // Pools are led after the view is shown: who sees this generation sees its leader, or a later one.
             let generation = place.generation();
             let seen = Arc::clone(&changes.borrow_and_update());
-            if let Some((key, reached)) = seen.leader() {
-                match connect(context, (fleet, key, reached), (database, login), true).await {
+            if let Some((key, reached)) = fleet.leader(&seen) {
+                match connect(context, (fleet, &key, &reached), (database, login), true).await {
                     Ok(dialled) if place.generation() == generation => {
                         return Ok((dialled, generation));
                     }
                     Ok(dialled) => forget(dialled.welcome),
-                    Err(fault) if is_of_host(&fault) => fleet.tell(Errand::Suspect(key.clone())),
+                    Err(fault) if is_of_host(&fault) => fleet.tell(Errand::Suspect(key)),
                     Err(fault) => return Err(fault),
                 }
             }

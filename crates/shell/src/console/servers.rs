@@ -94,6 +94,14 @@ impl Servers {
         }
     }
 
+    /// How many live that were made in such a way.
+    pub(crate) fn count(&self, is_such: impl Fn(&Via) -> bool) -> usize {
+        let servers = self.lock();
+        let lives = |it: &&ServerFacts| Arc::strong_count(&it.traffic) > 1;
+        let such = |it: &&ServerFacts| it.via.as_ref().is_some_and(&is_such);
+        servers.iter().filter(lives).filter(such).count()
+    }
+
     /// Has nothing sent any more to those that were made in a way that is over; gives the numbers of the clients that
     /// have one, for whom this is news.
     pub(crate) fn cut(&self, is_over: impl Fn(&Via) -> bool) -> Vec<u64> {
