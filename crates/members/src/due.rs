@@ -35,7 +35,7 @@ impl Due {
     /// It was answered, and the answer is good for so long.
     pub(crate) fn answered(&mut self, now: Duration, good_for: Duration) {
         self.failures = 0;
-        self.at = now + good_for.max(CLOSEST);
+        self.at = now.saturating_add(good_for.max(CLOSEST));
     }
 
     /// It was not: again in a second, then after twice that, and so on up to the interval.
