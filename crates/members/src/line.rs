@@ -127,6 +127,31 @@ fn host_and_port(text: &str) -> Result<(&str, u16), BadLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_line_is_it_is_a_host_or_refused(text in "[a-z0-9:.\\[\\]#= \\t-]{0,40}|.*") {
+            if let Ok(Some(located)) = parse_line(&text) {
+                prop_assert!(is_host(&located.name) && located.port > 0);
+                prop_assert_eq!(&Located::of(located.member.clone()), &located);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            host in "[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\\.[a-z]{1,8}){0,3}",
+            port in 1_u16..,
+            weight in 0..=WEIGHT_MAX,
+            zone in "[a-z0-9.-]{1,20}",
+        ) {
+            let text = format!("{host}:{port} zone={zone} weight={weight}");
+            let located = parse_line(&text).unwrap().unwrap();
+            let member = &located.member;
+            prop_assert_eq!((&located.name, located.port), (&host, port));
+            prop_assert_eq!((member.weight, &member.zone), (weight, &zone));
+        }
+    }
 
     #[test]
     fn lines_are_hosts_or_empty_or_refused() {

@@ -114,3 +114,63 @@ fn records<'a, D: ParseRecordData<'a, [u8]>, T>(
 fn good_for<N, D>(record: &Record<N, D>) -> Duration {
     Duration::from_secs(record.ttl().as_secs().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::base::{MessageBuilder, Name, Ttl};
+    use proptest::prelude::*;
+    use std::str::FromStr as _;
+
+    fn name(text: &str) -> Name<Vec<u8>> {
+        Name::from_str(text).unwrap()
+    }
+
+    /// An answer with an alias and a service.
+    fn answer() -> Vec<u8> {
+        let mut message = MessageBuilder::new_vec().question();
+        message.push((name("a.example."), Rtype::SRV)).unwrap();
+        let mut message = message.answer();
+        let alias = Cname::new(name("b.example."));
+        let alias = (name("a.example."), Ttl::from_secs(7), alias);
+        message.push(alias).unwrap();
+        let service = Srv::new(1, 2, 5432, name("db.example."));
+        let service = (name("b.example."), Ttl::from_secs(9), service);
+        message.push(service).unwrap();
+        message.finish()
+    }
+
+    #[test]
+    fn a_service_behind_an_alias_is_good_for_as_long_as_both() {
+        let answer = answer();
+        let (found, ttl) = services(Message::from_slice(&answer).unwrap()).unwrap();
+        let wanted = Service {
+            priority: 1,
+            target: "db.example".to_owned(),
+            port: 5432,
+            weight: 2,
+        };
+        assert_eq!((found, ttl), (vec![wanted], Duration::from_secs(7)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_answer_is_read_or_refused(
+            places in proptest::collection::vec((0_usize..120, any::<u8>()), 1..6),
+            end in 12_usize..120,
+        ) {
+            let mut answer = answer();
+            for (place, byte) in places {
+                if let Some(at) = answer.get_mut(place) {
+                    *at = byte;
+                }
+            }
+            answer.truncate(end);
+            let message = Message::from_slice(&answer).unwrap();
+            // Whatever they come to, they come to an end.
+            let _ = services(message);
+            let _ = Family::Four.read(message);
+            let _ = Family::Six.read(message);
+        }
+    }
+}
