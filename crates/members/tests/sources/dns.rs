@@ -4,7 +4,7 @@ use crate::dns_server::{A, AAAA, DnsServer, Record, Reply, SRV};
 use crate::{Asked, NEVER};
 use members::{DnsFault, Fault, NameServers, Plan};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::{ports, wait};
 
 /// Short, as where it matters nobody answers.
@@ -77,11 +77,11 @@ fn an_answer_is_asked_for_again_when_its_shortest_ttl_is_over() {
     assert_eq!(asked.keys(), ["10.0.0.1:5432", "[::1]:5432"]);
     // A TTL of nothing is one of a second.
     server.set_addresses("db.example", 0, &["10.0.0.2"]);
+    let begin = Instant::now();
     assert_eq!(asked.keys(), ["10.0.0.2:5432"]);
     server.set_addresses("db.example", 300, &["10.0.0.3"]);
-    let (keys, after) = asked.keys_after();
-    assert_eq!(keys, ["10.0.0.3:5432"]);
-    assert!(after > Duration::from_millis(900), "{after:?}");
+    assert_eq!(asked.keys(), ["10.0.0.3:5432"]);
+    assert!(begin.elapsed() >= Duration::from_secs(1));
     assert_eq!(server.asked().len(), 6);
     // The TTL is long now.
     server.set_addresses("db.example", 300, &["10.0.0.4"]);
@@ -109,6 +109,7 @@ fn a_hurry_asks_early_and_at_most_once_a_second() {
     let server = DnsServer::start();
     server.set_addresses("db.example", 300, &["10.0.0.1"]);
     let mut asked = addresses(&server, "db.example");
+    let begin = Instant::now();
     asked.hurry.notify_one();
     assert_eq!(asked.keys(), ["10.0.0.1:5432"]);
     server.set_addresses("db.example", 300, &["10.0.0.2"]);
@@ -116,9 +117,8 @@ fn a_hurry_asks_early_and_at_most_once_a_second() {
     asked.hurry.notify_one();
     assert!(asked.within(Duration::from_millis(100)).is_none());
     asked.hurry.notify_one();
-    let (keys, after) = asked.keys_after();
-    assert_eq!(keys, ["10.0.0.2:5432"]);
-    assert!(after > Duration::from_millis(700), "{after:?}");
+    assert_eq!(asked.keys(), ["10.0.0.2:5432"]);
+    assert!(begin.elapsed() >= Duration::from_secs(1));
     assert_eq!(server.asked().len(), 4);
     assert!(asked.within(Duration::from_millis(1500)).is_none());
 }
@@ -168,8 +168,7 @@ fn aliases_lead_on_and_records_of_others_do_not_count() {
     let mut asked = addresses(&server, "db.example");
     assert_eq!(asked.keys(), ["10.0.0.1:5432"]);
     // The TTL of an alias counts too.
-    let (_, after) = asked.keys_after();
-    assert!(after < Duration::from_secs(20), "{after:?}");
+    assert_eq!(asked.keys(), ["10.0.0.1:5432"]);
 }
 
 #[test]

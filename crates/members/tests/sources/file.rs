@@ -40,8 +40,8 @@ fn a_file_is_read_and_read_again_when_it_changes() {
     fs::rename(&other, &path).unwrap();
     assert_eq!(asked.keys(), ["db4:5432"]);
     // It may be read once more, as its change was of that very moment; then it rests.
-    asked.within(Duration::from_millis(2500));
-    assert!(asked.within(Duration::from_millis(2500)).is_none());
+    let mut rests = || asked.within(Duration::from_millis(2500)).is_none();
+    assert!(rests() || rests());
     asked.hurry.notify_one();
     assert_eq!(asked.keys(), ["db4:5432"]);
 }

@@ -8,7 +8,7 @@ mod file;
 mod services;
 
 use members::{Fault, Found, Plan, Source};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testkit::wait::LONG;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -54,13 +54,6 @@ impl Asked {
     #[track_caller]
     fn keys(&mut self) -> Vec<String> {
         keys(&self.next().unwrap())
-    }
-
-    /// The keys of what it finds next, and how long that took.
-    #[track_caller]
-    fn keys_after(&mut self) -> (Vec<String>, Duration) {
-        let begin = Instant::now();
-        (self.keys(), begin.elapsed())
     }
 }
 
