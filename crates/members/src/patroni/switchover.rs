@@ -10,7 +10,7 @@ use std::time::Duration;
 const SWITCHOVER: Duration = Duration::from_secs(90);
 
 impl Patroni {
-    /// Asks that `to` becomes the leader in place of `from`, by Patroni's names of them ([`Located::title`]). Gives
+    /// Asks that `to` becomes the leader in place of `from`, by Patroni's names of them ([`Located::title`](crate::Located::title)). Gives
     /// Patroni's words: now and then it is another one that became the leader. Lasts until it is over.
     pub async fn switchover(&self, from: &str, to: &str) -> Result<String, Fault> {
         let fault = |why| Fault::Switchover {
