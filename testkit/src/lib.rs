@@ -18,6 +18,7 @@ pub mod guard;
 pub mod inject;
 pub mod peer;
 pub mod ports;
+pub mod program;
 pub mod proxy;
 pub mod tools;
 pub mod wait;

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share; the tests themselves lie in `tests/`, one file per topic.
 
+pub mod clustered;
 pub mod drivers;
 pub mod governed;
 pub mod load;

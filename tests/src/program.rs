@@ -91,8 +91,7 @@ impl Program {
     #[track_caller]
     fn run(mut self) -> (String, Output) {
         let name = self.command.get_program().to_string_lossy().into_owned();
-        let output = self.command.output();
-        let output = output.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let output = testkit::program::output(&mut self.command);
         (name, output)
     }
 }

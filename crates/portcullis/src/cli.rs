@@ -91,6 +91,14 @@ pub(crate) enum Command {
     /// With --write DIR the configuration is written there, with users, rules and passwords in files
     /// of their own. Nothing that is there already is overwritten. No secret is ever printed.
     Import(ImportOptions),
+    /// Make another host of a cluster the primary, without an error for anybody.
+    ///
+    /// Asks a running proxy, through its console, to send nothing new to the cluster's primary and to
+    /// wait until the transactions there have ended. Then the other host is promoted: by the
+    /// switchover_command of the configuration, or by you meanwhile (stop the old primary first). Once
+    /// the new primary answers, everything that has waited goes on there. If a step takes longer than
+    /// switchover_timeout, the primary of before goes on, and this exits with 1.
+    Switchover(SwitchoverOptions),
     /// Judge the statements of a file by the rules of a configuration.
     ///
     /// Each case stands behind a line "-- expect: allow", "-- expect: deny" or "-- expect: deny by RULE"; a line
@@ -330,6 +338,73 @@ pub(crate) struct TopOptions {
     /// The view to begin with.
     #[arg(long, value_name = "VIEW", default_value = "activity")]
     pub(crate) view: TopView,
+}
+
+/// Options of `switchover`.
+#[derive(Debug, Args)]
+pub(crate) struct SwitchoverOptions {
+    /// The cluster, by its name in the configuration.
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// The host that is to be the primary, as host:port; without it, the standby that has most of the log.
+    #[arg(value_name = "TO HOST", num_args = 0..=2)]
+    pub(crate) to: Vec<String>,
+    /// The console of the proxy: postgres://USER@HOST:PORT, without a password.
+    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    pub(crate) console: Option<String>,
+    /// The configuration of a proxy on this machine, instead of its console's URL.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "console")]
+    pub(crate) config: Option<PathBuf>,
+    /// Who logs in, with --config; without it, the first of admin_users.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) user: Option<String>,
+    /// PEM file with the authority that signed the proxy's certificate.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub(crate) ca: Option<PathBuf>,
+    /// What the proxy must prove. Anything but verify-full lets somebody in between read and give orders.
+    #[arg(
+        long,
+        value_name = "MODE",
+        default_value = "verify-full",
+        conflicts_with = "config"
+    )]
+    pub(crate) tls: TopTlsMode,
+    /// Seconds to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: u64,
+}
+
+/// A console, as a command line names it.
+pub(crate) struct ConsoleChoice<'a> {
+    pub(crate) url: Option<&'a str>,
+    pub(crate) config: Option<&'a std::path::Path>,
+    pub(crate) user: Option<&'a String>,
+    pub(crate) ca: Option<&'a PathBuf>,
+    pub(crate) tls: TopTlsMode,
+}
+
+impl TopOptions {
+    pub(crate) fn console(&self) -> ConsoleChoice<'_> {
+        ConsoleChoice {
+            url: self.url.as_deref(),
+            config: self.config.as_deref(),
+            user: self.user.as_ref(),
+            ca: self.ca.as_ref(),
+            tls: self.tls,
+        }
+    }
+}
+
+impl SwitchoverOptions {
+    pub(crate) fn console(&self) -> ConsoleChoice<'_> {
+        ConsoleChoice {
+            url: self.console.as_deref(),
+            config: self.config.as_deref(),
+            user: self.user.as_ref(),
+            ca: self.ca.as_ref(),
+            tls: self.tls,
+        }
+    }
 }
 
 /// What a console must prove.

@@ -38,6 +38,7 @@ mod run;
 mod settings;
 mod setup;
 mod stats;
+mod switchover;
 mod takeover;
 mod telemetry;
 mod test_rules;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Command::TestRules(options) => test_rules::run(&options),
         Command::Audit(command) => audit::run(&command),
         Command::Top(options) => top::run(&options),
+        Command::Switchover(options) => switchover::run(&options),
         Command::Settings(options) => settings::run(&options),
         Command::Pages(options) => pages::run(&options),
     };

@@ -200,8 +200,7 @@ pub fn file(name: &str) -> PathBuf {
 /// Runs a program to its end; panics with all it said unless it succeeded. Gives its output.
 #[track_caller]
 pub fn succeed(command: &mut Command) -> String {
-    let output = command.output();
-    let output = output.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    let output = testkit::program::output(command);
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (said(&output.stdout), said(&output.stderr));
     assert!(

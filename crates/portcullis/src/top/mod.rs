@@ -2,7 +2,7 @@
 //! keys and the screen. What is shown and what follows from a key is crate [`top`]'s.
 
 mod line;
-mod place;
+pub(crate) mod place;
 mod screen;
 
 use crate::cli::{TopOptions, TopView};
@@ -66,7 +66,7 @@ pub(crate) fn run(options: &TopOptions) -> Result<(), Vec<Fault>> {
     if !options.once && !std::io::stdout().is_terminal() {
         return Err(vec![TopFault::NoTerminal.into()]);
     }
-    let place = Place::find(options)?;
+    let place = Place::find(&options.console())?;
     let mut model = Model::new(Options {
         interval: options.interval,
         target: place.about.clone(),

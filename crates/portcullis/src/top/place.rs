@@ -1,7 +1,7 @@
 //! Owns where the console is and how it is met: by a URL, or by the configuration of a proxy on this machine.
 
 use super::TopFault;
-use crate::cli::{TopOptions, TopTlsMode};
+use crate::cli::{ConsoleChoice, TopTlsMode};
 use crate::fault::Fault;
 use crate::material::now_unix_s;
 use crate::quickstart::password;
@@ -31,7 +31,7 @@ const PORT: u16 = 6432;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A console, and who looks at it.
-pub(super) struct Place {
+pub(crate) struct Place {
     host: Host,
     user: String,
     database: String,
@@ -39,26 +39,35 @@ pub(super) struct Place {
     /// The file with exactly the certificate that is to be shown, if that is known.
     certificate: Option<PathBuf>,
     /// Both in a few words.
-    pub(super) about: String,
+    pub(crate) about: String,
 }
 
 impl Place {
     /// What the command line means.
-    pub(super) fn find(options: &TopOptions) -> Result<Place, Vec<Fault>> {
-        match (&options.config, &options.url) {
+    pub(crate) fn find(options: &ConsoleChoice<'_>) -> Result<Place, Vec<Fault>> {
+        match (options.config, options.url) {
             (Some(path), _) => {
                 let (config, _) = load::configuration_with_warnings(path)?;
                 by_configuration(&config, options).map_err(|fault| vec![fault.into()])
             }
             (None, url) => {
-                let url = url.as_deref().unwrap_or_default();
+                let url = url.unwrap_or_default();
                 by_url(url, options).map_err(|fault| vec![fault.into()])
             }
         }
     }
 
     /// Connects and logs in; gives what is to be shown of it.
-    pub(super) fn open(&self) -> Result<(Inquiry, String), String> {
+    pub(crate) fn open(&self) -> Result<(Inquiry, String), String> {
+        self.open_for("portcullis top", TIMEOUT)
+    }
+
+    /// The same under another name, with so long for connecting and for each answer.
+    pub(crate) fn open_for(
+        &self,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<(Inquiry, String), String> {
         let mut host = self.host.clone();
         if let Some(path) = &self.certificate {
             // It may have been renewed since the last time.
@@ -66,7 +75,7 @@ impl Place {
         }
         let probe = Probe {
             host: &host,
-            timeout: TIMEOUT,
+            timeout,
         };
         let login = Login {
             user: &self.user,
@@ -77,7 +86,7 @@ impl Place {
             database: &self.database,
             version: ProtocolVersion::V3_2,
         };
-        let opened = Inquiry::open(&probe, login, "portcullis top");
+        let opened = Inquiry::open(&probe, login, name);
         let inquiry = opened.map_err(|fault| leg::cause(&fault))?;
         let how = match &inquiry.leg.tls {
             Some(tls) => leg::tls(tls),
@@ -87,9 +96,9 @@ impl Place {
     }
 }
 
-fn by_url(text: &str, options: &TopOptions) -> Result<Place, TopFault> {
+fn by_url(text: &str, options: &ConsoleChoice<'_>) -> Result<Place, TopFault> {
     let target = url::parse_with(text, PORT, Some(CONSOLE))?;
-    let roots = || match &options.ca {
+    let roots = || match options.ca {
         Some(path) => Roots::Given(vec![Source::File(path.clone())]),
         None => Roots::System,
     };
@@ -114,10 +123,10 @@ fn by_url(text: &str, options: &TopOptions) -> Result<Place, TopFault> {
     })
 }
 
-fn by_configuration(config: &Config, options: &TopOptions) -> Result<Place, TopFault> {
+fn by_configuration(config: &Config, options: &ConsoleChoice<'_>) -> Result<Place, TopFault> {
     let admins = config.admin.as_ref().map(|admin| &admin.admin_users);
     let first = admins.and_then(|it| it.first());
-    let user = options.user.as_ref().or(first).cloned();
+    let user = options.user.or(first).cloned();
     let user = user.ok_or(TopFault::NoAdministrator)?;
     if let Some(socket) = &config.listen.unix_socket {
         let target = target(&user, "localhost", PORT);

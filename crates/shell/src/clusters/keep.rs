@@ -43,11 +43,11 @@ pub(super) async fn keep(
                 Some(Errand::End) | None => break,
                 Some(errand) => keeper.run(errand),
             },
-            Some((key, answer)) = answered.recv() => {
+            Some(Answer { key, at, said }) = answered.recv() => {
                 if let Some(known) = keeper.hosts.get_mut(&key) {
                     known.is_asked = false;
                 }
-                keeper.cluster.observe(&key, answer, keeper.now());
+                keeper.cluster.observe(&key, said, at);
             }
             () = tokio::time::sleep(pause) => {}
         }
