@@ -254,12 +254,6 @@ pub(crate) enum Fault {
     /// A host name that can't be one.
     #[error("database.host: {0}")]
     ServerName(#[from] tls::BadServerName),
-    /// Hosts of a cluster that have to be looked up.
-    #[error("{place}: hosts are followed only where they are listed; write them in hosts")]
-    NotListed {
-        /// The cluster.
-        place: Place,
-    },
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

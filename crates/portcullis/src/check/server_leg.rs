@@ -49,7 +49,9 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
 
 /// The hosts of a cluster that are known beforehand. Their names were read as names of hosts already.
 fn hosts(cluster: &Cluster) -> Vec<Host> {
-    let MembersPlan::Listed(members) = &cluster.members;
+    let MembersPlan::Listed(members) = &cluster.members else {
+        return Vec::new();
+    };
     let hosts = members.iter().map(|it| cluster.template.at(it));
     hosts.filter_map(Result::ok).collect()
 }

@@ -31,7 +31,7 @@ fn cluster(
     let (checks, reads) = (&of.checks, &of.reads);
     Ok(Cluster {
         name: of.name.clone(),
-        members: members(of)?,
+        members: members(of),
         template: template(config, of, context)?,
         check: Check {
             user: ServerUser::configured(&checks.user),
@@ -61,24 +61,22 @@ fn cluster(
             config::WithoutPrimary::ReadOnly => WithoutPrimary::ReadOnly,
         },
         switchover: Switchover {
-            by: promotion(&of.switchover.by),
+            // Whoever runs the proxy attaches who does it.
+            by: Promotion::Operator,
             timeout: of.switchover.timeout,
         },
     })
 }
 
-fn members(of: &config::Cluster) -> Result<MembersPlan, Fault> {
+/// Those that are listed; whoever runs the proxy attaches the source of all others.
+fn members(of: &config::Cluster) -> MembersPlan {
     match &of.members {
-        MembersSource::Hosts(members) => {
-            Ok(MembersPlan::Listed(members.iter().map(located).collect()))
-        }
+        MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(located).collect()),
         MembersSource::Dns { .. }
         | MembersSource::Srv(_)
         | MembersSource::File(_)
         | MembersSource::Patroni(_)
-        | MembersSource::Etcd { .. } => Err(Fault::NotListed {
-            place: of.place.clone(),
-        }),
+        | MembersSource::Etcd { .. } => MembersPlan::Listed(Vec::new()),
     }
 }
 
@@ -92,6 +90,7 @@ fn located(member: &config::Member) -> Located {
         name: member.name.clone(),
         address: None,
         port: member.port,
+        title: String::new(),
     }
 }
 
@@ -113,13 +112,6 @@ fn template(
         like: reached(config, (nowhere, name), (&of.tls, context)),
         verifies,
     })
-}
-
-fn promotion(by: &config::Promotion) -> Promotion {
-    match by {
-        config::Promotion::Command(words) => Promotion::Command(words.clone()),
-        config::Promotion::Operator | config::Promotion::Patroni => Promotion::Operator,
-    }
 }
 
 /// What a database wants of its cluster.
@@ -172,9 +164,10 @@ mod tests {
         };
         assert_eq!(told.reads, usual);
         assert_eq!(told.without_primary, WithoutPrimary::default());
-        assert_eq!(told.switchover.by, Promotion::default());
         assert_eq!(told.check.user.name(), "c");
-        let MembersPlan::Listed(members) = &told.members;
+        let MembersPlan::Listed(members) = &told.members else {
+            panic!("not listed")
+        };
         let plain = Member::plain(Key::new("db1", 5432));
         assert_eq!(members[0].member, plain);
     }
@@ -182,7 +175,9 @@ mod tests {
     #[test]
     fn hosts_are_reached_at_their_own_place() {
         let told = told("hosts = [\"db1:1\", \"[::1]:2 weight=7 zone=z\"]").unwrap();
-        let MembersPlan::Listed(members) = &told.members;
+        let MembersPlan::Listed(members) = &told.members else {
+            panic!("not listed")
+        };
         let places = members.iter().map(|it| {
             let host = told.template.at(it).unwrap();
             (it.member.key.to_string(), host.address)
