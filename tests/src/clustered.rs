@@ -3,6 +3,9 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use testkit::{Flock, Member, tools};
@@ -12,7 +15,10 @@ use crate::tables::{ADMIN, WATCHER};
 use crate::{Stage, StagePlan};
 
 /// Who asks the hosts what they are.
-pub const CHECKER: (&str, &str) = ("portcullis_check", "the checker's password");
+pub const CHECKER: (&str, &str) = ("portcullis_check", "password of the checker");
+
+/// How long they may take to write or to end, whatever becomes of the hosts.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the clients write to.
 const TABLES: &str = "CREATE TABLE register (client int, number int, PRIMARY KEY (client, number)); \
@@ -42,11 +48,13 @@ pub fn host(member: &Member) -> String {
 /// A proxy in front of the flock with one database in transaction mode that wants the primary; `more` stands in the
 /// section of the cluster.
 pub fn plan(flock: &Flock, role: &Endpoint, more: &str) -> StagePlan {
-    let hosts: Vec<String> = flock
-        .members()
-        .iter()
-        .map(|it| format!("'{}'", host(it)))
-        .collect();
+    let hosts: Vec<String> = flock.members().iter().map(host).collect();
+    plan_of(flock, role, &hosts, more)
+}
+
+/// The same with these hosts.
+pub fn plan_of(flock: &Flock, role: &Endpoint, hosts: &[String], more: &str) -> StagePlan {
+    let hosts: Vec<String> = hosts.iter().map(|it| format!("'{it}'")).collect();
     let cluster = format!(
         "[admin]\nadmin_users = '{}'\nstats_users = ['{}']\n\
          [[cluster]]\nname = 'main'\nhosts = [{}]\ncheck_user = '{}'\ncheck_password_file = 'checker.password'\n\
@@ -74,7 +82,7 @@ pub fn plan(flock: &Flock, role: &Endpoint, more: &str) -> StagePlan {
 pub struct Writers {
     program: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    lines: Receiver<String>,
 }
 
 /// What they were promised.
@@ -97,7 +105,7 @@ impl Writers {
             .expect("python");
         let mut writers = Self {
             input: program.stdin.take().expect("its input"),
-            output: BufReader::new(program.stdout.take().expect("its output")),
+            lines: read(program.stdout.take().expect("its output")),
             program,
         };
         assert_eq!(writers.line(), "ready");
@@ -129,10 +137,19 @@ impl Writers {
 
     #[track_caller]
     fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("its output");
-        line.trim_end().to_owned()
+        let line = self.lines.recv_timeout(PATIENCE);
+        line.expect("no word from the clients that write")
     }
+}
+
+/// Its lines, as they come.
+fn read(output: ChildStdout) -> Receiver<String> {
+    let (line, lines) = channel();
+    thread::spawn(move || {
+        let all = BufReader::new(output).lines().map_while(Result::ok);
+        all.for_each(|it| drop(line.send(it)));
+    });
+    lines
 }
 
 impl Drop for Writers {
