@@ -4,8 +4,9 @@
 use super::{Material, password, reached, server_name, tcp};
 use crate::fault::Fault;
 use auth::ServerUser;
-use cluster::{Balance, Key, Member, Reads, Rules, Wish};
-use config::{Config, MembersSource, ServerTls, Target};
+use cluster::{Balance, Member, Reads, Rules, Wish};
+use config::{Config, ServerTls, Target};
+use members::Plan;
 use shell::setup::{
     Check, Cluster, Followed, HostAddress, HostTemplate, Located, MembersPlan, Promotion,
     StatementRouting, Switchover, Verifies, WithoutPrimary,
@@ -15,23 +16,26 @@ use tls::{ServerContext, ServerName};
 
 /// All clusters, in order.
 pub(super) fn clusters(config: &Config, material: &Material) -> Result<Vec<Cluster>, Fault> {
-    let contexts = material.clusters.iter();
-    let clusters = config.clusters.iter().zip(contexts);
+    let found = material.clusters.iter().zip(&material.sources);
+    let clusters = config.clusters.iter().zip(found);
     clusters
-        .map(|(it, context)| cluster(config, it, context.as_ref(), material))
+        .map(|(it, (context, plan))| {
+            let members = members(it, plan)?;
+            cluster(config, it, (members, context.as_ref()), material)
+        })
         .collect()
 }
 
 fn cluster(
     config: &Config,
     of: &config::Cluster,
-    context: Option<&ServerContext>,
+    (members, context): (MembersPlan, Option<&ServerContext>),
     material: &Material,
 ) -> Result<Cluster, Fault> {
     let (checks, reads) = (&of.checks, &of.reads);
     Ok(Cluster {
         name: of.name.clone(),
-        members: members(of)?,
+        members,
         template: template(config, of, context)?,
         check: Check {
             user: ServerUser::configured(&checks.user),
@@ -67,31 +71,35 @@ fn cluster(
     })
 }
 
-fn members(of: &config::Cluster) -> Result<MembersPlan, Fault> {
-    match &of.members {
-        MembersSource::Hosts(members) => {
-            Ok(MembersPlan::Listed(members.iter().map(located).collect()))
+fn members(of: &config::Cluster, plan: &Plan) -> Result<MembersPlan, Fault> {
+    match plan {
+        Plan::Static(members) => {
+            let located = members.iter().cloned().map(located);
+            Ok(MembersPlan::Listed(located.collect()))
         }
-        MembersSource::Dns { .. }
-        | MembersSource::Srv(_)
-        | MembersSource::File(_)
-        | MembersSource::Patroni(_)
-        | MembersSource::Etcd { .. } => Err(Fault::NotListed {
+        Plan::Addresses { .. }
+        | Plan::Srv { .. }
+        | Plan::File { .. }
+        | Plan::Patroni(_)
+        | Plan::Etcd(_) => Err(Fault::NotListed {
             place: of.place.clone(),
         }),
     }
 }
 
-fn located(member: &config::Member) -> Located {
+fn located(member: Member) -> Located {
+    let members::Located {
+        member,
+        name,
+        address,
+        port,
+        title: _,
+    } = members::Located::of(member);
     Located {
-        member: Member {
-            key: Key::new(&member.name, member.port),
-            weight: member.weight,
-            zone: member.zone.clone(),
-        },
-        name: member.name.clone(),
-        address: None,
-        port: member.port,
+        member,
+        name,
+        address,
+        port,
     }
 }
 
@@ -142,6 +150,7 @@ pub(super) fn followed(of: &config::Followed) -> Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cluster::Key;
 
     const BASE: &str = "[listen.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n\
         [auth]\nauth_user = \"u\"\n[[database]]\nname = \"a\"\ncluster = \"main\"\n";
@@ -158,7 +167,12 @@ mod tests {
             "[[cluster]]\nname = \"main\"\ncheck_user = \"c\"\n{settings}\n\
              [cluster.tls]\nmode = \"disable\"\n"
         ));
-        cluster(&config, &config.clusters[0], None, &Material::default())
+        let material = Material {
+            clusters: vec![None],
+            sources: crate::material::plans(&config),
+            ..Material::default()
+        };
+        clusters(&config, &material).map(|it| it.into_iter().next().unwrap())
     }
 
     /// Each default stands twice: in the table of settings, for people, and in the crate that uses it.
