@@ -269,12 +269,6 @@ pub(crate) enum Fault {
         /// What is wrong with it.
         problem: members::BadLine,
     },
-    /// Hosts of a cluster that have to be looked up.
-    #[error("{place}: hosts are followed only where they are listed; write them in hosts")]
-    NotListed {
-        /// The cluster.
-        place: Place,
-    },
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

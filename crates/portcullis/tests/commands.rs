@@ -308,12 +308,27 @@ fn check_tries_the_hosts_of_a_cluster() {
     let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
     assert_eq!(checked.status.code(), Some(1));
     let (out, said) = (text(&checked.stdout), text(&checked.stderr));
+    let asked = "server leg: cluster \"main\" has 127.0.0.1:1, [::1]:1\n";
+    assert!(out.contains(asked), "{out}");
     for host in ["127.0.0.1:1", "[::1]:1"] {
         let tried = format!("server leg: cluster \"main\" at {host}\n");
         assert!(out.contains(&tried), "{out}");
         let failed = format!("error: cluster \"main\" at {host}: ");
         assert!(said.contains(&failed), "{said}");
     }
+}
+
+#[test]
+fn check_says_why_nobody_tells_the_hosts_of_a_cluster() {
+    let directory = ready();
+    // Nobody listens at port 1.
+    let cluster = "patroni = \"https://127.0.0.1:1\"\n[cluster.tls]\nca = \"ca.crt\"";
+    fs::write(directory.path().join("p.toml"), with_cluster("", cluster)).unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let said = text(&checked.stderr);
+    let failed = "error: who belongs to cluster \"main\": Patroni: ";
+    assert!(said.contains(failed), "{said}");
 }
 
 #[test]

@@ -60,8 +60,7 @@ impl fmt::Display for Route {
             Route::Primary(ToPrimary::Does(impact)) => write!(f, "to the primary: it may do more than read ({impact:?})"),
             Route::Primary(ToPrimary::Locks) => f.write_str("to the primary: it locks rows"),
             Route::Primary(ToPrimary::Function) => f.write_str(
-                "to the primary: it calls a function whose effect or result belongs there (advisory locks, positions \
-                 of the log)",
+                "to the primary: it calls a volatile function, whose effect or result belongs there",
             ),
             Route::Primary(ToPrimary::Unsure) => f.write_str("to the primary: it can't be read to its end"),
             Route::Primary(ToPrimary::NotSeen) => {
@@ -269,20 +268,32 @@ fn begins_read_only(text: &[u8], lexing: Lexing) -> bool {
     only
 }
 
-/// Functions that only read, but whose answer or effect is another one on a standby.
+/// Functions that leave nothing in a session, and whose answer or effect is another one on a standby all the same: those
+/// that `pg_proc` has as volatile.
 fn belongs_to_primary(text: &[u8], call: &sql::Call) -> bool {
-    const FRONTS: [&[u8]; 6] = [
-        b"pg_advisory_",
-        b"pg_try_advisory_",
-        b"pg_current_",
-        b"pg_walfile_",
-        b"txid_",
-        b"pg_snapshot_",
-    ];
     let mut room = [0; NAME_MAX];
-    let folded = sql::name(text, call.name, true, &mut room);
-    folded.is_err() || folded.is_ok_and(|name| FRONTS.iter().any(|front| name.starts_with(front)))
+    match sql::name(text, call.name, true, &mut room) {
+        Ok(name) => VOLATILE.binary_search(&name).is_ok(),
+        Err(_) => true,
+    }
 }
+
+/// Of the functions that the scanner knows to leave nothing behind, those that are volatile in PostgreSQL 15. Sorted by
+/// bytes.
+#[rustfmt::skip]
+const VOLATILE: [&[u8]; 44] = [
+    b"clock_timestamp", b"current_query", b"gen_random_uuid", b"pg_advisory_xact_lock",
+    b"pg_advisory_xact_lock_shared", b"pg_blocking_pids", b"pg_cancel_backend", b"pg_current_wal_flush_lsn",
+    b"pg_current_wal_insert_lsn", b"pg_current_wal_lsn", b"pg_database_size", b"pg_indexes_size",
+    b"pg_is_in_recovery", b"pg_is_wal_replay_paused", b"pg_last_committed_xact", b"pg_last_wal_receive_lsn",
+    b"pg_last_wal_replay_lsn", b"pg_last_xact_replay_timestamp", b"pg_lock_status", b"pg_logical_emit_message",
+    b"pg_notification_queue_usage", b"pg_notify", b"pg_partition_ancestors", b"pg_partition_tree",
+    b"pg_prepared_xact", b"pg_relation_size", b"pg_reload_conf", b"pg_sequence_last_value",
+    b"pg_show_all_file_settings", b"pg_sleep", b"pg_sleep_for", b"pg_sleep_until", b"pg_switch_wal",
+    b"pg_table_size", b"pg_tablespace_size", b"pg_terminate_backend", b"pg_total_relation_size",
+    b"pg_try_advisory_xact_lock", b"pg_try_advisory_xact_lock_shared", b"pg_xact_commit_timestamp",
+    b"pg_xact_status", b"random", b"timeofday", b"txid_status",
+];
 
 #[cfg(test)]
 mod tests {
@@ -295,6 +306,11 @@ mod tests {
 
     fn does(impact: Impact) -> Route {
         Route::Primary(ToPrimary::Does(impact))
+    }
+
+    #[test]
+    fn volatile_functions_are_in_order() {
+        assert!(VOLATILE.is_sorted());
     }
 
     #[test]
@@ -322,13 +338,17 @@ mod tests {
                 does(Impact::READ | Impact::WRITE),
             ),
             ("SELECT nextval('s')", does(Impact::READ | Impact::WRITE)),
-            ("SELECT random()", does(Impact::READ | Impact::CALLS)),
+            ("SELECT random()", primary(ToPrimary::Function)),
             ("SELECT mine(1)", does(Impact::READ | Impact::CALLS)),
             (
                 "SELECT pg_advisory_xact_lock(1)",
                 primary(ToPrimary::Function),
             ),
             ("SELECT pg_current_wal_lsn()", primary(ToPrimary::Function)),
+            (
+                "SELECT pg_catalog.pg_notify('a', 'b')",
+                primary(ToPrimary::Function),
+            ),
             ("SELECT 'never ends", primary(ToPrimary::Unsure)),
             ("BEGIN", primary(ToPrimary::MayWrite)),
             ("BEGIN READ ONLY", READ_ONLY),

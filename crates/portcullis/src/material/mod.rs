@@ -193,12 +193,6 @@ impl Material {
     }
 }
 
-/// Where the hosts of clusters are found that need no password.
-#[cfg(test)]
-pub(crate) fn plans(config: &Config) -> Vec<members::Plan> {
-    sources::plans(config, &HashMap::new()).unwrap()
-}
-
 /// An OpenSSL older than the configuration wants.
 fn too_old(config: &Config) -> Option<Fault> {
     let dotted = |(major, minor, patch)| format!("{major}.{minor}.{patch}");

@@ -4,9 +4,8 @@
 use super::{Material, password, reached, server_name, tcp};
 use crate::fault::Fault;
 use auth::ServerUser;
-use cluster::{Balance, Member, Reads, Rules, Wish};
-use config::{Config, ServerTls, Target};
-use members::Plan;
+use cluster::{Balance, Key, Member, Reads, Rules, Wish};
+use config::{Config, MembersSource, ServerTls, Target};
 use shell::setup::{
     Check, Cluster, Followed, HostAddress, HostTemplate, Located, MembersPlan, Promotion,
     StatementRouting, Switchover, Verifies, WithoutPrimary,
@@ -16,26 +15,23 @@ use tls::{ServerContext, ServerName};
 
 /// All clusters, in order.
 pub(super) fn clusters(config: &Config, material: &Material) -> Result<Vec<Cluster>, Fault> {
-    let found = material.clusters.iter().zip(&material.sources);
-    let clusters = config.clusters.iter().zip(found);
+    let contexts = material.clusters.iter();
+    let clusters = config.clusters.iter().zip(contexts);
     clusters
-        .map(|(it, (context, plan))| {
-            let members = members(it, plan)?;
-            cluster(config, it, (members, context.as_ref()), material)
-        })
+        .map(|(it, context)| cluster(config, it, context.as_ref(), material))
         .collect()
 }
 
 fn cluster(
     config: &Config,
     of: &config::Cluster,
-    (members, context): (MembersPlan, Option<&ServerContext>),
+    context: Option<&ServerContext>,
     material: &Material,
 ) -> Result<Cluster, Fault> {
     let (checks, reads) = (&of.checks, &of.reads);
     Ok(Cluster {
         name: of.name.clone(),
-        members,
+        members: members(of),
         template: template(config, of, context)?,
         check: Check {
             user: ServerUser::configured(&checks.user),
@@ -65,41 +61,48 @@ fn cluster(
             config::WithoutPrimary::ReadOnly => WithoutPrimary::ReadOnly,
         },
         switchover: Switchover {
-            by: promotion(&of.switchover.by),
+            // Whoever runs the proxy attaches who does it.
+            by: Promotion::Operator,
             timeout: of.switchover.timeout,
         },
     })
 }
 
-fn members(of: &config::Cluster, plan: &Plan) -> Result<MembersPlan, Fault> {
-    match plan {
-        Plan::Static(members) => {
-            let located = members.iter().cloned().map(located);
-            Ok(MembersPlan::Listed(located.collect()))
-        }
-        Plan::Addresses { .. }
-        | Plan::Srv { .. }
-        | Plan::File { .. }
-        | Plan::Patroni(_)
-        | Plan::Etcd(_) => Err(Fault::NotListed {
-            place: of.place.clone(),
-        }),
+/// Those that are listed; whoever runs the proxy attaches the source of all others.
+fn members(of: &config::Cluster) -> MembersPlan {
+    match &of.members {
+        MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(listed).collect()),
+        MembersSource::Dns { .. }
+        | MembersSource::Srv(_)
+        | MembersSource::File(_)
+        | MembersSource::Patroni(_)
+        | MembersSource::Etcd { .. } => MembersPlan::Listed(Vec::new()),
     }
 }
 
-fn located(member: Member) -> Located {
+fn listed(member: &config::Member) -> Located {
+    located(members::Located::of(Member {
+        key: Key::new(&member.name, member.port),
+        weight: member.weight,
+        zone: member.zone.clone(),
+    }))
+}
+
+/// A host as the source of a cluster has it.
+pub(crate) fn located(found: members::Located) -> Located {
     let members::Located {
         member,
         name,
         address,
         port,
-        title: _,
-    } = members::Located::of(member);
+        title,
+    } = found;
     Located {
         member,
         name,
         address,
         port,
+        title,
     }
 }
 
@@ -123,13 +126,6 @@ fn template(
     })
 }
 
-fn promotion(by: &config::Promotion) -> Promotion {
-    match by {
-        config::Promotion::Command(words) => Promotion::Command(words.clone()),
-        config::Promotion::Operator | config::Promotion::Patroni => Promotion::Operator,
-    }
-}
-
 /// What a database wants of its cluster.
 pub(super) fn followed(of: &config::Followed) -> Followed {
     Followed {
@@ -150,7 +146,6 @@ pub(super) fn followed(of: &config::Followed) -> Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster::Key;
 
     const BASE: &str = "[listen.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n\
         [auth]\nauth_user = \"u\"\n[[database]]\nname = \"a\"\ncluster = \"main\"\n";
@@ -167,12 +162,7 @@ mod tests {
             "[[cluster]]\nname = \"main\"\ncheck_user = \"c\"\n{settings}\n\
              [cluster.tls]\nmode = \"disable\"\n"
         ));
-        let material = Material {
-            clusters: vec![None],
-            sources: crate::material::plans(&config),
-            ..Material::default()
-        };
-        clusters(&config, &material).map(|it| it.into_iter().next().unwrap())
+        cluster(&config, &config.clusters[0], None, &Material::default())
     }
 
     /// Each default stands twice: in the table of settings, for people, and in the crate that uses it.
@@ -186,9 +176,10 @@ mod tests {
         };
         assert_eq!(told.reads, usual);
         assert_eq!(told.without_primary, WithoutPrimary::default());
-        assert_eq!(told.switchover.by, Promotion::default());
         assert_eq!(told.check.user.name(), "c");
-        let MembersPlan::Listed(members) = &told.members;
+        let MembersPlan::Listed(members) = &told.members else {
+            panic!("not listed")
+        };
         let plain = Member::plain(Key::new("db1", 5432));
         assert_eq!(members[0].member, plain);
     }
@@ -196,7 +187,9 @@ mod tests {
     #[test]
     fn hosts_are_reached_at_their_own_place() {
         let told = told("hosts = [\"db1:1\", \"[::1]:2 weight=7 zone=z\"]").unwrap();
-        let MembersPlan::Listed(members) = &told.members;
+        let MembersPlan::Listed(members) = &told.members else {
+            panic!("not listed")
+        };
         let places = members.iter().map(|it| {
             let host = told.template.at(it).unwrap();
             (it.member.key.to_string(), host.address)
