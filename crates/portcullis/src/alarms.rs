@@ -186,7 +186,8 @@ pub(crate) fn authorities(file: Option<&Path>) -> Result<Trust, RemoteProblem> {
     Trust::new(pem.as_deref(), None).map_err(RemoteProblem::Trust)
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+/// Authorities as they stand in a file.
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut pem = Vec::new();
     File::open(path)?
         .take(AUTHORITIES_MAX)

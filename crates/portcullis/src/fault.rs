@@ -27,6 +27,9 @@ pub(crate) enum RemoteProblem {
     /// Its authorities can't be used.
     #[error("cannot use its ca_file: {0}")]
     Trust(fetch::TrustFault),
+    /// What encrypts towards a source of hosts can't be used.
+    #[error("cannot use what [cluster.source_tls] names: {0}")]
+    SourceTls(fetch::TrustFault),
 }
 
 /// Why a command failed.
@@ -254,6 +257,18 @@ pub(crate) enum Fault {
     /// A host name that can't be one.
     #[error("database.host: {0}")]
     ServerName(#[from] tls::BadServerName),
+    /// A line of a file of hosts that is none.
+    #[error("{place}: {} line {line}: {problem}", path.display())]
+    MembersLine {
+        /// The setting that names the file.
+        place: Place,
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: members::BadLine,
+    },
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

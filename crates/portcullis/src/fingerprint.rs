@@ -80,3 +80,72 @@ fn add(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(&(bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "[listen.tls]\ncertificate = \"c\"\nprivate_key = \"k\"\n\
+        [pool]\npool_mode = \"transaction\"\n[auth]\nauth_user = \"u\"\n\
+        [[database]]\nname = \"a\"\n";
+
+    fn number(database: &str, rest: &str) -> [u8; 32] {
+        let text = format!("{HEAD}{database}\n{rest}");
+        let (config, _) = Config::from_text(&text, "p.toml").unwrap();
+        let passwords = config.sources.iter();
+        let passwords = passwords.filter(|it| it.holds == Holds::Password);
+        let secret = |it: &Source| {
+            (
+                it.from.clone(),
+                buf::Secret::new(format!("{:?}", it.from).as_bytes()),
+            )
+        };
+        let material = Material {
+            passwords: passwords.map(secret).collect(),
+            ..Material::default()
+        };
+        fingerprint(&config, &config.databases[0], &material, &[0; 32])
+    }
+
+    #[test]
+    fn databases_of_a_cluster_change_with_what_their_connections_are_made_by() {
+        let of = "cluster = \"main\"";
+        let main = "[[cluster]]\nname = \"main\"\ncheck_user = \"c\"\n";
+        let hosts = format!("{main}hosts = \"h\"");
+        let before = number(of, &hosts);
+        let other = format!("{hosts}\n{}hosts = \"h\"", main.replace("main", "other"));
+        let same = [
+            (of, format!("\n\n{hosts}")),
+            (of, format!("{main}hosts = [\"h\", \"i weight=1\"]")),
+            (of, format!("{main}srv = \"h\"")),
+            (of, hosts.replace("\"c\"", "\"d\"")),
+            (of, format!("{hosts}\ncheck_password_env = \"PW\"")),
+            (of, format!("{hosts}\nlag_max = 1\ncheck_interval = 1")),
+            (
+                "cluster = \"main\"\nroute_reads = \"replicas\"",
+                hosts.clone(),
+            ),
+            (of, other.clone()),
+        ];
+        for (database, rest) in same {
+            assert_eq!(number(database, &rest), before, "{database}\n{rest}");
+        }
+        let different = [
+            ("cluster = \"main\"\ntarget = \"any\"", hosts.clone()),
+            ("cluster = \"other\"", other),
+            ("host = \"h\"", String::new()),
+            (of, format!("{hosts}\n[cluster.tls]\nmode = \"require\"")),
+            ("cluster = \"main\"\nuser = \"u\"", hosts.clone()),
+            (
+                "cluster = \"main\"\nuser = \"u\"\npassword_env = \"PW\"",
+                hosts,
+            ),
+        ];
+        let mut seen = vec![before];
+        for (database, rest) in different {
+            let number = number(database, &rest);
+            assert!(!seen.contains(&number), "{database}\n{rest}");
+            seen.push(number);
+        }
+    }
+}

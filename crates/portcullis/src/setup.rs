@@ -3,6 +3,8 @@
 
 mod cluster;
 
+pub(crate) use cluster::located;
+
 use crate::fault::Fault;
 use crate::fingerprint::fingerprint;
 use crate::material::Material;

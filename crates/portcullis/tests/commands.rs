@@ -181,6 +181,156 @@ fn check_says_what_is_wrong_with_text_and_files_together() {
     }
 }
 
+/// The same, with a cluster in the place of the host.
+fn with_cluster(database: &str, cluster: &str) -> String {
+    format!(
+        "[listen.tls]\ncertificate = \"server.crt\"\nprivate_key = \"server.key\"\n\
+         [auth]\nauth_file = \"users.txt\"\n\
+         [[database]]\nname = \"app\"\ncluster = \"main\"\n{database}\n\
+         [[cluster]]\nname = \"main\"\ncheck_user = \"c\"\ncheck_password_file = \"app.password\"\n\
+         {cluster}\n"
+    )
+}
+
+#[test]
+fn check_shows_clusters_and_where_databases_go() {
+    let directory = ready();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("main.hosts"), "# all\ndb1 zone=a\n\n").unwrap();
+    let routed = "pool_mode = \"transaction\"\nroute_reads = \"replicas\"";
+    let by_tls = "[cluster.tls]\nca = \"ca.crt\"";
+    let primary = "goes to the primary of cluster \"main\" with TLS";
+    for (database, cluster, has, goes) in [
+        (
+            "",
+            "hosts = [\"db1\", \"[::1]:7 weight=50 zone=a\"]".to_owned(),
+            "db1:5432 (weight 100), [::1]:7 (weight 50, zone a)",
+            primary.to_owned(),
+        ),
+        (
+            routed,
+            "dns = \"db.example.com\"".to_owned(),
+            "the addresses of db.example.com at port 5432",
+            format!("{primary}, and statements that only read to standbys"),
+        ),
+        (
+            "target = \"standby\"",
+            "srv = \"_postgresql._tcp.example.com\"".to_owned(),
+            "the targets of _postgresql._tcp.example.com",
+            "goes to standbys of cluster \"main\" with TLS".to_owned(),
+        ),
+        (
+            "target = \"prefer-standby\"",
+            "members_file = \"main.hosts\"".to_owned(),
+            "the hosts in main.hosts",
+            "goes to standbys, or else the primary, of cluster \"main\" with TLS".to_owned(),
+        ),
+        (
+            "target = \"any\"",
+            "patroni = [\"https://p1:8008\", \"https://p2:8008\"]".to_owned(),
+            "the hosts that Patroni names at https://p1:8008, https://p2:8008",
+            "goes to any host of cluster \"main\" with TLS".to_owned(),
+        ),
+        (
+            "",
+            "etcd = \"https://e:2379\"\netcd_user = \"u\"\netcd_password_file = \"app.password\"\n\
+             [cluster.source_tls]\nca = \"ca.crt\"\ncertificate = \"server.crt\"\nprivate_key = \"server.key\""
+                .to_owned(),
+            "the hosts under /service/main in etcd at https://e:2379",
+            primary.to_owned(),
+        ),
+    ] {
+        fs::write(at("p.toml"), with_cluster(database, &format!("{cluster}\n{by_tls}"))).unwrap();
+        let checked = portcullis(
+            directory.path(),
+            &["check", "--offline", "--config", "p.toml"],
+        );
+        assert_eq!(text(&checked.stderr), "", "{cluster}");
+        let said = text(&checked.stdout);
+        for line in [
+            format!("  cluster \"main\" has {has}\n"),
+            format!("  database \"app\" {goes}\n"),
+            "  TLS towards cluster \"main\": ".to_owned(),
+        ] {
+            assert!(said.contains(&line), "{said}\nlacks: {line}");
+        }
+    }
+}
+
+#[test]
+fn check_says_what_is_wrong_with_the_files_of_a_cluster() {
+    let directory = ready();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("bad.hosts"), "db1\n# two\ndb2 wieght=1\n").unwrap();
+    fs::copy(at("server.key"), at("open.key")).unwrap();
+    fs::set_permissions(at("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let etcd = "etcd = \"https://e:2379\"\n[cluster.source_tls]\n";
+    for (cluster, says) in [
+        (
+            "members_file = \"none.hosts\"".to_owned(),
+            "p.toml:14:16: cluster.members_file: cannot read none.hosts",
+        ),
+        (
+            "members_file = \"bad.hosts\"".to_owned(),
+            "p.toml:14:16: cluster.members_file: bad.hosts line 3: \"wieght=1\" is not known here",
+        ),
+        (
+            format!("{etcd}ca = \"users.txt\""),
+            "cannot use what [cluster.source_tls] names: it holds no PEM certificate",
+        ),
+        (
+            format!("{etcd}certificate = \"server.crt\"\nprivate_key = \"open.key\""),
+            "p.toml:17:15: cluster.source_tls.private_key: ",
+        ),
+        (
+            "hosts = \"db1\"\n[cluster.tls]\nca = \"users.txt\"".to_owned(),
+            "p.toml:16:6: cluster.tls.ca: ",
+        ),
+    ] {
+        fs::write(at("p.toml"), with_cluster("", &cluster)).unwrap();
+        let checked = portcullis(
+            directory.path(),
+            &["check", "--offline", "--config", "p.toml"],
+        );
+        assert_eq!(checked.status.code(), Some(1), "{cluster}");
+        let said = text(&checked.stderr);
+        assert!(said.contains(says), "{said}\nlacks: {says}");
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn check_tries_the_hosts_of_a_cluster() {
+    let directory = ready();
+    // Nobody listens at port 1.
+    let cluster = "hosts = [\"127.0.0.1:1\", \"[::1]:1\"]\n[cluster.tls]\nca = \"ca.crt\"";
+    fs::write(directory.path().join("p.toml"), with_cluster("", cluster)).unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let (out, said) = (text(&checked.stdout), text(&checked.stderr));
+    let asked = "server leg: cluster \"main\" has 127.0.0.1:1, [::1]:1\n";
+    assert!(out.contains(asked), "{out}");
+    for host in ["127.0.0.1:1", "[::1]:1"] {
+        let tried = format!("server leg: cluster \"main\" at {host}\n");
+        assert!(out.contains(&tried), "{out}");
+        let failed = format!("error: cluster \"main\" at {host}: ");
+        assert!(said.contains(&failed), "{said}");
+    }
+}
+
+#[test]
+fn check_says_why_nobody_tells_the_hosts_of_a_cluster() {
+    let directory = ready();
+    // Nobody listens at port 1.
+    let cluster = "patroni = \"https://127.0.0.1:1\"\n[cluster.tls]\nca = \"ca.crt\"";
+    fs::write(directory.path().join("p.toml"), with_cluster("", cluster)).unwrap();
+    let checked = portcullis(directory.path(), &["check", "--config", "p.toml"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let said = text(&checked.stderr);
+    let failed = "error: who belongs to cluster \"main\": Patroni: ";
+    assert!(said.contains(failed), "{said}");
+}
+
 #[test]
 fn a_variable_holds_a_password_if_it_is_set() {
     let directory = ready();

@@ -13,6 +13,14 @@ pub(crate) enum CheckFault {
         /// Why.
         cause: String,
     },
+    /// A cluster whose hosts can't be looked up.
+    #[error("who belongs to cluster {cluster:?}: {cause}")]
+    Members {
+        /// The cluster.
+        cluster: String,
+        /// Why.
+        cause: String,
+    },
     /// A server that does not let us in.
     #[error("{whose} at {host}: login as {role:?}: {cause}")]
     Login {

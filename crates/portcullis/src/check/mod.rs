@@ -3,6 +3,7 @@
 
 mod client_leg;
 mod fault;
+mod members;
 mod sandbox;
 mod server_leg;
 mod summary;
@@ -17,6 +18,7 @@ use crate::material::{Material, now_unix_s};
 use crate::output::{complain, say};
 use crate::process;
 use crate::run;
+use ::members::Plan;
 use config::Config;
 use shell::setup::Setup;
 use tls::KeyHeap;
@@ -25,7 +27,7 @@ use tls::KeyHeap;
 pub(crate) fn run(options: &CheckOptions, keys: KeyHeap) -> Result<(), Vec<Fault>> {
     let config = load::configuration(&options.config)?;
     process::lock_memory(&config, keys).map_err(|fault| vec![fault])?;
-    let material = Material::read(&config, now_unix_s())?;
+    let mut material = Material::read(&config, now_unix_s())?;
     for warning in material.warnings() {
         complain(&format!("warning: {warning}"));
     }
@@ -39,9 +41,10 @@ pub(crate) fn run(options: &CheckOptions, keys: KeyHeap) -> Result<(), Vec<Fault
     if options.offline {
         return Ok(());
     }
+    let plans = std::mem::take(&mut material.sources);
     let mock = run::mock_secret(&config).map_err(|error| vec![Fault::System(error)])?;
     let setup = run::setup_of(&config, material, run::Lasting::with(mock))?;
-    let faults = legs(&config, setup, options)?;
+    let faults = legs(&config, (setup, plans), options)?;
     match faults.is_empty() {
         true => {
             say("\nBoth legs hold.");
@@ -54,10 +57,10 @@ pub(crate) fn run(options: &CheckOptions, keys: KeyHeap) -> Result<(), Vec<Fault
 /// The servers first: the proxy that the client leg is tried on takes the setup over.
 fn legs(
     config: &Config,
-    setup: Setup,
+    (setup, plans): (Setup, Vec<Plan>),
     options: &CheckOptions,
 ) -> Result<Vec<CheckFault>, Vec<Fault>> {
-    let mut faults = server_leg::check(config, &setup);
+    let mut faults = server_leg::check(config, &setup, plans);
     faults.extend(client_leg::check(config, setup, options)?);
     Ok(faults)
 }

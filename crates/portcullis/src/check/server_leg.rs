@@ -1,19 +1,21 @@
-//! Owns the proof of the server leg: every host of every database and every listed host of every cluster is reached
-//! as the proxy would reach it, and logged in to where the configuration holds what that needs.
+//! Owns the proof of the server leg: every host of every database and every cluster is reached as the proxy would
+//! reach it, and logged in to where the configuration holds what that needs.
 
 use super::CheckFault;
 use crate::leg;
 use crate::output::say;
+use crate::setup::located;
 use auth::Credential;
 use buf::Secret;
 use config::{Config, ServerTrust};
+use members::Plan;
 use shell::probe::{Login, Probe};
-use shell::setup::{self, Cluster, Database, Host, MembersPlan, Setup};
+use shell::setup::{self, Cluster, Database, Host, Setup};
 use std::time::Duration;
 use wire::ProtocolVersion;
 
-/// Tries all servers; gives what failed.
-pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
+/// Tries all servers; gives what failed. The plans are those of the clusters, in order.
+pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<CheckFault> {
     let mut faults = Vec::new();
     for (entry, database) in config.databases.iter().zip(&setup.databases) {
         let Some(listed) = entry.listed() else {
@@ -31,29 +33,43 @@ pub(super) fn check(config: &Config, setup: &Setup) -> Vec<CheckFault> {
             faults.extend(tried.told(trust(listed.tls_of(configured))));
         }
     }
-    for (entry, cluster) in config.clusters.iter().zip(&setup.clusters) {
-        for host in hosts(cluster) {
-            let check = &cluster.check;
-            let tried = Tried {
-                whose: format!("cluster {:?}", cluster.name),
-                host: &host,
-                timeout: check.timeout,
-                login: Some((check.user.name().to_owned(), proof(check.password.as_ref()))),
-                database: &check.database,
-            };
-            faults.extend(tried.told(trust(&entry.tls)));
+    let clusters = config.clusters.iter().zip(&setup.clusters);
+    for ((entry, cluster), plan) in clusters.zip(plans) {
+        match hosts(entry, cluster, plan) {
+            Ok(hosts) => faults.extend(hosts.iter().filter_map(|host| {
+                let check = &cluster.check;
+                let login = (check.user.name().to_owned(), proof(check.password.as_ref()));
+                let tried = Tried {
+                    whose: format!("cluster {:?}", cluster.name),
+                    host,
+                    timeout: check.timeout,
+                    login: Some(login),
+                    database: &check.database,
+                };
+                tried.told(trust(&entry.tls))
+            })),
+            Err(fault) => {
+                say(&format!("\n{}", leg::line("FAILED", &fault.to_string())));
+                faults.push(fault);
+            }
         }
     }
     faults
 }
 
-/// The hosts of a cluster that are known beforehand. Their names were read as names of hosts already.
-fn hosts(cluster: &Cluster) -> Vec<Host> {
-    let MembersPlan::Listed(members) = &cluster.members else {
-        return Vec::new();
-    };
-    let hosts = members.iter().map(|it| cluster.template.at(it));
-    hosts.filter_map(Result::ok).collect()
+/// The hosts of a cluster, as they are now.
+fn hosts(entry: &config::Cluster, cluster: &Cluster, plan: Plan) -> Result<Vec<Host>, CheckFault> {
+    let found = super::members::ask(entry, plan)?;
+    let hosts = found.members.into_iter().map(|it| {
+        let host = it.key().to_string();
+        let reached = cluster.template.at(&located(it));
+        reached.map_err(|bad| CheckFault::Unreachable {
+            whose: format!("cluster {:?}", cluster.name),
+            host,
+            cause: bad.to_string(),
+        })
+    });
+    hosts.collect()
 }
 
 /// How the mode of an entry verifies, in words.

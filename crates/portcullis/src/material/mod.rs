@@ -7,6 +7,7 @@ mod contexts;
 mod passphrase;
 mod rules;
 mod secrets;
+mod sources;
 mod statements;
 
 pub(crate) use attendant::{Attendant, serve as attend};
@@ -38,6 +39,8 @@ pub(crate) struct Material {
     pub(crate) servers: Vec<Vec<Option<ServerContext>>>,
     /// TLS towards the hosts of clusters, unless it is off: for each cluster, in order.
     pub(crate) clusters: Vec<Option<ServerContext>>,
+    /// Where the hosts of clusters are found, in order.
+    pub(crate) sources: Vec<members::Plan>,
     /// TLS towards other instances, unless it is off, in order.
     pub(crate) peers: Vec<Option<ServerContext>>,
     /// Who may log in.
@@ -122,20 +125,26 @@ impl Material {
             Err(()) => Ok(None),
         };
         let exporter = exporter.map_err(|it| faults.extend(it));
-        let told = receivers.and_then(|it| Ok((it, exporter?)));
+        let sources = match &passwords {
+            Ok(passwords) => sources::plans(config, passwords),
+            Err(()) => Ok(Vec::new()),
+        };
+        let sources = sources.map_err(|it| faults.extend(it));
+        let told = receivers.and_then(|it| Ok((it, exporter?, sources?)));
         match (listener, users, hba, statements, told, passwords) {
             (
                 Ok(listener),
                 Ok(users),
                 Ok(hba),
                 Ok(statements),
-                Ok((receivers, exporter)),
+                Ok((receivers, exporter, sources)),
                 Ok(passwords),
             ) if faults.is_empty() => Ok(Self {
                 listener,
                 listeners,
                 servers,
                 clusters,
+                sources,
                 peers,
                 users,
                 hba,

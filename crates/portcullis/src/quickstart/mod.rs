@@ -190,6 +190,7 @@ impl<'a> Prepared<'a> {
             listeners: Vec::new(),
             servers: vec![vec![self.server.context.clone()]],
             clusters: Vec::new(),
+            sources: Vec::new(),
             peers: Vec::new(),
             statements: Vec::new(),
             receivers: Vec::new(),

@@ -166,6 +166,13 @@ mod tests {
                 &[],
             ),
             (
+                address.to_owned(),
+                "[[database]]\nname = \"c\"\ncluster = \"m\"\ntarget = \"any\"\n\
+                 [[cluster]]\nname = \"m\"\nsrv = \"s\"\ncheck_user = \"u\"\ncheck_interval = 1\n\
+                 switchover_command = \"x\"\n[cluster.tls]\nmode = \"disable\"",
+                &[],
+            ),
+            (
                 "address = \"127.0.0.1:6433\"\nworkers = 7\nlisten_backlog = 7".to_owned(),
                 "[log]\nformat = \"json\"\nlevel = \"warn\"\n[limits]\nlogin_rate = 7\n[process]\ncore_dumps = true\nsandbox = \"off\"\nlock_memory = true\n[metrics]\naddress = \"127.0.0.1:9127\"",
                 &[
@@ -208,6 +215,8 @@ mod tests {
             ("metrics.hosts", true),
             ("listen.client_idle_timeout", false),
             ("log.log_connections", false),
+            ("cluster.hosts", false),
+            ("cluster.tls.ca", false),
         ] {
             assert_eq!(needs_restart(path), restart, "{path}");
         }

@@ -71,7 +71,7 @@ fn cluster(
 /// Those that are listed; whoever runs the proxy attaches the source of all others.
 fn members(of: &config::Cluster) -> MembersPlan {
     match &of.members {
-        MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(located).collect()),
+        MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(listed).collect()),
         MembersSource::Dns { .. }
         | MembersSource::Srv(_)
         | MembersSource::File(_)
@@ -80,17 +80,29 @@ fn members(of: &config::Cluster) -> MembersPlan {
     }
 }
 
-fn located(member: &config::Member) -> Located {
+fn listed(member: &config::Member) -> Located {
+    located(members::Located::of(Member {
+        key: Key::new(&member.name, member.port),
+        weight: member.weight,
+        zone: member.zone.clone(),
+    }))
+}
+
+/// A host as the source of a cluster has it.
+pub(crate) fn located(found: members::Located) -> Located {
+    let members::Located {
+        member,
+        name,
+        address,
+        port,
+        title,
+    } = found;
     Located {
-        member: Member {
-            key: Key::new(&member.name, member.port),
-            weight: member.weight,
-            zone: member.zone.clone(),
-        },
-        name: member.name.clone(),
-        address: None,
-        port: member.port,
-        title: String::new(),
+        member,
+        name,
+        address,
+        port,
+        title,
     }
 }
 
