@@ -15,6 +15,7 @@ mod draft;
 mod ending;
 mod expiry;
 mod fault;
+mod feeds;
 mod fingerprint;
 mod import;
 mod init;

@@ -7,6 +7,7 @@ use crate::cli::RunOptions;
 use crate::confine;
 use crate::ending::{Running, Signals};
 use crate::fault::Fault;
+use crate::feeds::Feeds;
 use crate::logging;
 use crate::material::{Commands, Material, now_unix_s};
 use crate::metrics::{self, Beside};
@@ -63,15 +64,19 @@ pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>>
     let alarms = Alarms::default();
     let (spans, taken) = Spans::prepare(&config);
     reloader.tells(alarms.clone(), spans.clone());
+    let feeds = Feeds::default();
+    reloader.feeds_from(feeds.clone());
     // Before anybody can connect, so that no signal finds the process unprepared.
     let signals = Signals::listen().map_err(system)?;
     let keeper = signals.with_reloads(reloader).map_err(system)?;
     let token = metrics::token(&config, &material.passwords);
     let receivers = std::mem::take(&mut material.receivers);
     let exporter = material.exporter.take();
+    let sources = std::mem::take(&mut material.sources);
     let mut setup = setup_of(&config, material, lasting)?;
     logs.attach(&config, &mut setup);
     spans.attach(&mut setup);
+    feeds.attach(&config, sources, &mut setup).map_err(system)?;
     let socket = config.listen.takeover_socket.as_deref();
     let taken_over = |fault| vec![Fault::Takeover(fault)];
     let elder = socket.map(|path| takeover::ask(path, &mut inherited));
@@ -97,7 +102,7 @@ pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>>
     signals.serve_and_keep(&mut running, keeper);
     drop(running);
     drop(proxy);
-    drop((alarms, exporter));
+    drop((alarms, exporter, feeds));
     logs.end();
     Ok(())
 }

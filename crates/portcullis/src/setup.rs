@@ -1,7 +1,7 @@
 //! Owns the step from a checked configuration to what the shell is told: two sets of plain values
 //! that know nothing of each other.
 
-mod cluster;
+pub(crate) mod cluster;
 
 pub(crate) use cluster::located;
 

@@ -14,6 +14,7 @@ pub(crate) use seen::Seen;
 use crate::alarms::Alarms;
 use crate::confine::Fence;
 use crate::fault::Fault;
+use crate::feeds::Feeds;
 use crate::load;
 use crate::material::{Commands, Material};
 use crate::metrics;
@@ -148,6 +149,8 @@ pub(crate) struct Reloader {
     alarms: Alarms,
     /// Where sessions put spans.
     spans: Spans,
+    /// Where members of clusters are looked up.
+    feeds: Feeds,
     /// What is in force.
     pub(crate) config: Config,
     /// Its certificates.
@@ -187,6 +190,7 @@ impl Reloader {
             logs: Logs::default(),
             alarms: Alarms::default(),
             spans: Spans::default(),
+            feeds: Feeds::default(),
             config: config.clone(),
             certificates,
             fixed,
@@ -210,6 +214,11 @@ impl Reloader {
     pub(crate) fn tells(&mut self, alarms: Alarms, spans: Spans) {
         self.alarms = alarms;
         self.spans = spans;
+    }
+
+    /// Members of clusters are looked up there.
+    pub(crate) fn feeds_from(&mut self, feeds: Feeds) {
+        self.feeds = feeds;
     }
 
     /// Changes one setting of the configuration in force until that is read anew.
@@ -289,7 +298,10 @@ impl Reloader {
             ..
         } = loaded;
         let receivers = std::mem::take(&mut material.receivers);
+        let sources = std::mem::take(&mut material.sources);
         let mut setup = run::setup_of(&config, material, self.lasting)?;
+        let attached = self.feeds.attach(&config, sources, &mut setup);
+        attached.map_err(|error| vec![Fault::System(error)])?;
         self.logs.attach(&config, &mut setup);
         self.spans.attach(&mut setup);
         proxy.reload(setup);
