@@ -176,8 +176,7 @@ fn wishes_lead_to_standbys_by_weight() {
     let mut session = Session::through(&stage, &stage.endpoint(&direct));
     let mut counts = [0_u32; 3];
     for _ in 0..80 {
-        let rows = session.rows("SELECT current_setting('port')::int, pg_is_in_recovery()");
-        let port = rows[0][0].clone().expect("a port");
+        let port = session.value("SHOW port");
         let member = flock
             .members()
             .iter()

@@ -1,6 +1,7 @@
 //! Owns the shape of a checked configuration: plain, immutable values that need no further
 //! judgement. Paths are already resolved against the directory of the configuration file.
 
+mod cluster;
 mod events;
 mod statements;
 mod telemetry;
@@ -11,6 +12,10 @@ use crate::shown::Shown;
 use crate::words::{
     ChannelBinding, LogFormat, LogLevel, MaxTlsVersion, Method, MinTlsVersion, Negotiation,
     PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
+};
+pub use cluster::{
+    Checks, Cluster, Followed, Listed, Member, MembersSource, Promotion, ReadsOfCluster, Servers,
+    Service, ServiceLogin, Switchover, Target,
 };
 pub use events::{Changes, Events, Webhook};
 pub use statements::{Inspection, Learn, Policy, QueryLog, Rule, RuleMeans};
@@ -35,6 +40,8 @@ pub struct Config {
     pub auth: Auth,
     /// `[[database]]`: where sessions go. Names are unique, at least one is there.
     pub databases: Vec<Database>,
+    /// `[[cluster]]`: hosts with the same data. Names are unique.
+    pub clusters: Vec<Cluster>,
     /// `[[user]]`: what differs for single users. Names are unique.
     pub users: Vec<User>,
     /// `[pool]`: how clients share server connections.
@@ -395,8 +402,8 @@ pub enum Origin {
 pub struct Database {
     /// What clients ask for.
     pub name: DatabaseName,
-    /// Servers, tried in this order; never empty.
-    pub hosts: Vec<Host>,
+    /// Where its servers are.
+    pub servers: Servers,
     /// The server's name of the database; `None` = as the client asked.
     pub dbname: Option<String>,
     /// Whom to log in as, whoever the client is; `None` = as the client.
@@ -419,17 +426,8 @@ pub struct Database {
     pub server_check_delay: Duration,
     /// TCP_USER_TIMEOUT of server connections.
     pub tcp_user_timeout: Option<Duration>,
-    /// Encryption towards these servers, but for hosts that have their own.
-    pub tls: ServerTls,
     /// Where its name stands.
     pub place: Place,
-}
-
-impl Database {
-    /// Encryption towards one of its hosts.
-    pub fn tls_of<'a>(&'a self, host: &'a Host) -> &'a ServerTls {
-        host.tls.as_ref().unwrap_or(&self.tls)
-    }
 }
 
 /// What clients ask for.
@@ -708,4 +706,6 @@ pub enum Holds {
     Rules,
     /// Rules about statements.
     Statements,
+    /// Hosts of a cluster. Whoever follows the cluster reads it, again and again.
+    Members,
 }

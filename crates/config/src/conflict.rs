@@ -169,7 +169,7 @@ pub enum Conflict {
     #[error("it must begin with https://")]
     NoUrl,
     /// An authority for no certificate.
-    #[error("http:// shows no certificate; remove ca_file, or use https://")]
+    #[error("http:// shows no certificate; remove this, or use https://")]
     AuthorityWithoutTls,
     /// An audit that loses records.
     #[error(
@@ -292,6 +292,56 @@ pub enum Conflict {
         /// How many.
         most: usize,
     },
+    /// A database without servers.
+    #[error("where are its servers? Set host, or cluster")]
+    NoServers,
+    /// What the hosts of a cluster have of their own.
+    #[error("the hosts of a cluster have their own; write it in [[cluster]], or remove cluster")]
+    ClusterHasIt,
+    /// A choice among hosts of no cluster.
+    #[error("{setting} chooses among the hosts of a cluster; set cluster as well, or remove it")]
+    ClusterNeeded {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// A cluster that is not configured.
+    #[error("no [[cluster]] has this name; name one that exists, or add it")]
+    NoSuchCluster,
+    /// Reads that go to standbys anyway.
+    #[error(
+        "route_reads leads reads away from the primary; write target = \"primary\", or remove route_reads"
+    )]
+    RoutesFromPrimary,
+    /// Sessions that keep their server.
+    #[error(
+        "with pool_mode = \"session\" a client keeps its server; route_reads needs \"transaction\" or \
+         \"statement\""
+    )]
+    RoutesTransactions,
+    /// A cluster without hosts.
+    #[error("which hosts? Set one of hosts, dns, srv, members_file, patroni and etcd")]
+    NoMembers,
+    /// Hosts from two places.
+    #[error("the hosts come from one place; {first} names it already, so remove this, or {first}")]
+    TwoSourcesOfMembers {
+        /// The first one's setting.
+        first: &'static str,
+    },
+    /// A setting of a place that the hosts do not come from.
+    #[error("this is read only where the hosts come from {of}; set that as well, or remove this")]
+    OtherSourceOfMembers {
+        /// Its setting, or settings.
+        of: &'static str,
+    },
+    /// The same host twice.
+    #[error("a host stands here twice; remove one of them")]
+    MemberTwice,
+    /// Pauses that are shorter than the usual ones.
+    #[error(
+        "a host that is down would be asked more often than one that is up; check_pause_max has to be \
+             check_interval at least"
+    )]
+    PauseBelowInterval,
     /// Peers that could not tell this instance from another.
     #[error("peers know this instance by its number; set peer_id in [listen]")]
     PeerIdNeeded,

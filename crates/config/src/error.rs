@@ -166,6 +166,21 @@ pub enum Malformed {
     /// Not a host.
     #[error("this is not a host; write a name, an IP address, or the directory of a Unix socket")]
     Host,
+    /// Not a host of a cluster.
+    #[error(
+        "this is not a host of a cluster; write name:port, and behind it perhaps weight=, 0 to 1000, and \
+         zone=: \"db2.example.com:5432 weight=50 zone=eu-1a\""
+    )]
+    Member,
+    /// Not a name to look up.
+    #[error("this is not a name of DNS; write for example \"db.example.com\"")]
+    DnsName,
+    /// Not the URL of a service.
+    #[error(
+        "this is not the URL of a server; write https://, its name and its port, and nothing else: \
+         \"https://db1.example.com:8008\""
+    )]
+    ServiceUrl,
     /// Not a certificate pin.
     #[error(
         "this is not a pin; write \"sha256:\" and the 64 hexadecimal digits of the certificate's SHA-256"

@@ -11,6 +11,7 @@
 mod change;
 mod check;
 mod checked;
+mod cluster_values;
 mod conflict;
 mod document;
 mod error;
@@ -30,13 +31,14 @@ mod words;
 
 pub use change::{Change, Unchangeable};
 pub use checked::{
-    Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, Changes,
-    ClientCertificates, Clients, Config, CustomTls, Database, DatabaseName, DatabaseUser, Events,
-    Files, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits, Listen,
-    ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Metrics, NamedKeyPair, OpenTelemetry,
-    Origin, Pattern, Peer, Piece, Policy, Process, QueryLog, Rule, RuleMeans, ServerTls,
-    ServerTlsOn, ServerTrust, Sha256, Source, Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket,
-    User, Webhook, Workers,
+    Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, Changes, Checks,
+    ClientCertificates, Clients, Cluster, Config, CustomTls, Database, DatabaseName, DatabaseUser,
+    Events, Files, Followed, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits,
+    Listed, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Member, MembersSource,
+    Metrics, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer, Piece, Policy, Process, Promotion,
+    QueryLog, ReadsOfCluster, Rule, RuleMeans, ServerTls, ServerTlsOn, ServerTrust, Servers,
+    Service, ServiceLogin, Sha256, Source, Switchover, Target, Tcp, TimeoutsOfUser, Tls,
+    TlsOptions, UnixSocket, User, Webhook, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};
@@ -47,9 +49,9 @@ pub use setting::{Bounds, Fallback, Kind, Occurs, Section, Setting, Unit, Word};
 pub use shown::Shown;
 pub use warning::{Warning, Weakness};
 pub use words::{
-    Audit, ChannelBinding, EventKind, LeastTls, LogFormat, LogLevel, LogParameters, LogText,
-    MaxTlsVersion, Method, MinTlsVersion, Negotiation, OnFull, Pinning, PlaintextCancel,
-    PolicyDefault, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation, RuleAccess,
-    RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, Sandbox, ServerReset,
-    Tls12Limit, UnixSocketMethod, UnknownName, Weekday,
+    Audit, Balance, ChannelBinding, EventKind, LeastTls, LogFormat, LogLevel, LogParameters,
+    LogText, MaxTlsVersion, Method, MinTlsVersion, Negotiation, OnFull, Pinning, PlaintextCancel,
+    PolicyDefault, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation, RouteReads,
+    RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, Sandbox,
+    ServerReset, Tls12Limit, UnixSocketMethod, UnknownName, Weekday, WithoutPrimary,
 };

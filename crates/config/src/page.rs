@@ -58,6 +58,7 @@ pub fn example() -> String {
     for section in SECTIONS {
         let off = match section.occurs {
             _ if section.like.is_some() => "#",
+            Occurs::Once if is_within_optional(section) => "#",
             Occurs::Once | Occurs::AtLeastOnce => "",
             Occurs::AnyTimes => "#",
         };
@@ -73,6 +74,14 @@ pub fn example() -> String {
         }
     }
     page
+}
+
+/// True if the section that it is in need not be there.
+fn is_within_optional(section: &Section) -> bool {
+    let outer = section.path.rsplit_once('.').map(|(outer, _)| outer);
+    let is_outer = |it: &&Section| Some(it.path) == outer;
+    let outer = SECTIONS.iter().find(is_outer);
+    outer.is_some_and(|it| it.occurs == Occurs::AnyTimes)
 }
 
 fn setting_example(page: &mut String, setting: &Setting) {

@@ -285,6 +285,11 @@ impl<'r, 't> Parent<'r, 't> {
         sections
     }
 
+    /// Where it stands, if it is written.
+    pub(crate) fn written_at(self) -> Option<Span> {
+        self.table.map(|_| self.header)
+    }
+
     /// Names every key that neither a setting nor a section has.
     pub(crate) fn check_keys(self, settings: &[Setting]) {
         for (key, value) in self.table.into_iter().flatten() {

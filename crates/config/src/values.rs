@@ -338,7 +338,7 @@ impl Read for Hosts {
     const KIND: Kind = kind("a host, or a list of hosts", Unit::None);
 
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-        at_least_one(value, |value| host(value, Self::KIND.name)).map(Self)
+        at_least_one(value, |value| address_of_host(value, Self::KIND.name)).map(Self)
     }
 }
 
@@ -346,32 +346,35 @@ impl Read for HostAddress {
     const KIND: Kind = kind("a host", Unit::None);
 
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-        host(value, Self::KIND.name)
+        address_of_host(value, Self::KIND.name)
     }
 }
 
-/// One host: the directory of a socket, an address, or a name (RFC 1123, and `_` as in practice).
-fn host(value: &Value<'_>, expected: &'static str) -> Result<HostAddress, Bad> {
+/// One host within bounds.
+fn address_of_host(value: &Value<'_>, expected: &'static str) -> Result<HostAddress, Bad> {
     let text = text(value, Bounds::new(1, 253), expected)?;
+    host(text).ok_or_else(|| malformed(value, Malformed::Host))
+}
+
+/// One host: the directory of a socket, an address, or a name (RFC 1123, and `_` as in practice).
+pub(crate) fn host(text: &str) -> Option<HostAddress> {
     if text.starts_with('/') {
-        return Ok(HostAddress::UnixDir(PathBuf::from(text)));
+        return Some(HostAddress::UnixDir(PathBuf::from(text)));
     }
     let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
-        return Ok(HostAddress::Ip(address));
+        return Some(HostAddress::Ip(address));
     }
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    match text.chars().all(fits) && !text.starts_with(['-', '.']) {
-        true => Ok(HostAddress::Name(text.to_owned())),
-        false => Err(malformed(value, Malformed::Host)),
-    }
+    let is_name = text.chars().all(fits) && !text.starts_with(['-', '.']);
+    (is_name && !text.is_empty()).then(|| HostAddress::Name(text.to_owned()))
 }
 
 impl Read for ServerName {
     const KIND: Kind = kind("the name of a host", Unit::None);
 
     fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
-        match host(value, Self::KIND.name)? {
+        match address_of_host(value, Self::KIND.name)? {
             HostAddress::Name(name) => Ok(Self(name)),
             HostAddress::Ip(address) => Ok(Self(address.to_string())),
             HostAddress::UnixDir(_) => Err(malformed(value, Malformed::Host)),

@@ -1,4 +1,4 @@
-//! Owns what a configuration may say but should know: everything that weakens a default.
+//! Owns what a configuration may say but should know: everything that weakens a default, or has no effect.
 
 use crate::error::Place;
 
@@ -12,7 +12,7 @@ pub struct Warning {
     pub weakness: Weakness,
 }
 
-/// What is weakened, and what would be stronger.
+/// What is weakened or of no use, and what would be better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Weakness {
     /// No TLS with clients.
@@ -64,6 +64,12 @@ pub enum Weakness {
         "what is sent goes unencrypted, and everybody on the way can change it; https:// protects it"
     )]
     PlainHttp,
+    /// A cluster that nobody follows.
+    #[error(
+        "no database is of this cluster, so nobody is led to it; name it as cluster in a [[database]], or \
+         remove it"
+    )]
+    UnusedCluster,
     /// Core dumps.
     #[error("a crash writes passwords, keys and rows to disk; false keeps them in memory")]
     CoreDumps,

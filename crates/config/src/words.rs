@@ -50,6 +50,11 @@ macro_rules! choice {
     };
 }
 
+mod cluster;
+
+pub(crate) use cluster::TargetWord;
+pub use cluster::{Balance, RouteReads, WithoutPrimary};
+
 choice! {
     /// Who reads the query log.
     pub enum QueryLogFormat {

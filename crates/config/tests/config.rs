@@ -68,8 +68,9 @@ fn defaults_are_safe_and_those_people_know() {
     assert_eq!(config.files.expiry_warning, month);
     let database = &config.databases[0];
     assert_eq!(database.server_connect_timeout, Duration::from_secs(10));
-    assert_eq!(database.hosts[0].port, 5432);
-    let ServerTls::On(tls) = &database.tls else {
+    let servers = database.listed().unwrap();
+    assert_eq!(servers.hosts[0].port, 5432);
+    let ServerTls::On(tls) = &servers.tls else {
         panic!("TLS towards servers is off by default");
     };
     let verify_full = ServerTrust::AuthorityAndName(CaSource::System);
@@ -160,16 +161,17 @@ server_user = "ro"
     assert_eq!(config.auth.map[0].certificate, name);
     let database = &config.databases[0];
     assert_eq!(database.name, DatabaseName::Any);
+    let servers = database.listed().unwrap();
     assert_eq!(
-        database.hosts[1].address,
+        servers.hosts[1].address,
         HostAddress::Ip("::1".parse().unwrap())
     );
     assert_eq!(
-        database.hosts[2].address,
+        servers.hosts[2].address,
         HostAddress::Name("db_1.example.com".into())
     );
-    assert_eq!(database.hosts[2].port, 5434);
-    let ServerTls::On(tls) = &database.tls else {
+    assert_eq!(servers.hosts[2].port, 5434);
+    let ServerTls::On(tls) = &servers.tls else {
         panic!("TLS is off");
     };
     let ServerTrust::Pinned(pin) = tls.trust else {
@@ -301,8 +303,8 @@ pin = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     };
     assert_eq!(tls.options, TlsOptions::Modern);
     assert!(tls.client_crl.is_some());
-    let database = &config.databases[0];
-    let trust = |host: usize| match database.tls_of(&database.hosts[host]) {
+    let servers = config.databases[0].listed().unwrap();
+    let trust = |host: usize| match servers.tls_of(&servers.hosts[host]) {
         ServerTls::On(tls) => (tls.trust.clone(), tls.options.clone()),
         ServerTls::Disabled => panic!("TLS is off"),
     };

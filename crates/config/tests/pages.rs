@@ -6,6 +6,7 @@ use config::{Config, ConfigError, Fallback, Problem, SECTIONS, Section, Setting,
 fn alone(section: &Section, setting: &Setting, value: &str) -> String {
     let header = match section.path {
         "database"
+        | "cluster"
         | "user"
         | "rule"
         | "webhook"
@@ -18,6 +19,8 @@ fn alone(section: &Section, setting: &Setting, value: &str) -> String {
         "listener.tls" => "[[listener]]\n[listener.tls]".to_owned(),
         "listener.tls.identity" => "[[listener]]\n[[listener.tls.identity]]".to_owned(),
         "database.tls" => "[[database]]\n[database.tls]".to_owned(),
+        "cluster.tls" => "[[cluster]]\n[cluster.tls]".to_owned(),
+        "cluster.source_tls" => "[[cluster]]\n[cluster.source_tls]".to_owned(),
         "peer.tls" => "[[peer]]\n[peer.tls]".to_owned(),
         "database.host_tls" => "[[database]]\n[[database.host_tls]]".to_owned(),
         path => format!("[{path}]"),

@@ -227,7 +227,7 @@ mod tests {
                 };
                 let user = config.databases[0].user.as_ref();
                 assert_eq!(user.map(|user| user.name.as_str()), role);
-                assert_eq!(config.databases[0].hosts[0].port, 5433);
+                assert_eq!(config.databases[0].listed().unwrap().hosts[0].port, 5433);
             }
         }
     }

@@ -253,7 +253,7 @@ pub(crate) enum Fault {
     KeyHeap(#[from] tls::KeyHeapFault),
     /// A host name that can't be one.
     #[error("database.host: {0}")]
-    ServerName(tls::BadServerName),
+    ServerName(#[from] tls::BadServerName),
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

@@ -2,7 +2,7 @@
 //! that decides it, what its files hold included. The number says nothing about what went into it.
 
 use crate::material::Material;
-use config::{Config, Database, Origin};
+use config::{Config, Database, Followed, Holds, Origin, Servers, Source};
 use openssl::sha::Sha256;
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ pub(crate) fn fingerprint(
     hash.update(secret);
     let mut text = String::new();
     // Not where it stands: a line more above it changes nothing.
-    let of_entry = (&entry.hosts, &entry.dbname, &entry.user, &entry.tls);
+    let of_entry = (servers(config, entry), &entry.dbname, &entry.user);
     let of_users = config
         .users
         .iter()
@@ -31,19 +31,48 @@ pub(crate) fn fingerprint(
         of_users.collect::<Vec<_>>()
     );
     add(&mut hash, text.as_bytes());
-    let mut passwords: Vec<_> = material.passwords.iter().collect();
+    // That of who asks the hosts of a cluster what they are decides nothing here.
+    let is_of_sessions = |origin: &Origin| {
+        let mut sources = config.sources.iter();
+        sources.any(|it| it.from == *origin && it.holds == Holds::Password && !is_of_cluster(it))
+    };
+    let passwords = material.passwords.iter();
+    let mut passwords: Vec<_> = passwords.filter(|it| is_of_sessions(it.0)).collect();
     passwords.sort_by_key(|(origin, _)| format!("{origin:?}"));
     for (_, password) in passwords {
         add(&mut hash, password.expose());
     }
     for source in &config.sources {
-        if let (true, Origin::File(path)) = (source.place.key.starts_with("database"), &source.from)
-        {
+        let key = &source.place.key;
+        let decides = match entry.servers {
+            Servers::Listed(_) => key.starts_with("database."),
+            Servers::Of(_) => key.starts_with("database.") || key.starts_with("cluster.tls."),
+        };
+        if let (true, Origin::File(path)) = (decides, &source.from) {
             // One that can't be read was found out before.
             add(&mut hash, &std::fs::read(path).unwrap_or_default());
         }
     }
     hash.finish()
+}
+
+/// Where its servers are, and how they are reached. Which hosts a cluster has is followed without a reload.
+fn servers(config: &Config, entry: &Database) -> String {
+    match &entry.servers {
+        Servers::Listed(listed) => format!("{listed:?}"),
+        Servers::Of(Followed {
+            cluster,
+            target,
+            route_reads: _,
+        }) => {
+            let tls = config.cluster(cluster).map(|it| &it.tls);
+            format!("{cluster:?} {target:?} {tls:?}")
+        }
+    }
+}
+
+fn is_of_cluster(source: &Source) -> bool {
+    source.place.key.starts_with("cluster.")
 }
 
 /// With its length, so that nothing passes for something else.

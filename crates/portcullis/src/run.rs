@@ -153,7 +153,7 @@ pub(crate) fn setup_of(
         cores: lasting.cores,
         mock: lasting.mock,
     };
-    setup(config, material, &circumstances).map_err(|fault| vec![Fault::ServerName(fault)])
+    setup(config, material, &circumstances).map_err(|fault| vec![fault])
 }
 
 /// The secret of the salts that unknown users are shown. It comes from the private key, so that a

@@ -1,6 +1,9 @@
 //! Owns the step from a checked configuration to what the shell is told: two sets of plain values
 //! that know nothing of each other.
 
+mod cluster;
+
+use crate::fault::Fault;
 use crate::fingerprint::fingerprint;
 use crate::material::Material;
 use crate::reload::needs_restart;
@@ -20,7 +23,7 @@ use session::statements::StatementLimits;
 use shell::setup::{
     Address, AuthQuery, Authentication, Database, DirectTls, Exception, Host, InspectionRules,
     Limits, Listener, ListenerTls, LogLines, Login, Negotiation, Peer, Peers, PlaintextCancel,
-    PoolMode, PoolRules, Pools, ProxyProtocol, RestRules, SessionTimeouts, Setup, Sharing,
+    PoolMode, PoolRules, Pools, ProxyProtocol, RestRules, Servers, SessionTimeouts, Setup, Sharing,
     TcpOptions, Timeouts, Tls12Limit,
 };
 use std::collections::HashMap;
@@ -47,9 +50,9 @@ pub(crate) fn setup(
     config: &Config,
     mut material: Material,
     circumstances: &Circumstances,
-) -> Result<Setup, BadServerName> {
+) -> Result<Setup, Fault> {
     let listen = &config.listen;
-    let databases: Result<Vec<_>, _> = config
+    let databases: Result<Vec<_>, BadServerName> = config
         .databases
         .iter()
         .zip(&material.servers)
@@ -65,7 +68,7 @@ pub(crate) fn setup(
     Ok(Setup {
         listeners: listeners(config, &material),
         databases: databases?,
-        clusters: Vec::new(),
+        clusters: cluster::clusters(config, &material)?,
         peers: peers(config, &material)?,
         auth: Authentication {
             exceptions: exceptions(config, &material),
@@ -444,19 +447,13 @@ fn database(
     contexts: &[Option<ServerContext>],
     material: &Material,
 ) -> Result<Database, BadServerName> {
-    let hosts: Result<Vec<_>, _> = entry
-        .hosts
-        .iter()
-        .zip(contexts)
-        .map(|(it, context)| host(config, it, (entry.tls_of(it), context.as_ref())).map(Arc::new))
-        .collect();
     Ok(Database {
         name: match &entry.name {
             DatabaseName::Named(name) => Some(name.clone()),
             DatabaseName::Any => None,
         },
         dbname: entry.dbname.clone(),
-        servers: shell::setup::Servers::Listed(hosts?),
+        servers: servers(config, entry, contexts)?,
         login: match &entry.user {
             Some(user) => login(user, material),
             None => Login::AsClient,
@@ -475,6 +472,24 @@ fn database(
         tcp: tcp(config, entry.tcp_user_timeout),
         fingerprint: [0; 32],
     })
+}
+
+/// Where the servers of a database are.
+fn servers(
+    config: &Config,
+    entry: &config::Database,
+    contexts: &[Option<ServerContext>],
+) -> Result<Servers, BadServerName> {
+    let listed = match &entry.servers {
+        config::Servers::Listed(listed) => listed,
+        config::Servers::Of(followed) => return Ok(Servers::Of(cluster::followed(followed))),
+    };
+    let hosts = listed.hosts.iter().zip(contexts);
+    let hosts = hosts.map(|(it, context)| {
+        let tls = (listed.tls_of(it), context.as_ref());
+        host(config, it, tls).map(Arc::new)
+    });
+    Ok(Servers::Listed(hosts.collect::<Result<_, _>>()?))
 }
 
 /// The instances behind the same address.
@@ -552,7 +567,7 @@ fn pools(config: &Config, entry: &config::Database) -> Pools {
 fn host(
     config: &Config,
     host: &config::Host,
-    (tls, context): (&ServerTls, Option<&ServerContext>),
+    tls: (&ServerTls, Option<&ServerContext>),
 ) -> Result<Host, BadServerName> {
     let address = match &host.address {
         HostAddress::Name(name) => shell::setup::HostAddress::Tcp(name.clone(), host.port),
@@ -561,8 +576,31 @@ fn host(
             shell::setup::HostAddress::Unix(dir.join(format!(".s.PGSQL.{}", host.port)))
         }
     };
+    let own = || match &host.address {
+        HostAddress::Name(name) => ServerName::parse(name),
+        HostAddress::Ip(ip) => Ok(ServerName::Ip(*ip)),
+        HostAddress::UnixDir(_) => ServerName::parse("localhost"),
+    };
+    let name = server_name(tls.0).unwrap_or_else(own)?;
+    Ok(reached(config, (address, name), tls))
+}
+
+/// The name to verify, if another one than the host's was written.
+fn server_name(tls: &ServerTls) -> Option<Result<ServerName, BadServerName>> {
+    match tls {
+        ServerTls::On(tls) => tls.server_name.as_deref().map(ServerName::parse),
+        ServerTls::Disabled => None,
+    }
+}
+
+/// A host at this place, which is to have this name.
+fn reached(
+    config: &Config,
+    (address, name): (shell::setup::HostAddress, ServerName),
+    (tls, context): (&ServerTls, Option<&ServerContext>),
+) -> Host {
     let (ServerTls::On(tls), Some(context)) = (tls, context) else {
-        return Ok(Host {
+        return Host {
             address,
             upkeep: tls::Upkeep::default(),
             tls: shell::setup::ServerTls::UnencryptedByConfiguration,
@@ -570,17 +608,11 @@ fn host(
                 binding: auth::ChannelBinding::Disable,
                 ..AnswerRules::default()
             },
-        });
-    };
-    let name = match (&tls.server_name, &host.address) {
-        (Some(name), _) => ServerName::parse(name)?,
-        (None, HostAddress::Name(name)) => ServerName::parse(name)?,
-        (None, HostAddress::Ip(ip)) => ServerName::Ip(*ip),
-        (None, HostAddress::UnixDir(_)) => ServerName::parse("localhost")?,
+        };
     };
     let verified = !matches!(tls.trust, ServerTrust::AnyOrPlaintext | ServerTrust::Any);
     let context = context.clone();
-    Ok(Host {
+    Host {
         address,
         upkeep: upkeep(config, tls.renegotiation),
         tls: match tls.trust {
@@ -607,5 +639,5 @@ fn host(
             },
             ..AnswerRules::default()
         },
-    })
+    }
 }

@@ -12,8 +12,8 @@ use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
 pub use clusters::{
-    Check, Cluster, Followed, HostTemplate, Located, MembersPlan, Promotion, Servers,
-    StatementRouting, Switchover, Verifies, WithoutPrimary,
+    Check, Cluster, Feed, Followed, Found, HostTemplate, Located, MembersPlan, Promoted, Promoter,
+    Promotion, Servers, StatementRouting, Switchover, Verifies, WithoutPrimary,
 };
 pub use patterns::change::Rules as ChangeRules;
 pub use patterns::{Bounds as PatternBounds, WindowLength};

@@ -217,7 +217,7 @@ impl Judge<'_, '_> {
     fn auth_query(
         &self,
         auth: &sections::Auth,
-        databases: &[(sections::Database, sections::DatabaseTls)],
+        databases: &[sections::DatabaseSections],
     ) -> Option<AuthQuery> {
         let password = self.password(
             &auth.auth_password_file,
@@ -233,7 +233,7 @@ impl Judge<'_, '_> {
         }
         if let Some(wanted) = &auth.auth_dbname.value {
             let fits = |name: &str| name == wanted || name == "*";
-            if !databases.iter().any(|(it, _)| fits(&it.name.value)) {
+            if !databases.iter().any(|it| fits(&it.database.name.value)) {
                 self.conflict(&auth.auth_dbname, Conflict::NoSuchDatabase);
             }
         }

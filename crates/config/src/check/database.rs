@@ -3,63 +3,49 @@
 use super::tls::{Passphrase, Shape};
 use super::{Judge, pool};
 use crate::checked::{
-    CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, ServerTls,
-    ServerTlsOn, ServerTrust,
+    CaSource, Database, DatabaseName, DatabaseUser, Holds, Host, HostAddress, Listed, ServerTls,
+    ServerTlsOn, ServerTrust, Servers,
 };
 use crate::conflict::Conflict;
 use crate::read::Given;
-use crate::sections;
+use crate::sections::{self, DatabaseSections, Sections};
+use crate::values::{Hosts, Ports};
 use crate::warning::Weakness;
 use crate::words::{ChannelBinding, Negotiation, ServerMode};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 impl Judge<'_, '_> {
-    pub(super) fn databases(
-        &self,
-        databases: &[(sections::Database, sections::DatabaseTls)],
-        host_tls: &[Vec<sections::DatabaseHostTls>],
-    ) -> Vec<Database> {
+    pub(super) fn databases(&self, sections: &Sections) -> Vec<Database> {
         let mut names = HashMap::new();
-        for (database, _) in databases {
-            let name = &database.name;
+        for of in &sections.databases {
+            let name = &of.database.name;
             match names.get(&name.value) {
                 Some(&first) => self.duplicate(name, first),
                 None => drop(names.insert(&name.value, name.span)),
             }
         }
-        databases
-            .iter()
-            .zip(host_tls)
-            .filter_map(|((database, tls), hosts)| self.database(database, tls, hosts))
+        let judged = sections.databases.iter();
+        judged
+            .filter_map(|of| self.database(sections, of))
             .collect()
     }
 
-    fn database(
-        &self,
-        database: &sections::Database,
-        tls: &sections::DatabaseTls,
-        host_tls: &[sections::DatabaseHostTls],
-    ) -> Option<Database> {
-        let own = self.tls_of_hosts(database, tls, host_tls);
-        let hosts = self.hosts(database, own.as_deref().unwrap_or_default());
+    fn database(&self, sections: &Sections, of: &DatabaseSections) -> Option<Database> {
+        let database = &of.database;
+        let servers = self.servers(sections, of);
         let password = self.password(
             &database.password_file,
             &database.password_env,
             &database.user,
         );
         let user = database.user.value.clone();
-        let named: Vec<&HostAddress> = host_tls.iter().flat_map(|it| &it.host.value.0).collect();
-        let all = database.host.value.0.iter();
-        let others: Vec<&HostAddress> = all.filter(|host| !named.contains(host)).collect();
-        let tls = self.server_tls((&database.host, &others), tls);
-        own?;
         Some(Database {
             name: match database.name.value.as_str() {
                 "*" => DatabaseName::Any,
                 name => DatabaseName::Named(name.to_owned()),
             },
-            hosts: hosts?,
+            servers: servers?,
             dbname: database.dbname.value.clone(),
             user: user.map(|name| DatabaseUser { name, password }),
             max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
@@ -71,32 +57,59 @@ impl Judge<'_, '_> {
             server_lifetime: database.server_lifetime.value.0,
             server_check_delay: database.server_check_delay.value,
             tcp_user_timeout: database.tcp_user_timeout.value.0,
-            tls: tls?,
             place: self.report.place(database.name.span, "database"),
+        })
+    }
+
+    /// Where the servers are.
+    fn servers(&self, sections: &Sections, of: &DatabaseSections) -> Option<Servers> {
+        let database = &of.database;
+        if database.cluster.value.is_some() {
+            return self.followed(sections, of).map(Servers::Of);
+        }
+        self.without_cluster(database);
+        let Some(Hosts(hosts)) = &database.host.value else {
+            self.conflict(&database.host, Conflict::NoServers);
+            return None;
+        };
+        self.listed(of, hosts).map(Servers::Listed)
+    }
+
+    fn listed(&self, of: &DatabaseSections, hosts: &[HostAddress]) -> Option<Listed> {
+        let own = self.tls_of_hosts(of, hosts);
+        let fitted = self.hosts(
+            (hosts, &of.database.port),
+            own.as_deref().unwrap_or_default(),
+        );
+        let sections = of.host_tls.iter();
+        let named: Vec<&HostAddress> = sections.flat_map(|it| &it.host.value.0).collect();
+        let others = hosts.iter().filter(|host| !named.contains(host));
+        let others: Vec<&HostAddress> = others.collect();
+        let tls = self.server_tls((&of.database.host, &others), &of.tls);
+        own?;
+        Some(Listed {
+            hosts: fitted?,
+            tls: tls?,
         })
     }
 
     /// TLS of the hosts that differ.
     fn tls_of_hosts(
         &self,
-        database: &sections::Database,
-        tls: &sections::DatabaseTls,
-        host_tls: &[sections::DatabaseHostTls],
+        of: &DatabaseSections,
+        all: &[HostAddress],
     ) -> Option<Vec<(HostAddress, ServerTls)>> {
         let mut own: Vec<(HostAddress, Option<ServerTls>)> = Vec::new();
-        for section in host_tls {
+        for section in &of.host_tls {
             let hosts: Vec<&HostAddress> = section.host.value.0.iter().collect();
-            if hosts
-                .iter()
-                .any(|host| !database.host.value.0.contains(host))
-            {
+            if hosts.iter().any(|host| !all.contains(host)) {
                 self.conflict(&section.host, Conflict::NoSuchHost);
             }
             let twice = |host: &&HostAddress| own.iter().any(|(other, _)| other == *host);
             if hosts.iter().any(twice) {
                 self.conflict(&section.host, Conflict::HostTwice);
             }
-            let tls = section.tls.clone().or(tls);
+            let tls = section.tls.clone().or(&of.tls);
             let judged = self.server_tls((&section.host, &hosts), &tls);
             own.extend(hosts.into_iter().map(|host| (host.clone(), judged.clone())));
         }
@@ -107,10 +120,10 @@ impl Judge<'_, '_> {
 
     fn hosts(
         &self,
-        database: &sections::Database,
+        (hosts, port): (&[HostAddress], &Given<Ports>),
         own: &[(HostAddress, ServerTls)],
     ) -> Option<Vec<Host>> {
-        let (hosts, ports) = (&database.host.value.0, &database.port.value.0);
+        let ports = &port.value.0;
         let port_of = |index| match ports.as_slice() {
             [all] => Some(*all),
             each if each.len() == hosts.len() => each.get(index).copied(),
@@ -132,7 +145,7 @@ impl Judge<'_, '_> {
                 ports: ports.len(),
                 hosts: hosts.len(),
             };
-            self.conflict(&database.port, conflict);
+            self.conflict(port, conflict);
         }
         fitted
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod cluster;
 mod database;
 mod events;
 mod inspection;
@@ -157,7 +158,8 @@ impl Judge<'_, '_> {
             Some(listen) => self.listeners(listen, &sections.listeners),
             None => Vec::new(),
         };
-        let databases = self.databases(&sections.databases, &sections.host_tls);
+        let databases = self.databases(sections);
+        let clusters = self.clusters(sections);
         let peers = self.peers(sections);
         let users = self.users(&sections.users);
         let webhooks = self.webhooks(&sections.webhooks);
@@ -171,6 +173,7 @@ impl Judge<'_, '_> {
             tcp: tcp(sections.tcp.as_ref()?),
             auth: auth?,
             databases,
+            clusters,
             users,
             pool: self.pool(sections.pool.as_ref()?, sections),
             peers,
@@ -277,14 +280,23 @@ impl Judge<'_, '_> {
         env: &Given<Option<EnvName>>,
         user: &Given<Option<String>>,
     ) -> Option<Origin> {
-        if file.value.is_some() && env.value.is_some() {
-            self.conflict(env, Conflict::TwoPasswords);
-        }
         let user_missing = Conflict::PasswordWithoutUser { user: user.name() };
         match (&file.value, &env.value, &user.value) {
             (Some(_), _, None) => self.conflict(file, user_missing),
             (None, Some(_), None) => self.conflict(env, user_missing),
             _ => {}
+        }
+        self.secret(file, env)
+    }
+
+    /// A password from a file or a variable.
+    fn secret(
+        &self,
+        file: &Given<Option<PathBuf>>,
+        env: &Given<Option<EnvName>>,
+    ) -> Option<Origin> {
+        if file.value.is_some() && env.value.is_some() {
+            self.conflict(env, Conflict::TwoPasswords);
         }
         if let Some(EnvName(name)) = &env.value {
             self.note(env, Holds::Password, Origin::Env(name.clone()));

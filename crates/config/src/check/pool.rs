@@ -39,7 +39,7 @@ impl Judge<'_, '_> {
             let conflict = Conflict::PoolBelowLeast { least, size };
             self.conflict(&pool.min_pool_size, conflict);
         }
-        for (database, _) in &sections.databases {
+        for database in sections.databases.iter().map(|it| &it.database) {
             let own = (database.min_pool_size.value, database.pool_size.value);
             let (least, size) = (own.0.unwrap_or(least), own.1.unwrap_or(size));
             if least > size && own != (None, None) {

@@ -24,31 +24,39 @@ impl Judge<'_, '_> {
         private_key: &Given<Option<PathBuf>>,
         passphrase: &Passphrase<'_>,
     ) -> Option<KeyPair> {
-        let half = |given: &Given<_>, missing: &Given<_>| {
-            let conflict = Conflict::HalfPair {
-                given: given.name(),
-                missing: missing.name(),
-            };
-            self.conflict(given, conflict);
-        };
-        match (&certificate.value, &private_key.value) {
-            (Some(_), None) => half(certificate, private_key),
-            (None, Some(_)) => half(private_key, certificate),
-            _ => {}
-        }
         if private_key.value.is_none() {
             self.useless(passphrase.file, private_key);
             self.useless(passphrase.command, private_key);
         }
-        let certificate = self.optional_file(certificate, Holds::Certificate);
-        let private_key = self.optional_file(private_key, Holds::PrivateKey);
+        let pair = self.pair(certificate, private_key);
         let passphrase = self.passphrase(passphrase);
-        Some(KeyPair {
-            certificate: certificate?,
-            private_key: private_key?,
+        pair.map(|(certificate, private_key)| KeyPair {
+            certificate,
+            private_key,
             passphrase,
             staple: None,
         })
+    }
+
+    /// Files of a certificate and its key, if both are named.
+    pub(super) fn pair(
+        &self,
+        certificate: &Given<Option<PathBuf>>,
+        private_key: &Given<Option<PathBuf>>,
+    ) -> Option<(PathBuf, PathBuf)> {
+        self.both(certificate, private_key);
+        let certificate = self.optional_file(certificate, Holds::Certificate);
+        let private_key = self.optional_file(private_key, Holds::PrivateKey);
+        certificate.zip(private_key)
+    }
+
+    /// Notes that one of two settings is of no use without the other one.
+    pub(super) fn both<T, U>(&self, one: &Given<Option<T>>, other: &Given<Option<U>>) {
+        match (&one.value, &other.value) {
+            (Some(_), None) => self.useless(one, other),
+            (None, Some(_)) => self.useless(other, one),
+            _ => {}
+        }
     }
 
     /// Notes that a setting is of no use without another one.

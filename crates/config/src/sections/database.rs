@@ -8,20 +8,33 @@ use crate::read::{Given, ReadSection, TableReader};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, Occurs, Section, Setting, section};
 use crate::values::{Command, EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
-use crate::words::{ChannelBinding, Negotiation, PoolMode, Renegotiation, ServerMode};
+use crate::words::{
+    ChannelBinding, Negotiation, PoolMode, Renegotiation, RouteReads, ServerMode, TargetWord,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
 section! {
-    /// A database that clients can ask for, and the servers that have it.
+    /// A database that clients can ask for, and the servers that have it: host, or cluster.
     Database = "database", AtLeastOnce {
         /// What clients ask for; "*" stands for every name that has no section of its own.
         name: String { bounds: NAME, sample: "\"app\"", in_example: true }
         /// Server, or servers in the order to try them: names, IP addresses, or the directory of a
         /// Unix socket.
-        host: Hosts { sample: "\"db.example.com\"", in_example: true }
+        host: Option<Hosts> {
+            fallback: Unset("those of cluster"),
+            sample: "\"db.example.com\"",
+            in_example: true,
+        }
         /// Port of the servers, or a list with one for each host.
         port: Ports { fallback: Value("5432") }
+        /// Name of the [[cluster]] whose hosts have this database, instead of host, port and [database.tls].
+        cluster: Option<String> { fallback: Unset("the servers are those of host"), bounds: NAME, sample: "\"main\"" }
+        /// Which hosts of the cluster sessions are led to.
+        target: TargetWord { fallback: Value("\"primary\"") }
+        /// Whether statements that only read may go to standbys although target is the primary. Needs pool_mode
+        /// "transaction" or "statement". A standby may show data that is a bit older.
+        route_reads: RouteReads { fallback: Value("\"off\"") }
         /// What the server calls the database.
         dbname: Option<String> {
             fallback: Unset("the name that the client asks for"),

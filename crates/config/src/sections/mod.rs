@@ -5,6 +5,7 @@
 
 mod admin;
 mod auth;
+mod cluster;
 mod database;
 mod events;
 mod inspection;
@@ -18,13 +19,14 @@ mod process;
 mod rules;
 mod tls;
 
-use crate::document::Report;
+use crate::document::{Report, Span};
 use crate::read::{Parent, ReadSection};
 use crate::setting::{Bounds, Section};
 use toml::de::DeTable;
 
 pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
+pub(crate) use cluster::{Cluster, ClusterSourceTls, ClusterTls};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
 pub(crate) use events::{Events, Webhook};
 pub(crate) use inspection::{Inspection, QueryLog};
@@ -40,7 +42,8 @@ pub(crate) use rules::{Policy, Rule};
 pub(crate) use tls::Tls;
 
 const SECOND: u64 = 1000;
-const HOUR: u64 = 3600 * SECOND;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Names are longer on some managed servers than PostgreSQL's own 63 bytes.
@@ -59,6 +62,9 @@ pub const SECTIONS: &[Section] = &[
     Database::SECTION,
     DatabaseTls::SECTION,
     DatabaseHostTls::SECTION,
+    Cluster::SECTION,
+    ClusterTls::SECTION,
+    ClusterSourceTls::SECTION,
     Pool::SECTION,
     Peer::SECTION,
     PeerTls::SECTION,
@@ -110,6 +116,8 @@ pub(crate) const RENAMED: &[(&str, &str)] = &[
     ("sslnegotiation", "database.tls.negotiation"),
     ("connect_timeout", "database.server_connect_timeout"),
     ("hostaddr", "database.host"),
+    ("target_session_attrs", "database.target"),
+    ("load_balance_hosts", "cluster.balance"),
     ("reserve_pool", "database.reserve_pool_size"),
     ("server_reset_query", "pool.server_reset"),
     ("server_reset_query_always", "pool.server_reset"),
@@ -128,9 +136,9 @@ pub(crate) struct Sections {
     pub(crate) tcp: Option<Tcp>,
     pub(crate) auth: Option<Auth>,
     pub(crate) auth_map: Vec<AuthMap>,
-    pub(crate) databases: Vec<(Database, DatabaseTls)>,
-    /// For each of `databases`: its hosts that differ.
-    pub(crate) host_tls: Vec<Vec<DatabaseHostTls>>,
+    pub(crate) databases: Vec<DatabaseSections>,
+    /// `None`: at least one of them has a bad setting.
+    pub(crate) clusters: Option<Vec<ClusterSections>>,
     pub(crate) users: Vec<User>,
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Option<Limits>,
@@ -155,6 +163,23 @@ pub(crate) struct ListenerSections {
     pub(crate) identities: Vec<ListenTlsIdentity>,
 }
 
+/// One `[[database]]` with what belongs to it.
+pub(crate) struct DatabaseSections {
+    pub(crate) database: Database,
+    pub(crate) tls: DatabaseTls,
+    /// Where `tls` stands, if it is written.
+    pub(crate) tls_at: Option<Span>,
+    /// Its hosts that differ.
+    pub(crate) host_tls: Vec<DatabaseHostTls>,
+}
+
+/// One `[[cluster]]` with what belongs to it.
+pub(crate) struct ClusterSections {
+    pub(crate) cluster: Cluster,
+    pub(crate) tls: DatabaseTls,
+    pub(crate) source_tls: ClusterSourceTls,
+}
+
 impl Sections {
     /// Reads all sections of a file.
     pub(crate) fn read(file: &DeTable<'_>, report: &Report<'_>) -> Self {
@@ -175,14 +200,29 @@ impl Sections {
             })
         };
         let listeners = root.many().into_iter().filter_map(listener);
-        let with_tls = |(database, inside): (Option<Database>, Parent<'_, '_>)| {
-            let (tls, _) = inside.once::<DatabaseTls>();
+        let database = |(database, inside): (Option<Database>, Parent<'_, '_>)| {
+            let (tls, in_tls) = inside.once::<DatabaseTls>();
             let hosts = inside.many().into_iter().filter_map(|(host, _)| host);
-            let hosts: Vec<DatabaseHostTls> = hosts.collect();
-            Some((database.zip(tls)?, hosts))
+            let host_tls = hosts.collect();
+            Some(DatabaseSections {
+                database: database?,
+                tls: tls?,
+                tls_at: in_tls.written_at(),
+                host_tls,
+            })
         };
-        let databases = root.many().into_iter().filter_map(with_tls);
-        let (databases, host_tls): (Vec<_>, Vec<_>) = databases.unzip();
+        let databases = root.many().into_iter().filter_map(database);
+        let cluster = |(cluster, inside): (Option<Cluster>, Parent<'_, '_>)| {
+            let tls = inside.once::<ClusterTls>().0;
+            let source_tls = inside.once().0;
+            Some(ClusterSections {
+                cluster: cluster?,
+                tls: tls?.0,
+                source_tls: source_tls?,
+            })
+        };
+        // All are read before any is missed, so that every error comes out.
+        let clusters: Vec<_> = root.many().into_iter().map(cluster).collect();
         let peer = |(peer, inside): (Option<Peer>, Parent<'_, '_>)| {
             let (tls, _) = inside.once::<PeerTls>();
             peer.zip(tls)
@@ -202,8 +242,8 @@ impl Sections {
             tcp: root.once().0,
             auth,
             auth_map: auth_map.collect(),
-            databases,
-            host_tls,
+            databases: databases.collect(),
+            clusters: clusters.into_iter().collect(),
             tls: root.once().0,
             users: users.collect(),
             limits: root.once().0,

@@ -4,20 +4,20 @@
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckFault {
     /// A server that cannot be reached as configured.
-    #[error("database {database:?} at {host}: {cause}")]
+    #[error("{whose} at {host}: {cause}")]
     Unreachable {
-        /// The entry.
-        database: String,
+        /// The database or the cluster.
+        whose: String,
         /// The server.
         host: String,
         /// Why.
         cause: String,
     },
     /// A server that does not let us in.
-    #[error("database {database:?} at {host}: login as {role:?}: {cause}")]
+    #[error("{whose} at {host}: login as {role:?}: {cause}")]
     Login {
-        /// The entry.
-        database: String,
+        /// The database or the cluster.
+        whose: String,
         /// The server.
         host: String,
         /// The role.

@@ -1,7 +1,10 @@
 //! Owns what a configuration comes to, in a few lines.
 
 use crate::material::{Material, now_unix_s};
-use config::{Config, DatabaseName, HostAddress, ListenTls, ServerTls};
+use config::{
+    Config, DatabaseName, Followed, HostAddress, ListenTls, MembersSource, RouteReads, ServerTls,
+    Servers, Target,
+};
 use tls::{Effective, Expires, Expiry};
 
 /// Who may come in, and where it goes.
@@ -26,7 +29,9 @@ pub(super) fn summary(config: &Config, material: &Material) -> Vec<String> {
             material.passwords.len()
         ));
     }
-    lines.extend(config.databases.iter().map(destination));
+    lines.extend(config.clusters.iter().map(members));
+    let databases = config.databases.iter();
+    lines.extend(databases.map(|it| destination(config, it)));
     lines.extend(further(config));
     lines.extend(policies(config, material));
     let today = now_unix_s();
@@ -59,11 +64,18 @@ fn policies(config: &Config, material: &Material) -> Vec<String> {
         }
     }
     for (database, contexts) in config.databases.iter().zip(&material.servers) {
-        for (host, context) in database.hosts.iter().zip(contexts) {
+        let hosts = database.listed().into_iter().flat_map(|it| &it.hosts);
+        for (host, context) in hosts.zip(contexts) {
             if let Some(context) = context {
                 let whose = format!("TLS towards {}", place(host));
                 lines.extend(policy(&whose, context.effective()));
             }
+        }
+    }
+    for (cluster, context) in config.clusters.iter().zip(&material.clusters) {
+        if let Some(context) = context {
+            let whose = format!("TLS towards cluster {:?}", cluster.name);
+            lines.extend(policy(&whose, context.effective()));
         }
     }
     lines
@@ -102,17 +114,84 @@ fn expiry(expiry: &Expiry, now_unix_s: i64) -> String {
 }
 
 /// One database and its servers.
-fn destination(database: &config::Database) -> String {
+fn destination(config: &Config, database: &config::Database) -> String {
     let name = match &database.name {
         DatabaseName::Named(name) => name.as_str(),
         DatabaseName::Any => "*",
     };
-    let tls = match database.tls {
+    match &database.servers {
+        Servers::Listed(listed) => {
+            let hosts: Vec<String> = listed.hosts.iter().map(place).collect();
+            let tls = with_tls(&listed.tls);
+            format!("database {name:?} is at {} {tls}", hosts.join(", "))
+        }
+        Servers::Of(followed) => format!("database {name:?} {}", route(config, followed)),
+    }
+}
+
+/// Where a database of a cluster goes.
+fn route(config: &Config, followed: &Followed) -> String {
+    let hosts = match followed.target {
+        Target::Primary => "the primary",
+        Target::Standby => "standbys",
+        Target::PreferStandby => "standbys, or else the primary,",
+        Target::Any => "any host",
+    };
+    let tls = config.cluster(&followed.cluster);
+    let tls = tls.map_or("", |it| with_tls(&it.tls));
+    let reads = match followed.route_reads {
+        RouteReads::Off => "",
+        RouteReads::Replicas => ", and statements that only read to standbys",
+    };
+    format!(
+        "goes to {hosts} of cluster {:?} {tls}{reads}",
+        followed.cluster
+    )
+}
+
+/// One cluster and its hosts.
+fn members(cluster: &config::Cluster) -> String {
+    let name = &cluster.name;
+    match &cluster.members {
+        MembersSource::Hosts(members) => {
+            let hosts: Vec<String> = members.iter().map(member).collect();
+            format!("cluster {name:?} has {}", hosts.join(", "))
+        }
+        MembersSource::Dns { name: dns, port } => {
+            format!("cluster {name:?} has the addresses of {dns} at port {port}")
+        }
+        MembersSource::Srv(service) => format!("cluster {name:?} has the targets of {service}"),
+        MembersSource::File(path) => {
+            format!("cluster {name:?} has the hosts in {}", path.display())
+        }
+        MembersSource::Patroni(service) => {
+            let urls = service.urls.join(", ");
+            format!("cluster {name:?} has the hosts that Patroni names at {urls}")
+        }
+        MembersSource::Etcd { service, scope } => {
+            let urls = service.urls.join(", ");
+            format!("cluster {name:?} has the hosts under {scope} in etcd at {urls}")
+        }
+    }
+}
+
+fn member(member: &config::Member) -> String {
+    let place = match member.name.contains(':') {
+        true => format!("[{}]:{}", member.name, member.port),
+        false => format!("{}:{}", member.name, member.port),
+    };
+    let zone = match member.zone.as_str() {
+        "" => String::new(),
+        zone => format!(", zone {zone}"),
+    };
+    format!("{place} (weight {}{zone})", member.weight)
+}
+
+fn with_tls(tls: &ServerTls) -> &'static str {
+    match tls {
         ServerTls::Disabled => "without TLS",
         ServerTls::On(_) => "with TLS",
-    };
-    let hosts: Vec<String> = database.hosts.iter().map(place).collect();
-    format!("database {name:?} is at {} {tls}", hosts.join(", "))
+    }
 }
 
 fn place(host: &config::Host) -> String {

@@ -97,21 +97,34 @@ impl Workshop<'_> {
     }
 
     /// TLS towards the servers of a database, unless it is off: one for each host. Hosts without a
-    /// section of their own share one.
+    /// section of their own share one. None for a database of a cluster.
     pub(super) fn servers(&self, database: &Database) -> Result<Vec<Option<ServerContext>>, Fault> {
         let section = |keys| Section {
             keys,
             place: Some(&database.place),
         };
-        let shared = match database.hosts.iter().any(|host| host.tls.is_none()) {
-            true => self.server(&database.tls, &section("database.tls."))?,
+        let Some(listed) = database.listed() else {
+            return Ok(Vec::new());
+        };
+        let shared = match listed.hosts.iter().any(|host| host.tls.is_none()) {
+            true => self.server(&listed.tls, &section("database.tls."))?,
             false => None,
         };
         let of_host = |host: &config::Host| match &host.tls {
             Some(own) => self.server(own, &section("database.host_tls.")),
             None => Ok(shared.clone()),
         };
-        database.hosts.iter().map(of_host).collect()
+        listed.hosts.iter().map(of_host).collect()
+    }
+
+    /// TLS towards the hosts of a cluster, unless it is off.
+    pub(super) fn cluster(
+        &self,
+        cluster: &config::Cluster,
+    ) -> Result<Option<ServerContext>, Fault> {
+        let keys = "cluster.tls.";
+        let place = Some(&cluster.place);
+        self.server(&cluster.tls, &Section { keys, place })
     }
 
     /// TLS towards another instance, unless it is off.
@@ -270,7 +283,7 @@ mod tests {
             panic!("TLS is off");
         };
         assert_eq!(profile(&listen.options, Leg::Clients), Profile::default());
-        let ServerTls::On(server) = &config.databases[0].tls else {
+        let ServerTls::On(server) = &config.databases[0].listed().unwrap().tls else {
             panic!("TLS is off");
         };
         assert_eq!(

@@ -28,6 +28,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tls::{Dated, ListenerContext, ServerContext};
 
 /// What the files and variables of a configuration hold.
+#[derive(Default)]
 pub(crate) struct Material {
     /// TLS towards clients, unless it is off.
     pub(crate) listener: Option<ListenerContext>,
@@ -35,6 +36,8 @@ pub(crate) struct Material {
     pub(crate) listeners: Vec<Option<ListenerContext>>,
     /// TLS towards servers, unless it is off: for each database one for each of its hosts, in order.
     pub(crate) servers: Vec<Vec<Option<ServerContext>>>,
+    /// TLS towards the hosts of clusters, unless it is off: for each cluster, in order.
+    pub(crate) clusters: Vec<Option<ServerContext>>,
     /// TLS towards other instances, unless it is off, in order.
     pub(crate) peers: Vec<Option<ServerContext>>,
     /// Who may log in.
@@ -91,6 +94,12 @@ impl Material {
             .map(|database| workshop.servers(database))
             .map(|built| built.map_err(|it| faults.push(it)).unwrap_or_default())
             .collect();
+        let clusters: Vec<_> = config
+            .clusters
+            .iter()
+            .map(|cluster| workshop.cluster(cluster))
+            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .collect();
         let peers: Vec<_> = config
             .peers
             .iter()
@@ -126,6 +135,7 @@ impl Material {
                 listener,
                 listeners,
                 servers,
+                clusters,
                 peers,
                 users,
                 hba,
@@ -155,6 +165,7 @@ impl Material {
     /// TLS of the connections that begin here.
     fn towards_servers(&self) -> impl Iterator<Item = &ServerContext> {
         let servers = self.servers.iter().flatten().flatten();
+        let servers = servers.chain(self.clusters.iter().flatten());
         servers.chain(self.peers.iter().flatten())
     }
 

@@ -189,6 +189,7 @@ impl<'a> Prepared<'a> {
             listener: Some(ListenerContext::build(&settings, now_unix_s())?),
             listeners: Vec::new(),
             servers: vec![vec![self.server.context.clone()]],
+            clusters: Vec::new(),
             peers: Vec::new(),
             statements: Vec::new(),
             receivers: Vec::new(),

@@ -1,7 +1,7 @@
 //! Owns how files looked when they were last read: enough to tell, without reading them, whether to
 //! read them again. Follows symbolic links, so that a link which points elsewhere is a change.
 
-use config::{Origin, Source};
+use config::{Holds, Origin, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -44,10 +44,10 @@ impl Seen {
         self.0.insert(path.to_owned(), Look::at(path));
     }
 
-    /// Looks at every file among these.
+    /// Looks at every file among these, but for those that are followed without a reload.
     pub(crate) fn look_at_all(&mut self, sources: &[Source]) {
         for source in sources {
-            if let Origin::File(path) = &source.from {
+            if let (Origin::File(path), true) = (&source.from, source.holds != Holds::Members) {
                 self.look(path);
             }
         }

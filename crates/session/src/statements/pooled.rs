@@ -10,6 +10,7 @@ use crate::lending::PinRule;
 use buf::Plain;
 use sql::Effects;
 use std::sync::Arc;
+use wire::from_client::tag;
 
 /// How long a client keeps its server connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Pooled {
     pub(crate) forgets_all: bool,
     /// The client's statement that executing the unnamed portal deallocates.
     pub(crate) forgets: Option<Name>,
+    /// A request at a time, where what follows may belong to another server.
+    pub(crate) turns: Turns,
     /// Something was used or executed in this batch.
     pub(crate) begun: bool,
     /// The name of the statement that was parsed last in this batch.
@@ -68,6 +71,42 @@ pub struct Pooled {
     pub(crate) flushed: bool,
     /// Judges what it sends, where there are rules.
     pub(crate) governor: Option<Box<Governor>>,
+}
+
+/// Whether requests pass one at a time, and how far the present one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// As many as come.
+    Any,
+    /// One at a time; none has begun.
+    Between,
+    /// One at a time; a batch of the extended protocol is on its way.
+    Batch,
+}
+
+impl Turns {
+    /// Whether the frame with this tag has to wait while answers are owed; if not, it goes now.
+    #[inline]
+    pub(crate) fn holds(&mut self, tag: u8, owed: bool) -> bool {
+        match (*self, tag) {
+            (Turns::Any, _) => false,
+            (_, tag::SYNC) => {
+                *self = Turns::Between;
+                false
+            }
+            (Turns::Between, tag::QUERY | tag::FUNCTION_CALL) => owed,
+            (
+                Turns::Between,
+                tag::PARSE | tag::BIND | tag::DESCRIBE | tag::EXECUTE | tag::CLOSE,
+            ) => {
+                if !owed {
+                    *self = Turns::Batch;
+                }
+                owed
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A frame that doesn't pass as it came.
@@ -104,11 +143,17 @@ impl Pooled {
             sending: None,
             forgets_all: false,
             forgets: None,
+            turns: Turns::Any,
             begun: false,
             parsed: None,
             flushed: false,
             governor: None,
         }
+    }
+
+    /// Has each request of the client's wait until the one before it is answered.
+    pub fn take_turns(&mut self) {
+        self.turns = Turns::Between;
     }
 
     /// Has all that the client sends judged.
@@ -138,6 +183,12 @@ impl Pooled {
     pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
         self.dialect.lexing = crate::inspect::lexing(&server.reported);
         server.lease.lexing_meddled = false;
+    }
+
+    /// The text that one of the client's names stands for, and how it is read.
+    pub(crate) fn text_of(&self, name: &[u8]) -> Option<(&[u8], Dialect)> {
+        let statement = self.holdings.names.find(Name::cut(name))?;
+        Some((statement.text(), statement.dialect()))
     }
 
     /// Number of statements that the client has names for.

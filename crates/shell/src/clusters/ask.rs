@@ -27,7 +27,12 @@ const QUESTION: &str = "SELECT r::text, pg_catalog.current_setting('default_tran
     FROM (SELECT pg_catalog.pg_is_in_recovery() AS r) AS q";
 
 /// What a host answered, or why it did not.
-pub(super) type Answer = (Key, Result<Report, Sick>);
+pub(super) struct Answer {
+    pub(super) key: Key,
+    /// When it was asked: what it says is not older.
+    pub(super) at: Duration,
+    pub(super) said: Result<Report, Sick>,
+}
 
 /// Who asks one host.
 pub(super) struct Asker {
@@ -53,8 +58,10 @@ impl Asker {
                 },
                 None => self.bell.notified().await,
             }
-            let answer = self.answer(&mut link).await;
-            if self.answers.send((self.key.clone(), answer)).is_err() {
+            let at = self.context.born.elapsed();
+            let said = self.answer(&mut link).await;
+            let key = self.key.clone();
+            if self.answers.send(Answer { key, at, said }).is_err() {
                 return;
             }
         }

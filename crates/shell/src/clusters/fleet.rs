@@ -2,7 +2,7 @@
 //!
 //! Takes views from the task that keeps the cluster; gives a host for a wish, and passes on what sessions meet.
 
-use crate::setup::{self, Host, Switchover, WithoutPrimary};
+use crate::setup::{self, Host, Located, Switchover, WithoutPrimary};
 use cluster::{Choice, Key, Leader, Lsn, Reads, Ready, View, Wish, choose};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub(crate) struct Seen {
 pub(crate) struct Reached {
     /// How it is reached.
     pub(crate) host: Arc<Host>,
+    /// Where it was found.
+    pub(crate) located: Located,
     /// Leases of its connections.
     pub(crate) busy: Arc<AtomicUsize>,
 }

@@ -6,12 +6,12 @@ use super::fleet::{Errand, Fleet, Reached, Seen};
 use super::lead;
 use super::tell::Told;
 use crate::context::Context;
-use crate::setup::{self, Located, MembersPlan};
+use crate::setup::{self, Found, Located, MembersPlan};
 use cluster::{Cluster, Key, Member};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// The longest time between two looks.
@@ -36,6 +36,7 @@ pub(super) async fn keep(
         led: 0,
     };
     keeper.enlist();
+    let mut feed = None;
     loop {
         keeper.ask_those_due();
         keeper.show();
@@ -45,17 +46,36 @@ pub(super) async fn keep(
                 Some(Errand::End) | None => break,
                 Some(errand) => keeper.run(errand),
             },
-            Some((key, answer)) = answered.recv() => {
+            Some(Answer { key, at, said }) = answered.recv() => {
                 if let Some(known) = keeper.hosts.get_mut(&key) {
                     known.is_asked = false;
                 }
-                keeper.cluster.observe(&key, answer, keeper.now());
+                keeper.cluster.observe(&key, said, at);
             }
+            () = fed(&mut feed) => keeper.enlist(),
             () = tokio::time::sleep(pause) => {}
+        }
+        if let MembersPlan::Fed(named) = &keeper.plan.members
+            && feed
+                .as_ref()
+                .is_none_or(|it| !it.same_channel(&named.found))
+        {
+            feed = Some(named.found.clone());
+            keeper.enlist();
         }
     }
     keeper.hosts.clear();
     keeper.told.end(&keeper.context);
+}
+
+/// Ready when the members that are fed are others.
+async fn fed(feed: &mut Option<watch::Receiver<Option<Found>>>) {
+    if let Some(found) = feed
+        && found.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 struct Keeper {
@@ -96,6 +116,7 @@ impl Keeper {
             Errand::Suspect(key) => {
                 let now = self.now();
                 self.cluster.suspect(&key, now);
+                self.hurry();
             }
             Errand::Drain(key, drained, done) => {
                 let _ = done.send(self.cluster.drain(&key, drained));
@@ -117,7 +138,17 @@ impl Keeper {
 
     /// Has those asked that belong to the cluster.
     fn enlist(&mut self) {
-        let MembersPlan::Listed(located) = self.plan.members.clone();
+        let Found {
+            members: located,
+            leader,
+        } = match &self.plan.members {
+            MembersPlan::Listed(members) => Found {
+                members: members.clone(),
+                leader: None,
+            },
+            // Before anything is found nobody is lost.
+            MembersPlan::Fed(feed) => feed.found.borrow().clone().unwrap_or_default(),
+        };
         let members: Vec<Member> = located.iter().map(|it| it.member.clone()).collect();
         self.hosts.retain(|key, known| {
             located
@@ -145,7 +176,14 @@ impl Keeper {
         let now = self.now();
         let is_known = |it: &Member| self.hosts.contains_key(&it.key);
         let members = members.into_iter().filter(is_known).collect();
-        self.cluster.set_members(members, None, now);
+        self.cluster.set_members(members, leader, now);
+    }
+
+    /// Where members are found elsewhere, they may have changed.
+    fn hurry(&self) {
+        if let MembersPlan::Fed(feed) = &self.plan.members {
+            feed.hurry.notify_one();
+        }
     }
 
     fn know(&self, located: Located, host: Arc<setup::Host>) -> Known {
@@ -161,11 +199,12 @@ impl Keeper {
         let seen = self.fleet.seen();
         let busy = seen.hosts.get(&located.member.key);
         Known {
-            located,
             reached: Reached {
                 host,
+                located: located.clone(),
                 busy: busy.map(|it| Arc::clone(&it.busy)).unwrap_or_default(),
             },
+            located,
             bell,
             is_asked: false,
             task: tokio::spawn(asker.run()),

@@ -5,6 +5,7 @@
 
 use super::fleet::{Errand, Fleet, Seen};
 use crate::context::Context;
+use crate::setup::Promotion;
 use cluster::{Host, Key, Role};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,6 +127,9 @@ pub(crate) async fn switchover(
             cluster, after = ?began.elapsed(), to = to.as_str(),
             "the primary has nothing more to do: the other host is to be promoted now"
         );
+        let left = limit.saturating_sub(began.elapsed());
+        let promotion = tokio::time::timeout(left, promote(&seen, &from, &to)).await;
+        promotion.unwrap_or(Ok(()))?;
         promoted(&fleet, &to, limit.saturating_sub(began.elapsed())).await
     }
     .await;
@@ -212,6 +216,24 @@ async fn drained(context: &Context, fleet: &Fleet, limit: Duration) -> Result<()
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Has it promoted, where somebody is known who does that.
+async fn promote(seen: &Seen, from: &Key, to: &Key) -> Result<(), NotSwitched> {
+    let Promotion::By(promoter) = &seen.switchover.by else {
+        return Ok(());
+    };
+    let located = |key: &Key| seen.hosts.get(key).map(|it| &it.located);
+    let (Some(from), Some(next)) = (located(from), located(to)) else {
+        return Ok(());
+    };
+    promoter
+        .promote(from, next)
+        .await
+        .map_err(|cause| NotSwitched::PromotionFailed {
+            key: to.clone(),
+            cause,
+        })
 }
 
 /// Waits until that host is the leader.

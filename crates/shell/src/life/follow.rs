@@ -8,9 +8,11 @@ use crate::control::Phase;
 use crate::exchange::{Leased, NO_LEADER, Place};
 use crate::pump::{ClientSide, Ending};
 use crate::rest::ServerSide;
-use crate::setup::{Database, Servers, WithoutPrimary};
+use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
 use cluster::Wish;
 use session::fault::{Fault, FaultKind, Side};
+use session::routing::{self, Hint, Route, Router, ToPrimary};
+use session::wishes::Wishes;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,6 +29,67 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub(super) struct Follows {
     fleet: Arc<Fleet>,
     wish: Wish,
+    /// Looks at each request, where statements that only read may go to standbys.
+    statements: Option<Box<Statements>>,
+}
+
+/// Where a client's statements go.
+#[derive(Default)]
+struct Statements {
+    router: Router,
+    /// When it was last answered something that may have written.
+    wrote: Option<Duration>,
+    /// The request that is under way may write.
+    may_write: bool,
+}
+
+impl Follows {
+    /// Whether a request at a time has to be looked at.
+    pub(super) fn looks_at_statements(&self) -> bool {
+        self.statements.is_some()
+    }
+
+    /// Looks at the request at the front of what the client has sent: where it may go.
+    pub(super) fn look(&mut self, client: &mut ClientSide, settings: &Wishes) {
+        let Some(statements) = &mut self.statements else {
+            return;
+        };
+        let hint = settings.value(routing::SETTING).and_then(Hint::parse);
+        let input = client.port.plain_in.bytes();
+        let route = match client.stream.statements() {
+            Some(pooled) => statements.router.route(input, pooled, hint),
+            None => Route::Primary(ToPrimary::NotSeen),
+        };
+        statements.may_write = matches!(route, Route::Primary(_));
+        self.wish = match route {
+            Route::Primary(_) => Wish::Primary,
+            Route::Standby(_) => Wish::PreferStandby,
+        };
+    }
+
+    /// Its transaction is over, at `now` of the clock of the views.
+    pub(super) fn answered(&mut self, now: Duration) {
+        if let Some(statements) = &mut self.statements
+            && statements.may_write
+        {
+            statements.wrote = Some(now);
+        }
+    }
+
+    /// Where the wish leads now. Who has written reads where that has arrived: what the leader has written by the
+    /// first answer that it gave to a question asked since is enough, and before there is one, only the leader will do.
+    fn pick(&self) -> Pick {
+        let wrote = self.statements.as_ref().and_then(|it| it.wrote);
+        let Some(wrote) = wrote.filter(|_| self.wish != Wish::Primary) else {
+            return self.fleet.pick(self.wish, None);
+        };
+        let seen = self.fleet.seen();
+        let leader = seen.view.leader.key().and_then(|it| seen.view.host(it));
+        match leader.and_then(|it| it.report.as_ref()) {
+            Some((report, asked)) if *asked > wrote => self.fleet.pick(self.wish, Some(report.lsn)),
+            _ => self.fleet.pick(Wish::Primary, None),
+        }
+    }
 }
 
 /// Where a client gets a connection.
@@ -39,11 +102,18 @@ impl<'a> Life<'a> {
             return None;
         };
         let fleet = self.context.clusters.find(&followed.cluster)?;
-        let (wish, may_degrade) = (
-            followed.wish,
-            fleet.seen().without_primary == WithoutPrimary::ReadOnly,
-        );
-        (wish != Wish::Primary || may_degrade).then_some(Follows { fleet, wish })
+        let wish = followed.wish;
+        let may_degrade = fleet.seen().without_primary == WithoutPrimary::ReadOnly;
+        let statements = match followed.reads {
+            StatementRouting::Off => None,
+            StatementRouting::Replicas => Some(Box::default()),
+        };
+        let finds = wish != Wish::Primary || may_degrade || statements.is_some();
+        finds.then_some(Follows {
+            fleet,
+            wish,
+            statements,
+        })
     }
 
     /// The pool that a wish leads to now, if it leads anywhere.
@@ -53,7 +123,7 @@ impl<'a> Life<'a> {
         database: &Database,
     ) -> Result<Option<Where>, Fault> {
         let (fleet, patience) = (&follows.fleet, self.setup.timeouts.query_wait);
-        Ok(match fleet.pick(follows.wish, None) {
+        Ok(match follows.pick() {
             Pick::Leader => Some(self.context.exchange.place(database, patience)),
             Pick::Standby(key) => fleet.seen().hosts.get(&key).map(|reached| {
                 let exchange = &self.context.exchange;

@@ -81,6 +81,9 @@ impl<'a> Life<'a> {
             {
                 break (ending, None);
             }
+            if let Some(follows) = &mut member.follows {
+                follows.look(&mut client, &member.wishes.want);
+            }
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
                 None => self.acquire(&member, &mut client).await,
@@ -112,6 +115,9 @@ impl<'a> Life<'a> {
                 break (ending, Some(held));
             }
             member.issued.aim().leave();
+            if let Some(follows) = &mut member.follows {
+                follows.answered(self.context.born.elapsed());
+            }
             self.give_back(held, client.stopwatch.last());
         };
         let end = End {
@@ -133,6 +139,10 @@ impl<'a> Life<'a> {
         pooled.set_pin_rule(self.setup.sharing.pinning);
         if let Some(governor) = self.governor(&member.shown) {
             pooled.govern(governor);
+        }
+        let routed = member.follows.as_ref();
+        if routed.is_some_and(Follows::looks_at_statements) {
+            pooled.take_turns();
         }
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)
     }

@@ -4,11 +4,13 @@
 use super::{Host, HostAddress, ServerTls, TcpOptions};
 use auth::ServerUser;
 use buf::Secret;
-use cluster::{Member, Reads, Rules, Wish};
+use cluster::{Key, Member, Reads, Rules, Wish};
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{BadServerName, ServerName};
+use tokio::sync::{Notify, watch};
 
 /// Where the servers of a database are.
 #[derive(Clone)]
@@ -76,6 +78,26 @@ pub struct Cluster {
 pub enum MembersPlan {
     /// In the configuration.
     Listed(Vec<Located>),
+    /// Somewhere else: whoever runs the proxy says who they are.
+    Fed(Feed),
+}
+
+/// Where whoever runs the proxy says who a cluster's members are.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// What was found last; `None` before anything was.
+    pub found: watch::Receiver<Option<Found>>,
+    /// Rings when a host failed, so that it is looked again soon.
+    pub hurry: Arc<Notify>,
+}
+
+/// Who a cluster's members are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The members, each once.
+    pub members: Vec<Located>,
+    /// The one that is written to, where that is kept, too.
+    pub leader: Option<Key>,
 }
 
 /// A member, and where it is.
@@ -89,6 +111,8 @@ pub struct Located {
     pub address: Option<IpAddr>,
     /// Its port.
     pub port: u16,
+    /// What it is called where it was found; empty if it has no other name.
+    pub title: String,
 }
 
 /// How hosts are reached that only a name is known of.
@@ -158,20 +182,29 @@ pub enum WithoutPrimary {
 }
 
 /// How a planned switchover is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Switchover {
-    /// What promotes the host.
+    /// Who promotes the host.
     pub by: Promotion,
     /// How long draining, promoting and finding the new primary may take together.
     pub timeout: Duration,
 }
 
-/// What promotes a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Who promotes a host.
+#[derive(Clone, Default)]
 pub enum Promotion {
     /// Somebody else does, meanwhile.
     #[default]
     Operator,
-    /// A program with its arguments, which is told the hosts in its environment.
-    Command(Vec<String>),
+    /// Whoever runs the proxy knows how.
+    By(Arc<dyn Promoter>),
 }
+
+/// Somebody who can make one host of a cluster the primary in place of another.
+pub trait Promoter: Send + Sync {
+    /// Begins with it; ready when it is done, or with why it could not be.
+    fn promote(&self, from: &Located, to: &Located) -> Promoted;
+}
+
+/// See [`Promoter::promote`].
+pub type Promoted = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;

@@ -141,6 +141,10 @@ impl Run<'_> {
                 {
                     return Ok(Relayed::Open);
                 }
+                let owed = !self.sides.server.ledger.is_empty();
+                if self.sides.pooled.turns.holds(header.tag, owed) {
+                    return Ok(Relayed::Open);
+                }
                 if header.tag == tag::TERMINATE {
                     judge(header)?;
                     return Ok(Relayed::Terminated);
