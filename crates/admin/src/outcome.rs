@@ -54,10 +54,10 @@ pub enum Refusal {
         cause: String,
     },
     /// No cluster of this name is followed.
-    #[error("no such cluster: {0}")]
+    #[error("there is no cluster {0:?}")]
     NoSuchCluster(String),
     /// No host of the cluster goes by this name.
-    #[error("the cluster {cluster} has no host {host}")]
+    #[error("the cluster {cluster} has no host {host:?}")]
     NoSuchHost {
         /// The cluster.
         cluster: String,
@@ -65,7 +65,7 @@ pub enum Refusal {
         host: String,
     },
     /// Several do, with different ports.
-    #[error("the cluster {cluster} has several hosts {host}")]
+    #[error("the cluster {cluster} has several hosts {host:?}")]
     SeveralHosts {
         /// The cluster.
         cluster: String,

@@ -24,7 +24,7 @@ row! {
         databases: String,
         /// Clients that wait for a server connection in the pools that follow its leader.
         waiting: u64,
-        /// What becomes of those who want to write while there is no leader: `wait`, or `read-only`: they are led to a standby.
+        /// What becomes of those who want to write while there is no leader: `wait`, or `read_only`: they are led to a standby.
         without_primary: &'static str,
         /// Counts changes of what can be used.
         version: u64,
@@ -40,7 +40,7 @@ row! {
         host: String,
         /// Its port.
         port: u32,
-        /// What it says that it is: `primary`, `read-only` (a primary by a setting that takes no writes), `standby`, or `unknown`; or why it is not used: `refused: other system`, `refused: old timeline`, `refused: split brain`.
+        /// What it last said that it is: `primary`, `read-only` (a primary by a setting that takes no writes), `standby`, or `unknown`; or why it is not used: `refused: other system`, `refused: old timeline`, `refused: split brain`.
         role: &'static str,
         /// `up`, `doubtful` (it gave no answer, not often enough to be thought dead), `down`, or `unknown`: it was never asked.
         health: &'static str,

@@ -59,7 +59,7 @@ fn cluster_row(name: &str, seen: &Seen, now: Duration, now_s: u64) -> admin::Clu
         timeline: report.map(|(report, _)| report.timeline),
         without_primary: match seen.without_primary {
             WithoutPrimary::Wait => "wait",
-            WithoutPrimary::ReadOnly => "read-only",
+            WithoutPrimary::ReadOnly => "read_only",
         },
         version: view.version,
         ..admin::Cluster::default()
@@ -291,7 +291,7 @@ mod tests {
             hosts: 3,
             hosts_up: 2,
             timeline: Some(3),
-            without_primary: "read-only",
+            without_primary: "read_only",
             version: row.version,
             ..admin::Cluster::default()
         };
