@@ -69,6 +69,10 @@ fn outcome(command: &Command) -> Outcome {
         Command::Set { .. } => Outcome::Refused(Refusal::NotSet {
             hint: "Set it in the file.".to_owned(),
         }),
+        Command::Drain { cluster, host } => Outcome::Refused(Refusal::HostLeads {
+            cluster: cluster.clone(),
+            host: host.clone(),
+        }),
         _ => Outcome::Done,
     }
 }
@@ -86,9 +90,11 @@ fn sample(table: Table) -> Snapshot {
         Table::Certificates => Snapshot::Certificates(vec![Certificate::default()]),
         Table::Counters => Snapshot::Counters(vec![Counter::default()]),
         Table::Clients => Snapshot::Clients(vec![Socket::default(); MANY]),
+        Table::Clusters => Snapshot::Clusters(vec![Cluster::default(); 2]),
         Table::Config => Snapshot::Config(vec![Config::default(); 2]),
         Table::Databases => Snapshot::Databases(vec![Database::default(); 2]),
         Table::Events => Snapshot::Events(vec![Event::default(); 2]),
+        Table::Hosts => Snapshot::Hosts(vec![Host::default(); 2]),
         Table::DnsHosts => Snapshot::DnsHosts(Vec::new()),
         Table::DnsZones => Snapshot::DnsZones(Vec::new()),
         Table::Lists => Snapshot::Lists(Lists::default().rows()),

@@ -47,7 +47,8 @@ pub use outcome::{Outcome, Refusal};
 pub use reference::reference;
 pub use right::Right;
 pub use tables::{
-    Activity, Certificate, Column, Config, Counter, Counts, Database, DnsHost, DnsZone, Event,
-    List, Lists, Memory, Pattern, Pauses, Peer, PeerPool, Pool, Rule, Snapshot, Socket, State,
-    Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total, User, Version, Wire,
+    Activity, Certificate, Cluster, Column, Config, Counter, Counts, Database, DnsHost, DnsZone,
+    Event, Host, List, Lists, Memory, Pattern, Pauses, Peer, PeerPool, Pool, Rule, Snapshot,
+    Socket, State, Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total, User,
+    Version, Wire,
 };

@@ -53,6 +53,36 @@ pub enum Refusal {
         /// Why.
         cause: String,
     },
+    /// No cluster of this name is followed.
+    #[error("there is no cluster {0:?}")]
+    NoSuchCluster(String),
+    /// No host of the cluster goes by this name.
+    #[error("the cluster {cluster} has no host {host:?}")]
+    NoSuchHost {
+        /// The cluster.
+        cluster: String,
+        /// The name that was given.
+        host: String,
+    },
+    /// Several do, with different ports.
+    #[error("the cluster {cluster} has several hosts {host:?}")]
+    SeveralHosts {
+        /// The cluster.
+        cluster: String,
+        /// The name that was given.
+        host: String,
+    },
+    /// Who writes has to go there.
+    #[error("{host} is written to in the cluster {cluster}")]
+    HostLeads {
+        /// The cluster.
+        cluster: String,
+        /// The host.
+        host: String,
+    },
+    /// A switchover was not done, for this reason.
+    #[error("{0}")]
+    Switchover(String),
     /// The setting is unknown, can't be changed in a running process, or the value doesn't fit.
     #[error("SET failed")]
     NotSet {
@@ -76,13 +106,32 @@ impl Refusal {
             | Self::NotPaused
             | Self::DatabaseNotPaused(_)
             | Self::PausedDatabases
-            | Self::NothingToCancel => NOT_IN_STATE,
+            | Self::NothingToCancel
+            | Self::HostLeads { .. }
+            | Self::Switchover(_) => NOT_IN_STATE,
             Self::NotCancelled { .. } => CONNECTION_FAILURE,
             Self::ShuttingDown => Sqlstate::CANNOT_CONNECT_NOW,
-            Self::NoSuchClient => UNDEFINED_OBJECT,
+            Self::NoSuchClient
+            | Self::NoSuchCluster(_)
+            | Self::NoSuchHost { .. }
+            | Self::SeveralHosts { .. } => UNDEFINED_OBJECT,
             Self::NotSet { .. } => Sqlstate::INVALID_PARAMETER_VALUE,
             Self::NotReloaded => CONFIG_FILE_ERROR,
             Self::NotSupported(_) => Sqlstate::FEATURE_NOT_SUPPORTED,
+        }
+    }
+
+    /// What to do instead, where that is known.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotSet { hint } => Some(hint.clone()),
+            Self::NoSuchCluster(_) => Some("SHOW CLUSTERS has all of them.".to_owned()),
+            Self::NoSuchHost { .. } => Some("SHOW HOSTS has all of them.".to_owned()),
+            Self::SeveralHosts { .. } => Some("Say which one, as host:port.".to_owned()),
+            Self::HostLeads { cluster, .. } => Some(format!(
+                "Use SWITCHOVER {cluster} first: then it is a standby."
+            )),
+            _ => None,
         }
     }
 }
@@ -128,6 +177,11 @@ impl Complaint {
                 Sqlstate::INVALID_PARAMETER_VALUE,
                 "invalid client pointer supplied",
             ),
+            Misunderstood::NoCluster => Self::new(Sqlstate::SYNTAX_ERROR, "a cluster is required"),
+            Misunderstood::NoHost => Self::new(
+                Sqlstate::SYNTAX_ERROR,
+                "a cluster and one of its hosts are required",
+            ),
             Misunderstood::Fds => Self {
                 hint: Some("SHOW SOCKETS shows connections without handing them out.".to_owned()),
                 ..Self::new(
@@ -144,10 +198,7 @@ impl Complaint {
 
     pub(crate) fn refused(refusal: &Refusal) -> Self {
         Self {
-            hint: match refusal {
-                Refusal::NotSet { hint } => Some(hint.clone()),
-                _ => None,
-            },
+            hint: refusal.hint(),
             ..Self::new(refusal.sqlstate(), refusal.to_string())
         }
     }

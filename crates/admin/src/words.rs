@@ -8,6 +8,8 @@ use std::borrow::Cow;
 pub(crate) enum Word<'a> {
     /// Letters, digits, `_`: compared without regard to case where it is a key word.
     Bare(&'a str),
+    /// What may be an address: the same with `.`, `:`, `-`, `[` and `]` among it.
+    Address(&'a str),
     /// `"…"`, without its quotes.
     Quoted(Cow<'a, str>),
     /// `'…'`, without its quotes.
@@ -24,7 +26,16 @@ impl<'a> Word<'a> {
         match self {
             Self::Bare(text) => Some(Cow::Borrowed(text)),
             Self::Quoted(text) => Some(text),
-            Self::Literal(_) | Self::Equals | Self::Semicolon => None,
+            Self::Address(_) | Self::Literal(_) | Self::Equals | Self::Semicolon => None,
+        }
+    }
+
+    /// What names a host.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Address(text) | Self::Bare(text) => Some(text),
+            Self::Quoted(text) | Self::Literal(text) => Some(text),
+            Self::Equals | Self::Semicolon => None,
         }
     }
 
@@ -65,15 +76,29 @@ pub(crate) fn words(text: &str) -> Option<Vec<Word<'_>>> {
                 after
             }
             _ => {
-                let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-                let len = rest.bytes().take_while(|it| is_part(*it)).count();
-                let (word, after) = rest.split_at_checked(len).filter(|_| len > 0)?;
-                words.push(Word::Bare(word));
+                let (word, after) = unquoted(rest)?;
+                words.push(word);
                 after
             }
         };
     }
     Some(words)
+}
+
+/// A word without quotes, and what follows.
+fn unquoted(text: &str) -> Option<(Word<'_>, &str)> {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_part = |byte: u8| is_bare(byte) || b".:-[]".contains(&byte);
+    let end = text.bytes().take_while(|it| is_part(*it)).count();
+    // A comment ends a word.
+    let end = text[..end].find("--").unwrap_or(end);
+    let (word, after) = text.split_at_checked(end)?;
+    let first = word.bytes().next().filter(|it| is_bare(*it) || *it == b'[');
+    first?;
+    match word.bytes().all(is_bare) {
+        true => Some((Word::Bare(word), after)),
+        false => Some((Word::Address(word), after)),
+    }
 }
 
 fn line_comment(text: &str) -> &str {
@@ -128,8 +153,8 @@ mod tests {
 
     #[test]
     fn texts_and_their_words() {
-        use Word::{Bare, Equals, Literal, Quoted, Semicolon};
-        let cases: [(&str, &[Word]); 10] = [
+        use Word::{Address, Bare, Equals, Literal, Quoted, Semicolon};
+        let cases: [(&str, &[Word]); 13] = [
             ("", &[]),
             ("-- ping", &[]),
             (
@@ -153,6 +178,17 @@ mod tests {
             ),
             ("''", &[Literal("".into())]),
             ("a--b\nc", &[Bare("a"), Bare("c")]),
+            ("a-b.c--d", &[Address("a-b.c")]),
+            (
+                "drain db-1 db-1.example:5432;",
+                &[
+                    Bare("drain"),
+                    Address("db-1"),
+                    Address("db-1.example:5432"),
+                    Semicolon,
+                ],
+            ),
+            ("[::1]:5432", &[Address("[::1]:5432")]),
             ("''''", &[Literal("'".into())]),
             ("\"é\"", &[Quoted("é".into())]),
         ];
@@ -164,7 +200,7 @@ mod tests {
     #[test]
     fn what_has_other_things_in_it_has_no_words() {
         for text in [
-            "a-b", "'", "\"a", "/* a", "/*", "é", "a.b", "$1", "*", "'''", "a\0",
+            "'", "\"a", "/* a", "/*", "é", "aé", ".b", "-b", ":", "]", "$1", "*", "'''", "a\0",
         ] {
             assert_eq!(words(text), None, "{text}");
         }

@@ -87,6 +87,11 @@ fn orders() -> Says {
         "KILL_CLIENT 7",
         "KILL_CLIENT x",
         "DISABLE",
+        "DRAIN main db-1:5432",
+        "DRAIN main",
+        "UNDRAIN main db-1",
+        "SWITCHOVER",
+        "SWITCHOVER main TO db-2",
         "SHUTDOWN WAIT_FOR_CLIENTS",
     ])
 }

@@ -441,6 +441,12 @@ choice! {
         Volume = "volume",
         /// changes that were not told one by one, because there were too many
         Suppressed = "suppressed",
+        /// a cluster has another primary, or none
+        Leader = "leader",
+        /// a host of a cluster came, went, is up or down, or is something else than before
+        Host = "host",
+        /// a planned switchover began, succeeded or failed
+        Switchover = "switchover",
     }
 }
 

@@ -1,10 +1,14 @@
 //! Owns the kinds of events: each stands here once, with its word, its weight and its meaning.
 
+use crate::event::Phase;
+
 /// How much a kind of event matters where it begins; that something is over never matters more than a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// Worth knowing.
     Note,
+    /// Worth knowing where it just happened; where it began, somebody should look.
+    Trouble,
     /// Somebody should look.
     Warning,
 }
@@ -50,6 +54,23 @@ kinds! {
     Volume = "volume", Warning;
     /// Changes of statements that were not told one by one, because there were too many.
     Suppressed = "suppressed", Warning;
+    /// A cluster has another primary, or none.
+    Leader = "leader", Warning;
+    /// A host of a cluster came, went, is up or down, or is something else than before.
+    Host = "host", Trouble;
+    /// A planned switchover began, succeeded or failed.
+    Switchover = "switchover", Note;
+}
+
+impl Kind {
+    /// True if somebody should look, where it stands so in its course.
+    pub fn is_warning(self, phase: Phase) -> bool {
+        match (self.weight(), phase) {
+            (_, Phase::Ended) | (Weight::Note, _) => false,
+            (Weight::Trouble, phase) => phase == Phase::Began,
+            (Weight::Warning, _) => true,
+        }
+    }
 }
 
 /// Some kinds.
@@ -87,6 +108,19 @@ mod tests {
         assert_eq!(words.len(), Kind::ALL.len());
         assert!(Kind::ALL.len() <= 64, "a set of them has 64 places");
         assert!(Kind::ALL.iter().all(|it| it.meaning().ends_with('.')));
+    }
+
+    #[test]
+    fn what_is_over_is_no_warning() {
+        use Phase::{Began, Ended, Happened};
+        for (kind, warns) in [
+            (Kind::NewPattern, [false, false, false]),
+            (Kind::Host, [false, true, false]),
+            (Kind::Leader, [true, true, false]),
+        ] {
+            let found = [Happened, Began, Ended].map(|phase| kind.is_warning(phase));
+            assert_eq!(found, warns, "{kind:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Owns where events go in a proxy beside those who take them: a line in the log, a count, and rows of the console.
 
-use events::{Events, Kind, Phase, Posted, Weight};
+use events::{Events, Kind, Posted};
 use observe::{Family, Kind as Moves, Sample};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ pub(crate) fn begin(kept_max: usize) -> Events {
 }
 
 /// The system's clock, in milliseconds since 1970.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
 }
@@ -20,11 +20,11 @@ fn log(posted: &Posted) {
     let event = &posted.event;
     let (kind, phase) = (event.kind.word(), event.phase.word());
     let (id, subject, facts) = (posted.id(), &event.subject, event.facts_in_words());
-    match (event.kind.weight(), event.phase) {
-        (Weight::Warning, Phase::Happened | Phase::Began) => {
+    match event.kind.is_warning(event.phase) {
+        true => {
             tracing::warn!(target: "portcullis::events", id, phase, %subject, facts, "{kind}");
         }
-        _ => tracing::info!(target: "portcullis::events", id, phase, %subject, facts, "{kind}"),
+        false => tracing::info!(target: "portcullis::events", id, phase, %subject, facts, "{kind}"),
     }
 }
 

@@ -167,6 +167,13 @@ pub fn ordered(user: &str, command: &Command) {
         Command::KillClient(number) | Command::CancelClient(number) => Some(number.to_string()),
         Command::Set { key, .. } => Some(key.clone()),
         Command::Shutdown(mode) => Some(format!("{mode:?}")),
+        Command::Drain { cluster, host } | Command::Undrain { cluster, host } => {
+            Some(format!("{cluster} {host}"))
+        }
+        Command::Switchover { cluster, to } => Some(match to {
+            Some(host) => format!("{cluster} to {host}"),
+            None => cluster.clone(),
+        }),
         Command::Suspend | Command::Reload => None,
         Command::ResetPatterns => Some("patterns".to_owned()),
     };

@@ -1,6 +1,7 @@
 //! Owns what `SHOW` can show: for each table one struct of a row, which is also the one definition of
 //! its columns (name, type, meaning). A new table is a struct in a file here and a line in [`tables!`].
 
+mod clusters;
 mod define;
 mod events;
 mod host;
@@ -12,6 +13,7 @@ mod rules;
 mod socket;
 mod statistics;
 
+pub use clusters::{Cluster, Host};
 pub use define::Column;
 pub(crate) use define::Row;
 use define::tables;
@@ -35,6 +37,8 @@ tables! {
     Certificates "CERTIFICATES" Certificate,
     /// Clients that are logged in.
     Clients "CLIENTS" Socket,
+    /// Clusters that databases follow. Not in PgBouncer.
+    Clusters "CLUSTERS" Cluster,
     /// Settings in force.
     Config "CONFIG" Config,
     /// What has happened since the start, as in `/metrics`. Not in PgBouncer.
@@ -47,6 +51,8 @@ tables! {
     DnsZones "DNS_ZONES" DnsZone,
     /// The last events, oldest first (`events.kept_max`). Not in PgBouncer.
     Events "EVENTS" Event,
+    /// Hosts of the clusters. Not in PgBouncer.
+    Hosts "HOSTS" Host,
     /// How many there are of what.
     Lists "LISTS" List,
     /// Memory for what is kept many times.

@@ -4,9 +4,10 @@
 use super::ask::{Answer, Asker};
 use super::fleet::{Errand, Fleet, Reached, Seen};
 use super::lead;
+use super::tell::Told;
 use crate::context::Context;
 use crate::setup::{self, Found, Located, MembersPlan};
-use cluster::{Change, Cluster, Key, Member};
+use cluster::{Cluster, Key, Member};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(super) async fn keep(
     let (answers, mut answered) = mpsc::unbounded_channel();
     let mut keeper = Keeper {
         cluster: Cluster::new(plan.rules),
+        told: Told::new(&fleet.name),
         context,
         fleet,
         plan,
@@ -63,6 +65,7 @@ pub(super) async fn keep(
         }
     }
     keeper.hosts.clear();
+    keeper.told.end(&keeper.context);
 }
 
 /// Ready when the members that are fed are others.
@@ -84,6 +87,8 @@ struct Keeper {
     answers: mpsc::UnboundedSender<Answer>,
     /// The version of the view that pools were last led by.
     led: u64,
+    /// What people know.
+    told: Told,
 }
 
 /// A host that is asked.
@@ -236,19 +241,10 @@ impl Keeper {
             at: self.now(),
             view,
         });
-        let changes = self.cluster.take_changes();
-        for change in &changes {
-            tell(&self.context, &self.fleet.name, change);
+        let seen = self.fleet.seen();
+        for change in &self.cluster.take_changes() {
+            self.told.tell(&self.context, change, &seen.view);
         }
         lead::pools(&self.context, &self.fleet, &mut self.led);
     }
-}
-
-/// One line and one event for a change.
-fn tell(context: &Context, cluster: &str, change: &Change) {
-    match change.is_grave() {
-        true => tracing::warn!(target: "portcullis::clusters", cluster, "{change}"),
-        false => tracing::info!(target: "portcullis::clusters", cluster, "{change}"),
-    }
-    let _ = context;
 }

@@ -10,8 +10,9 @@ mod keep;
 mod lead;
 mod reach;
 mod switchover;
+mod tell;
 
-pub(crate) use fleet::{Errand, Fleet, Pick};
+pub(crate) use fleet::{Errand, Fleet, Pick, Seen};
 pub(crate) use reach::{Via, is_of_host, to_leader, to_standby};
 pub(crate) use switchover::switchover;
 

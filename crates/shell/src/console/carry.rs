@@ -1,6 +1,6 @@
 //! Owns the carrying out of an administrator's commands.
 
-use super::{Desk, Wish};
+use super::{Desk, Wish, fleets};
 use crate::cancel::{Bounds, Carried};
 use crate::context::Context;
 use admin::{Command, Outcome, Pauses, Refusal};
@@ -37,6 +37,11 @@ pub(super) async fn carry(context: &Context, command: &Command, own: &str) -> Ou
         Command::ResetPatterns => {
             context.inspections.reset();
             Ok(())
+        }
+        Command::Drain { cluster, host } => fleets::drain(context, (cluster, host), true).await,
+        Command::Undrain { cluster, host } => fleets::drain(context, (cluster, host), false).await,
+        Command::Switchover { cluster, to } => {
+            fleets::switchover(context, cluster, to.as_deref()).await
         }
         Command::Reload => return context.console.orders.give(Wish::Reload).await,
         Command::Shutdown(mode) => {

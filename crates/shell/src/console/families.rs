@@ -7,7 +7,7 @@ use admin::{Counts, Datum, Snapshot, Table};
 use observe::{Family, Kind, Sample, Spread, Value};
 
 /// Rows of one table that are shown; the further ones are left out.
-const ROWS_MAX: usize = 1000;
+pub(super) const ROWS_MAX: usize = 1000;
 
 /// Families of the console's numbers.
 pub(crate) fn families(context: &Context) -> Vec<Family> {
@@ -21,6 +21,7 @@ pub(crate) fn families(context: &Context) -> Vec<Family> {
     ] {
         families.extend(of_table(&show(context, table), prefix, labels));
     }
+    families.extend(super::clusters::families(context));
     families.extend(lists(context));
     families.extend(states(context));
     families.extend(statistics(context));
@@ -30,7 +31,11 @@ pub(crate) fn families(context: &Context) -> Vec<Family> {
 }
 
 /// A family for each column of numbers that is not a label.
-fn of_table(rows: &Snapshot, prefix: &str, labels: &'static [&'static str]) -> Vec<Family> {
+pub(super) fn of_table(
+    rows: &Snapshot,
+    prefix: &str,
+    labels: &'static [&'static str],
+) -> Vec<Family> {
     let columns = rows.table().columns();
     let mut families: Vec<(usize, Family)> = Vec::new();
     for (at, column) in columns.iter().enumerate() {

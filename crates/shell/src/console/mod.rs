@@ -9,9 +9,11 @@
 mod around;
 pub(crate) mod carry;
 mod clients;
+mod clusters;
 mod crew;
 pub(crate) mod families;
 mod faults;
+mod fleets;
 mod holds;
 mod orders;
 pub(crate) mod overview;

@@ -44,6 +44,8 @@ pub(crate) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Patterns => shown::patterns(context),
         Table::Events => Snapshot::Events(crate::happenings::rows(&context.events)),
         Table::Lists => Snapshot::Lists(lists(context, &setup).rows()),
+        Table::Clusters => Snapshot::Clusters(super::clusters::clusters(context)),
+        Table::Hosts => Snapshot::Hosts(super::clusters::hosts(context)),
         Table::Config => Snapshot::Config(config(&setup)),
         Table::Certificates => Snapshot::Certificates(certificates(context)),
         Table::Counters => Snapshot::Counters(counters(context)),
