@@ -1,9 +1,10 @@
 //! Primaries that die, hang, are demoted and promoted while clients write: what was acknowledged is there, who is idle
 //! notices nothing, and who is led somewhere is led to the right host.
 
+use e2e::Stage;
 use e2e::clustered::{Writers, host, plan, plan_of, role};
 use e2e::scripted::Session;
-use e2e::tables::{ADMIN, console, show};
+use e2e::tables::{ADMIN, console, of, refused, show, text};
 use testkit::peer::message;
 use testkit::{Flock, FlockPlan, Member, wait};
 
@@ -25,6 +26,18 @@ fn most_advanced(flock: &Flock) -> (usize, usize) {
 fn count_of_backends(member: &Member, role: &str) -> usize {
     let query = format!("SELECT 1 FROM pg_stat_activity WHERE usename = '{role}'");
     member.sql(&query).len()
+}
+
+/// Waits until the proxy knows it as a standby that is up.
+#[track_caller]
+fn await_standby(stage: &Stage, member: &Member) {
+    let port = member.port().to_string();
+    let mut admin = console(stage, ADMIN);
+    wait::until("a standby", wait::LONG, || {
+        let hosts = show(&mut admin, "HOSTS");
+        let host = of(&hosts, "port", &port);
+        (text(host, "role"), text(host, "health")) == ("standby", "up")
+    });
 }
 
 #[test]
@@ -93,6 +106,7 @@ fn a_planned_switchover_fails_no_statement() {
     let mut writers = Writers::start(&stage, &direct, 16);
     let mut admin = console(&stage, ADMIN);
     for (from, to) in [(0, 1), (1, 0)] {
+        await_standby(&stage, &flock[to]);
         let order = format!("SWITCHOVER main TO {}", host(&flock[to]));
         admin.peer.send(&message::query(&order));
         wait::until("nobody at the primary", wait::LONG, || {
@@ -134,10 +148,7 @@ fn a_switchover_that_comes_to_nothing_is_taken_back() {
         ("SWITCHOVER main".to_owned(), "did not become the primary"),
     ] {
         let mut writers = Writers::start(&stage, &direct, 2);
-        admin.peer.send(&message::query(&order));
-        let answer = admin.peer.until_ready();
-        let refusal = answer.iter().find(|it| it.tag == b'E').expect("a refusal");
-        let text = String::from_utf8_lossy(&refusal.body).into_owned();
+        let (_, text) = refused(&mut admin, &order);
         assert!(text.contains(sentence), "{text}");
         writers.until_next_write();
         assert_eq!(writers.stop().errors(), []);
@@ -147,10 +158,7 @@ fn a_switchover_that_comes_to_nothing_is_taken_back() {
     // A client in a transaction holds it up, and is not cut off for it.
     let mut session = Session::through(&stage, &stage.endpoint(&direct));
     session.query("BEGIN");
-    admin.peer.send(&message::query("SWITCHOVER main"));
-    let answer = admin.peer.until_ready();
-    let refusal = answer.iter().find(|it| it.tag == b'E').expect("a refusal");
-    let text = String::from_utf8_lossy(&refusal.body).into_owned();
+    let (_, text) = refused(&mut admin, "SWITCHOVER main");
     assert!(
         text.contains("1 server connections were still in use"),
         "{text}"

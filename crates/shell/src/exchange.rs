@@ -178,15 +178,6 @@ impl<C> Exchange<C> {
         self.place_of(of, (database, Some(busy)), patience)
     }
 
-    /// The pools of connections to standbys, with their databases' names.
-    pub fn at_standbys(&self) -> Vec<(Option<String>, cluster::Key, Arc<Place<C>>)> {
-        let pools = self.lock();
-        let each = pools.iter().filter_map(|(of, place)| {
-            Some((of.database.clone(), of.standby.clone()?, Arc::clone(place)))
-        });
-        each.collect()
-    }
-
     fn place_of(
         &self,
         of: Of,
