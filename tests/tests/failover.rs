@@ -102,16 +102,25 @@ fn a_primary_hangs_and_comes_back_too_late() {
 fn a_planned_switchover_fails_no_statement() {
     let flock = Flock::start(1);
     let direct = role(&flock, "switched");
-    let stage = plan(&flock, &direct, "").start();
+    // What promotes a host is told which, and by whom it is waited for; it is done outside of it here.
+    let told = tempfile::tempdir().expect("a directory");
+    let told = told.path().join("told");
+    let script = format!(
+        "switchover_command = ['/bin/sh', '-c', 'echo $PORTCULLIS_CLUSTER $PORTCULLIS_FROM $PORTCULLIS_TO > {}']",
+        told.display()
+    );
+    let stage = plan(&flock, &direct, &script).start();
     let mut writers = Writers::start(&stage, &direct, 16);
     let mut admin = console(&stage, ADMIN);
     for (from, to) in [(0, 1), (1, 0)] {
         await_standby(&stage, &flock[to]);
         let order = format!("SWITCHOVER main TO {}", host(&flock[to]));
         admin.peer.send(&message::query(&order));
-        wait::until("nobody at the primary", wait::LONG, || {
-            count_of_backends(&flock[from], "switched") == 0
+        let wanted = format!("main {} {}\n", host(&flock[from]), host(&flock[to]));
+        wait::until("the command", wait::LONG, || {
+            std::fs::read_to_string(&told).is_ok_and(|it| it == wanted)
         });
+        assert_eq!(count_of_backends(&flock[from], "switched"), 0);
         flock[from].demote_to_standby_of(&flock[to]);
         flock[to].promote();
         let answer = admin.peer.until_ready();

@@ -3,6 +3,7 @@
 //!
 //! A thread of its own asks each source. What was found stays when a source fails, also across a reload.
 
+use crate::material::{Attendant, CommandFault};
 use crate::setup::cluster::located;
 use config::{Config, Promotion};
 use members::{Plan, Source};
@@ -11,13 +12,17 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::AbortHandle;
 
-/// The sources that are asked now.
+/// The sources that are asked now, and who runs the programs that promote hosts.
 #[derive(Clone, Default)]
-pub(crate) struct Feeds(Arc<Mutex<Asked>>);
+pub(crate) struct Feeds {
+    asked: Arc<Mutex<Asked>>,
+    attendant: Option<Arc<Mutex<Attendant>>>,
+}
 
 #[derive(Default)]
 struct Asked {
@@ -73,6 +78,27 @@ impl Drop for Thread {
 }
 
 impl Feeds {
+    /// With a process of its own for the switchover commands of this configuration, if it has any. While this process
+    /// may still run programs, and has one thread.
+    pub(crate) fn prepare(config: &Config) -> io::Result<Feeds> {
+        let programs: Vec<_> = config
+            .clusters
+            .iter()
+            .filter_map(|it| match &it.switchover.by {
+                Promotion::Command(words) => Some(words.clone()),
+                Promotion::Operator | Promotion::Patroni => None,
+            })
+            .collect();
+        let attendant = match programs.is_empty() {
+            true => None,
+            false => Some(Arc::new(Mutex::new(Attendant::start(programs)?))),
+        };
+        Ok(Feeds {
+            attendant,
+            ..Feeds::default()
+        })
+    }
+
     /// Has the sources of this configuration asked from now on, and those of before no more; the setup learns where
     /// to hear of them, and who promotes hosts. `plans` are those of its clusters, in order.
     pub(crate) fn attach(
@@ -81,12 +107,21 @@ impl Feeds {
         plans: Vec<Plan>,
         setup: &mut Setup,
     ) -> io::Result<()> {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut asked.by_cluster);
         let clusters = config.clusters.iter().zip(plans);
         for ((entry, plan), told) in clusters.zip(&mut setup.clusters) {
             if let (Promotion::Patroni, Plan::Patroni(patroni)) = (&entry.switchover.by, &plan) {
                 let promoter = Arc::new(ByPatroni(patroni.clone()));
+                told.switchover.by = setup::Promotion::By(promoter);
+            }
+            if let Promotion::Command(words) = &entry.switchover.by {
+                let promoter = Arc::new(ByCommand {
+                    cluster: entry.name.clone(),
+                    words: words.clone(),
+                    timeout: entry.switchover.timeout,
+                    attendant: self.attendant.clone(),
+                });
                 told.switchover.by = setup::Promotion::By(promoter);
             }
             if matches!(plan, Plan::Static(_)) {
@@ -146,6 +181,40 @@ async fn ask(cluster: String, plan: Plan, tell: watch::Sender<Option<Found>>, hu
                 }
             }
         }
+    }
+}
+
+/// A program of the operator's.
+struct ByCommand {
+    cluster: String,
+    words: Vec<String>,
+    timeout: Duration,
+    attendant: Option<Arc<Mutex<Attendant>>>,
+}
+
+impl Promoter for ByCommand {
+    fn promote(&self, from: &Located, to: &Located) -> Promoted {
+        let key = |it: &Located| it.member.key.as_str().to_owned();
+        let values = [self.cluster.clone(), key(from), key(to)];
+        let (words, timeout) = (self.words.clone(), self.timeout);
+        let attendant = self.attendant.clone();
+        let (done, ended) = oneshot::channel();
+        // It waits for the program; the session that asked for it has others beside it on its thread.
+        let started = std::thread::Builder::new()
+            .name("switchover".to_owned())
+            .spawn(move || {
+                let run = attendant.ok_or(CommandFault::NotAtStart).and_then(|it| {
+                    let mut attendant = it.lock().unwrap_or_else(PoisonError::into_inner);
+                    let values: Vec<_> = values.iter().map(String::as_str).collect();
+                    attendant.run_told(&words, timeout, &values).map(drop)
+                });
+                let _ = done.send(run);
+            });
+        Box::pin(async move {
+            started.map_err(|error| error.to_string())?;
+            let ended = ended.await.unwrap_or(Err(CommandFault::Unattended));
+            ended.map_err(|fault| format!("switchover_command: {fault}"))
+        })
     }
 }
 

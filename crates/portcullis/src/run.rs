@@ -55,6 +55,7 @@ pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>>
     reloader.seen = seen;
     // Before the sandbox, in which the log can only be written.
     let resumed = crate::querylog::resumed(&config)?;
+    let feeds = Feeds::prepare(&config).map_err(system)?;
     // Before there is a second thread, which would stay outside.
     let confined = confine::enter(&options.config, &config)?;
     confined.tell(&config);
@@ -64,7 +65,6 @@ pub(crate) fn run(options: &RunOptions, keys: KeyHeap) -> Result<(), Vec<Fault>>
     let alarms = Alarms::default();
     let (spans, taken) = Spans::prepare(&config);
     reloader.tells(alarms.clone(), spans.clone());
-    let feeds = Feeds::default();
     reloader.feeds_from(feeds.clone());
     // Before anybody can connect, so that no signal finds the process unprepared.
     let signals = Signals::listen().map_err(system)?;

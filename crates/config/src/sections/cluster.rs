@@ -128,7 +128,9 @@ section! {
         without_primary: WithoutPrimary { fallback: Value("\"wait\"") }
         /// Program, with its arguments, that makes another host the primary when an operator asks for a switchover. It
         /// finds the host to promote in the environment as PORTCULLIS_TO and the one before it as PORTCULLIS_FROM, as
-        /// "name:port".
+        /// "name:port", and the cluster's name as PORTCULLIS_CLUSTER. It has to stop the old one first, and ends with 0
+        /// once the new one is promoted; it writes 4096 bytes at most. A process of its own runs it, which knows the
+        /// programs of the start alone.
         switchover_command: Option<Command> {
             fallback: Unset("with patroni, Patroni does it; else the operator, while clients wait"),
             sample: "[\"/usr/local/bin/promote\"]",

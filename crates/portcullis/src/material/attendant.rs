@@ -2,7 +2,8 @@
 //!
 //! It is this same program, started anew with a hidden command while everything is still allowed. Its
 //! standard input is one end of a pair of sockets. The first thing that it reads there is the list of
-//! programs; from then on it reads numbers, and answers each with what that program of the list wrote.
+//! programs; from then on it reads orders (a number of the list, how long that may take, and values for a few variables
+//! of its environment whose names are fixed), and answers each with what that program wrote.
 //! So whoever takes over the process at the other end can have the same programs run once more, and no
 //! others. It ends when the other end is closed.
 
@@ -18,6 +19,13 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// What a program may be told in its environment.
+pub(crate) const VARIABLES: [&str; 3] = ["PORTCULLIS_CLUSTER", "PORTCULLIS_FROM", "PORTCULLIS_TO"];
+/// Bytes of one such value.
+const VALUE_MAX: usize = 512;
+/// The longest that a program may take.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What an answer may take beyond the program's own time.
 const GRACE: Duration = Duration::from_secs(5);
@@ -46,7 +54,6 @@ impl Attendant {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        socket.set_read_timeout(Some(TIMEOUT + GRACE))?;
         let mut attendant = Attendant {
             socket,
             programs,
@@ -63,11 +70,28 @@ impl Attendant {
 
     /// What a program writes.
     pub(crate) fn run(&mut self, words: &[String]) -> Result<Secret, CommandFault> {
+        self.run_told(words, TIMEOUT, &[])
+    }
+
+    /// What a program writes that may take so long and finds these values in its environment, in the order of
+    /// [`VARIABLES`].
+    pub(crate) fn run_told(
+        &mut self,
+        words: &[String],
+        timeout: Duration,
+        values: &[&str],
+    ) -> Result<Secret, CommandFault> {
         let found = self.programs.iter().position(|program| program == words);
         let Some(number) = found.and_then(|at| u32::try_from(at).ok()) else {
             return Err(CommandFault::NotAtStart);
         };
-        let asked = self.socket.write_all(&number.to_be_bytes());
+        let order = Order {
+            number,
+            timeout,
+            values: values.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let patience = self.socket.set_read_timeout(Some(timeout + GRACE));
+        let asked = patience.and_then(|()| self.socket.write_all(&order.bytes()));
         let answer = asked.and_then(|()| read_answer(&mut self.socket));
         answer.unwrap_or_else(|_| {
             // An answer that comes late would be taken for that to the next question.
@@ -87,17 +111,74 @@ pub(crate) fn serve() -> io::Result<()> {
     let mut socket = UnixStream::from(socket);
     let programs = read_list(&mut socket)?;
     loop {
-        let number = match read_number(&mut socket) {
-            Ok(number) => number,
+        let order = match Order::read(&mut socket) {
+            Ok(order) => order,
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        let program = usize::try_from(number).ok().and_then(|at| programs.get(at));
+        let program = usize::try_from(order.number).ok();
+        let program = program.and_then(|at| programs.get(at));
         let done = match program {
-            Some(words) => run_command(words, TIMEOUT, Some(socket.as_fd())),
+            Some(words) => {
+                let told: Vec<_> = VARIABLES.into_iter().zip(order.values).collect();
+                run_command((words, &told), order.timeout, Some(socket.as_fd()))
+            }
             None => Err(CommandFault::NotAtStart),
         };
         socket.write_all(answer(&done).expose())?;
+    }
+}
+
+/// What is to be run, and how.
+#[derive(Debug, PartialEq, Eq)]
+struct Order {
+    number: u32,
+    timeout: Duration,
+    values: Vec<String>,
+}
+
+impl Order {
+    /// As it is sent: number, milliseconds, how many values, then for each its length and bytes.
+    fn bytes(&self) -> Vec<u8> {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
+        let timeout = self.timeout.min(LIMIT).as_millis();
+        let mut bytes = self.number.to_be_bytes().to_vec();
+        bytes.extend(u32::try_from(timeout).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend(number(self.values.len()));
+        for value in &self.values {
+            bytes.extend(number(value.len()));
+            bytes.extend(value.as_bytes());
+        }
+        bytes
+    }
+
+    fn read(from: &mut impl Read) -> io::Result<Order> {
+        let number = read_number(from)?;
+        let bad = || io::Error::from(ErrorKind::InvalidData);
+        let timeout = Duration::from_millis(read_number(from)?.into());
+        let count = read_number(from)? as usize;
+        if count > VARIABLES.len() || timeout > LIMIT {
+            return Err(bad());
+        }
+        let mut values = Vec::new();
+        for _ in 0..count {
+            let len = read_number(from)? as usize;
+            if len > VALUE_MAX {
+                return Err(bad());
+            }
+            let mut value = vec![0; len];
+            from.read_exact(&mut value)?;
+            let value = String::from_utf8(value).map_err(|_| bad())?;
+            if value.contains('\0') {
+                return Err(bad());
+            }
+            values.push(value);
+        }
+        Ok(Order {
+            number,
+            timeout,
+            values,
+        })
     }
 }
 
@@ -224,6 +305,26 @@ mod tests {
             for len in 0..sent.len() {
                 assert!(read_list(&mut &sent[..len]).is_err(), "{len}");
             }
+        }
+    }
+
+    #[test]
+    fn an_order_arrives_as_it_was_sent() {
+        let order = |values: &[&str]| Order {
+            number: 7,
+            timeout: Duration::from_millis(1500),
+            values: values.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        for values in [&[][..], &["main", "db1:5432", "[::1]:5432"]] {
+            let sent = order(values).bytes();
+            assert_eq!(Order::read(&mut &sent[..]).unwrap(), order(values));
+            for len in 0..sent.len() {
+                assert!(Order::read(&mut &sent[..len]).is_err(), "{len}");
+            }
+        }
+        let long = "x".repeat(VALUE_MAX + 1);
+        for wrong in [order(&["a"; 4]), order(&["a\0b"]), order(&[&long])] {
+            assert!(Order::read(&mut &wrong.bytes()[..]).is_err());
         }
     }
 

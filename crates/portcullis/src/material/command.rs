@@ -77,7 +77,7 @@ impl Commands {
     /// What a program writes.
     pub(crate) fn run(&mut self, words: &[String]) -> Result<Secret, CommandFault> {
         match self {
-            Self::Here => run_command(words, TIMEOUT, None),
+            Self::Here => run_command((words, &[]), TIMEOUT, None),
             Self::Refused => Err(CommandFault::NotAtStart),
             Self::Attended(attendant) => attendant.run(words),
             Self::Noted(attendant) => match attendant.run(words) {
@@ -86,7 +86,7 @@ impl Commands {
                         "sandbox = \"on\" would not run a command that was not in the configuration at \
                          the start: it needs a restart"
                     );
-                    run_command(words, TIMEOUT, None)
+                    run_command((words, &[]), TIMEOUT, None)
                 }
                 done => done,
             },
@@ -94,10 +94,10 @@ impl Commands {
     }
 }
 
-/// Runs a program with its arguments and gives what it writes. `client` is whoever waits for it, if
+/// Runs a program with its arguments, and with these variables in its environment, and gives what it writes. `client` is whoever waits for it, if
 /// that is another process: once that is gone, so is the program.
 pub(super) fn run_command(
-    words: &[String],
+    (words, told): (&[String], &[(&str, String)]),
     timeout: Duration,
     client: Option<BorrowedFd<'_>>,
 ) -> Result<Secret, CommandFault> {
@@ -107,6 +107,7 @@ pub(super) fn run_command(
     // A group of its own, so that nothing of it is left behind.
     let started = forget(&mut Command::new(program))
         .args(arguments)
+        .envs(told.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -206,13 +207,16 @@ mod tests {
 
     fn run(script: &str, timeout_ms: u64) -> Result<Secret, CommandFault> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        run_command(&words, Duration::from_millis(timeout_ms), None)
+        let told = [("PORTCULLIS_TO", "db2:5432".to_owned())];
+        run_command((&words, &told), Duration::from_millis(timeout_ms), None)
     }
 
     #[test]
     fn a_command_is_bounded_in_time_and_output() {
         let said = run("printf 'a b\\nc'; echo secret >&2", 10_000).unwrap();
         assert_eq!(said.expose(), b"a b\nc");
+        let said = run("printf $PORTCULLIS_TO", 10_000).unwrap();
+        assert_eq!(said.expose(), b"db2:5432");
         let fault = |script, timeout_ms| run(script, timeout_ms).err().unwrap();
         assert_eq!(fault("exit 3", 10_000), CommandFault::Status(3));
         assert_eq!(fault("kill -9 $$", 10_000), CommandFault::Killed);
@@ -222,7 +226,8 @@ mod tests {
         // One that has closed its output, and one whose child keeps it open.
         assert_eq!(fault("exec >&-; sleep 60", 50), short);
         assert_eq!(fault("sleep 60 & exit 0", 50), short);
-        let nothing = run_command(&["/nonexistent/program".to_owned()], TIMEOUT, None);
+        let nothing = ["/nonexistent/program".to_owned()];
+        let nothing = run_command((&nothing, &[]), TIMEOUT, None);
         let not_found = CommandFault::NotStarted(std::io::ErrorKind::NotFound);
         assert_eq!(nothing.err(), Some(not_found));
         assert!(run("read line; echo \"got $line\"", 10_000).is_ok());

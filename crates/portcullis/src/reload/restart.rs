@@ -57,6 +57,10 @@ const SETTINGS: &[(&str, Differs)] = &[
         let (a, b) = (a.inspection.as_ref(), b.inspection.as_ref());
         a.zip(b).is_some_and(|(a, b)| a.window != b.window)
     }),
+    ("cluster.switchover_command", |a, b| {
+        let known = |words| promotions(a).any(|it| it == words);
+        !promotions(b).all(known)
+    }),
     ("log.format", |a, b| a.log.format != b.log.format),
     ("log.level", |a, b| a.log.level != b.log.level),
     ("metrics", |a, b| a.metrics != b.metrics),
@@ -124,6 +128,17 @@ fn log(config: &Config) -> Option<&QueryLog> {
 /// Whether both have a query log, and this of it is another.
 fn differs<T: PartialEq>(a: &Config, b: &Config, of: impl Fn(&QueryLog) -> T) -> bool {
     log(a).zip(log(b)).is_some_and(|(a, b)| of(a) != of(b))
+}
+
+/// The programs that promote hosts.
+fn promotions(config: &Config) -> impl Iterator<Item = &Vec<String>> {
+    config
+        .clusters
+        .iter()
+        .filter_map(|it| match &it.switchover.by {
+            config::Promotion::Command(words) => Some(words),
+            config::Promotion::Operator | config::Promotion::Patroni => None,
+        })
 }
 
 fn directory(config: &Config) -> Option<&std::path::Path> {
@@ -216,6 +231,7 @@ mod tests {
             ("listen.client_idle_timeout", false),
             ("log.log_connections", false),
             ("cluster.hosts", false),
+            ("cluster.switchover_command", true),
             ("cluster.tls.ca", false),
         ] {
             assert_eq!(needs_restart(path), restart, "{path}");
