@@ -99,6 +99,9 @@ pub(crate) enum Command {
     /// the new primary answers, everything that has waited goes on there. If a step takes longer than
     /// switchover_timeout, the primary of before goes on, and this exits with 1.
     Switchover(SwitchoverOptions),
+    /// Tell where statements go by a configuration, and why.
+    #[command(subcommand)]
+    Route(RouteCommand),
     /// Judge the statements of a file by the rules of a configuration.
     ///
     /// Each case stands behind a line "-- expect: allow", "-- expect: deny" or "-- expect: deny by RULE"; a line
@@ -256,6 +259,33 @@ pub(crate) struct TestRulesOptions {
     /// The cases.
     #[arg(value_name = "CASES")]
     pub(crate) cases: PathBuf,
+}
+
+/// What to tell of routes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteCommand {
+    /// Tell where one statement would go, and why.
+    ///
+    /// Reads the configuration alone: no server is asked, and no running proxy. Which of several standbys it
+    /// would be is decided when it comes; SHOW HOSTS in the console says which ones can be used now.
+    Explain(ExplainOptions),
+}
+
+/// Options of `route explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The statement.
+    #[arg(value_name = "SQL")]
+    pub(crate) sql: String,
+    /// The database that its client asks for.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) database: String,
+    /// Its client's user, who may have a pool_mode of his own.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// The configuration.
+    #[arg(long, short, value_name = "FILE", default_value = "portcullis.toml")]
+    pub(crate) config: PathBuf,
 }
 
 /// What to do with a query log.

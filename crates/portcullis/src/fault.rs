@@ -269,6 +269,12 @@ pub(crate) enum Fault {
         /// What is wrong with it.
         problem: members::BadLine,
     },
+    /// A database that no section serves.
+    #[error("no [[database]] of this configuration serves {name:?}")]
+    NoSuchDatabase {
+        /// As it was asked for.
+        name: String,
+    },
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

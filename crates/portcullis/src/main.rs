@@ -34,6 +34,7 @@ mod process;
 mod querylog;
 mod quickstart;
 mod reload;
+mod route;
 mod rules;
 mod run;
 mod settings;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Command::Import(options) => import::run(&options),
         Command::TestRules(options) => test_rules::run(&options),
         Command::Audit(command) => audit::run(&command),
+        Command::Route(command) => route::run(&command),
         Command::Top(options) => top::run(&options),
         Command::Switchover(options) => switchover::run(&options),
         Command::Settings(options) => settings::run(&options),

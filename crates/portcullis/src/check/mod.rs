@@ -6,7 +6,7 @@ mod fault;
 mod members;
 mod sandbox;
 mod server_leg;
-mod summary;
+pub(crate) mod summary;
 
 pub(crate) use fault::CheckFault;
 pub(crate) use sandbox::confine;

@@ -114,7 +114,7 @@ fn expiry(expiry: &Expiry, now_unix_s: i64) -> String {
 }
 
 /// One database and its servers.
-fn destination(config: &Config, database: &config::Database) -> String {
+pub(crate) fn destination(config: &Config, database: &config::Database) -> String {
     let name = match &database.name {
         DatabaseName::Named(name) => name.as_str(),
         DatabaseName::Any => "*",
