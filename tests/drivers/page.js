@@ -218,6 +218,15 @@ async function looks_at_the_rest(page) {
   await until(page, (it) => /^[1-9]/.test(it.textContent), await hits.elementHandle());
   await first_row(page, 'Throttles');
   await picture(page, 'rules');
+
+  step('clusters have a host that is written to');
+  await go(page, 'Clusters');
+  await first_row(page, 'Clusters');
+  assert.deepEqual(await texts(page, 'Clusters', 'Written to'), [env.PAGE_LEADER]);
+  await first_row(page, 'Hosts');
+  assert.deepEqual(await texts(page, 'Hosts', 'Role'), ['primary']);
+  assert.deepEqual(await texts(page, 'Hosts', 'Health'), ['up']);
+  await picture(page, 'clusters');
 }
 
 async function uses_the_keyboard_and_colours(page) {

@@ -52,14 +52,22 @@ impl Drop for Stop<'_> {
 #[test]
 fn somebody_looks_at_a_working_proxy_with_a_browser() {
     let browser = tools::browser();
-    let role = Endpoint::direct(Cluster::shared(), "page");
+    let cluster = Cluster::shared();
+    let role = Endpoint::direct(cluster, "page");
+    cluster.make_role("page_check", "password of the checker");
+    let leader = format!("localhost:{}", cluster.port());
     let authority = Authority::new("page");
     let certificate = authority.issue(&Identity::localhost());
     let place = Workplace::new("portcullis-page-");
     let files = certificate.write(place.path(), "page");
     let port = ports::reserve();
-    let mut stage = Stage::before(Cluster::shared())
+    let mut stage = Stage::before(cluster)
         .user(&role)
+        .unset("database", "host")
+        .unset("database", "port")
+        .unset("database.tls", "ca")
+        .set("database", "cluster", "\"main\"")
+        .file("checker.password", "password of the checker")
         .set("pool", "pool_mode", "\"transaction\"")
         .set("inspection", "statements", "true")
         .file("page.token", TOKEN)
@@ -68,10 +76,13 @@ fn somebody_looks_at_a_working_proxy_with_a_browser() {
              token_file = 'page.token'\n\
              [policy]\ndefault = \"allow\"\n\
              [[rule]]\nname = 'sums'\naction = 'deny'\nmode = 'observe'\neffect = 'read'\n\
-             [[rule]]\nname = 'calm'\naction = 'throttle'\nper = 'user'\nstatements_per_s = 100000\n",
+             [[rule]]\nname = 'calm'\naction = 'throttle'\nper = 'user'\nstatements_per_s = 100000\n\
+             [[cluster]]\nname = 'main'\nhosts = '{leader}'\ncheck_user = 'page_check'\n\
+             check_password_file = 'checker.password'\n[cluster.tls]\nca = '{}'\n",
             port.address(),
             files.certificate.display(),
             files.private_key.display(),
+            cluster.ca_file().display(),
         ))
         .start();
     let key = certificate.certificate.public_key().expect("a key");
@@ -87,7 +98,8 @@ fn somebody_looks_at_a_working_proxy_with_a_browser() {
         .env("PAGE_KEY", base64::encode_block(&key))
         .env("PAGE_CHROMIUM", browser)
         .env("PAGE_DATABASE", &role.database)
-        .env("PAGE_HOSTILE", HOSTILE);
+        .env("PAGE_HOSTILE", HOSTILE)
+        .env("PAGE_LEADER", &leader);
     let mut person = Person::start(command, place);
 
     let stop = AtomicBool::new(false);

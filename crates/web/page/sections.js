@@ -3,6 +3,7 @@
 import { make, pairs } from './element.js';
 import { ask } from './ask.js';
 import { Table } from './table.js';
+import { Clusters } from './clusters.js';
 import { histogram, spark } from './chart.js';
 import { Kept, Rate, Recent } from './history.js';
 import { bytes, count, duration, moment, percentile, rate, short, span } from './figures.js';
@@ -429,5 +430,6 @@ export function sections() {
     patterns: ['Patterns', new Patterns()],
     tls: ['TLS & certificates', new Encryption()],
     rules: ['Rules', new Rules()],
+    clusters: ['Clusters', new Clusters()],
   };
 }

@@ -36,6 +36,7 @@ assets! {
     "/main.js" "text/javascript; charset=utf-8" "main.js",
     "/ask.js" "text/javascript; charset=utf-8" "ask.js",
     "/chart.js" "text/javascript; charset=utf-8" "chart.js",
+    "/clusters.js" "text/javascript; charset=utf-8" "clusters.js",
     "/element.js" "text/javascript; charset=utf-8" "element.js",
     "/figures.js" "text/javascript; charset=utf-8" "figures.js",
     "/history.js" "text/javascript; charset=utf-8" "history.js",
