@@ -110,7 +110,7 @@ impl Asker {
             asked.unwrap_or_default()
         };
         let rows = converse(port, |input, _| lookup.step(input)).await?;
-        rows.first().and_then(|row| report(row)).ok_or_else(|| {
+        rows.first().and_then(report).ok_or_else(|| {
             let cause = "the answer to what it is was not understood".to_owned();
             Fault::new(Side::Server, FaultKind::ServerLogin { cause })
         })
