@@ -230,6 +230,10 @@ impl Keeper {
 
     fn show(&mut self) {
         let view = self.cluster.view();
+        if view.leader.key().is_none() {
+            // Where a leader is named, another one may be by now.
+            self.hurry();
+        }
         let hosts = self.hosts.iter();
         self.fleet.show(Seen {
             hosts: hosts
