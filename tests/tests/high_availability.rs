@@ -12,6 +12,7 @@ use e2e::drivers::Endpoint;
 use e2e::scripted::Session;
 use e2e::tables::{ADMIN, console, endpoint, of, show, text};
 use testkit::guard::Workplace;
+use testkit::peer::message;
 use testkit::{Authority, Flock, Identity, Portcullis, proxy, wait};
 
 const SECRETS: [&str; 5] = [
@@ -281,4 +282,62 @@ fn hints_and_the_command_line_do_what_the_page_says() {
     let page = file("docs/high-availability.md");
     let step = "the primary has nothing more to do: the other host is to be promoted now";
     assert!(page.contains(step) && stage.proxy.log().contains(step));
+}
+
+/// The SQLSTATE of the error that comes next.
+#[track_caller]
+fn sqlstate(session: &mut Session) -> String {
+    let error = session.peer.expect_frame(b'E');
+    error.field(b'C').expect("a SQLSTATE")
+}
+
+/// What the page's table promises to clients, while the primary hangs and none is there, and behind that.
+#[test]
+fn clients_see_what_the_table_says() {
+    let flock = Flock::start(1);
+    let direct = role(&flock, "seen");
+    let kept =
+        "[[database]]\nname = 'kept'\ndbname = 'seen'\ncluster = 'main'\npool_mode = 'session'\n";
+    let stage = plan(&flock, &direct, "check_timeout = '300ms'")
+        .set("limits", "query_wait_timeout", "2")
+        .more(kept)
+        .start();
+    let reading = plan(
+        &flock,
+        &direct,
+        "check_timeout = '300ms'\nwithout_primary = 'read_only'",
+    )
+    .start();
+    let through = stage.endpoint(&direct);
+    let [mut idle, mut waits, mut busy] = [(); 3].map(|()| Session::through(&stage, &through));
+    let mut kept = Session::through(
+        &stage,
+        &Endpoint {
+            database: "kept".to_owned(),
+            ..through.clone()
+        },
+    );
+    let mut reader = Session::through(&reading, &reading.endpoint(&direct));
+    for session in [&mut idle, &mut waits, &mut kept, &mut reader] {
+        session.query("SELECT 1");
+    }
+    busy.query("BEGIN");
+    flock[0].hang();
+    assert_eq!(sqlstate(&mut busy), "08006");
+    assert_eq!(sqlstate(&mut kept), "08006");
+    waits.peer.send(&message::query("SELECT 1"));
+    assert_eq!(sqlstate(&mut waits), "57P03");
+    reading
+        .proxy
+        .await_log("no host says that it is the primary");
+    let port = flock[1].port().to_string();
+    assert_eq!(reader.value("SHOW port"), port);
+    reader
+        .peer
+        .send(&message::query("UPDATE counters SET value = 1"));
+    assert_eq!(sqlstate(&mut reader), "25006");
+    reader.peer.until_ready();
+    flock[1].promote();
+    assert_eq!(idle.value("SHOW port"), port);
+    reader.query("UPDATE counters SET value = 1");
 }
