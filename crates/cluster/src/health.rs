@@ -123,7 +123,8 @@ impl Health {
                 ..
             } => (since, returned, failures + 1),
         };
-        match sick.why.is_certain() || failures >= fall {
+        let is_over = failures >= fall && !sick.why.is_silence();
+        match sick.why.is_certain() || is_over {
             true => Health::Down {
                 since: now,
                 sick,
@@ -146,6 +147,8 @@ impl Health {
         match self {
             _ if wanted => interval.min(URGENT),
             Health::Unknown | Health::Up { .. } => interval,
+            // What is still in doubt by then stays so.
+            Health::Doubtful { failures, .. } if *failures > 10 => interval,
             // Whether it is dead is to be known soon.
             Health::Doubtful { .. } => interval.min(2 * URGENT),
             Health::Down { answers, .. } if *answers > 0 => interval.min(2 * URGENT),

@@ -87,6 +87,11 @@ impl Why {
         }
     }
 
+    /// True if the host answers, and only tells nothing of what it is: that doesn't make one dead that was well.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Why::Authentication | Why::Other)
+    }
+
     /// True if one such answer is enough: the host itself said that it serves nobody, or its kernel did.
     pub fn is_certain(self) -> bool {
         matches!(self, Why::Refused | Why::Unavailable)

@@ -94,6 +94,25 @@ fn a_host_that_nobody_listens_on_is_dead_at_once_and_others_after_some_failures(
     assert_eq!(it.view().leader, Leader::None);
 }
 
+/// It answers, so it lives, and nobody says that it was demoted: a password that was changed is no failover.
+#[test]
+fn a_primary_that_lets_the_check_in_no_more_stays_the_primary_until_another_one_is() {
+    let mut it = three();
+    for at in 1..20 {
+        it.observe(&key("a"), Err(sick(Why::Authentication)), ms(10 * at));
+        it.observe(&key("a"), Err(sick(Why::Other)), ms(10 * at + 5));
+        assert_eq!(leader(&it), "a:5432");
+    }
+    // It is not asked without end.
+    assert!(it.due(&key("a")).unwrap() >= ms(195) + Rules::default().interval);
+    it.observe(&key("b"), Ok(primary(2)), ms(300));
+    assert_eq!(leader(&it), "b:5432");
+    // One that never let it in is nobody's primary.
+    let mut it = cluster(&["a"]);
+    it.observe(&key("a"), Err(sick(Why::Authentication)), ms(1));
+    assert_eq!(it.view().leader, Leader::None);
+}
+
 #[test]
 fn a_promoted_standby_is_written_to_and_the_old_primary_never_again() {
     let mut it = three();

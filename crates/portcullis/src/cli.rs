@@ -95,7 +95,7 @@ pub(crate) enum Command {
     ///
     /// Asks a running proxy, through its console, to send nothing new to the cluster's primary and to
     /// wait until the transactions there have ended. Then the other host is promoted: by the
-    /// switchover_command of the configuration, or by you meanwhile (stop the old primary first). Once
+    /// switchover_command of the configuration, by Patroni where the hosts come from it, or by you meanwhile (stop the old primary first). Once
     /// the new primary answers, everything that has waited goes on there. If a step takes longer than
     /// switchover_timeout, the primary of before goes on, and this exits with 1.
     Switchover(SwitchoverOptions),

@@ -195,8 +195,10 @@ pub enum FaultKind {
     /// The client cancelled what it waited to ask.
     #[error("cancelled while it waited for a server connection")]
     Cancelled,
-    /// The server is no more what the session was led to it for: another one is written to now.
-    #[error("{host} is not the primary of its cluster any more")]
+    /// The server is no more what the session was led to it for: it is not the primary, or must not be used at all.
+    #[error(
+        "{host} is not what it was in its cluster any more: it was demoted, refused, or is down"
+    )]
     Demoted {
         /// The server, as it is configured.
         host: String,

@@ -20,7 +20,7 @@ section! {
         /// What databases call it. No two have the same.
         name: String { bounds: NAME, sample: "\"main\"" }
         /// The hosts, each as "name:port", with port 5432 where none is written. Behind it may stand weight=, 0 to
-        /// 1000, for how much it is to do beside others (100 if it is not written, 0: nothing that others can), and
+        /// 1000, for how much it is to do beside others (100 if it is not written, 0: nothing is read there), and
         /// zone=, a word for where it stands.
         hosts: Option<Members> {
             fallback: Unset("the hosts are found in another way"),
@@ -98,7 +98,7 @@ section! {
         /// The longest pause before a host that is down is asked again; pauses grow from check_interval to this.
         check_pause_max: Duration { fallback: Value("\"15s\""), bounds: Bounds::new(50, HOUR) }
         /// Checks in a row that have to fail before a host is down. A connection that is refused counts for all of
-        /// them.
+        /// them; one that answers and doesn't let check_user in is not down for it if it was well before.
         check_fall: u32 { fallback: Value("2"), bounds: Bounds::new(1, 100) }
         /// Checks in a row that have to be answered before a host that was down is up.
         check_rise: u32 { fallback: Value("2"), bounds: Bounds::new(1, 100) }

@@ -73,7 +73,8 @@ section! {
             fallback: Value("10"),
             bounds: Bounds::new(SECOND, HOUR),
         }
-        /// How long a client may wait for a server connection where max_db_connections is reached.
+        /// How long a client may wait for a server connection: where a limit of connections is reached, while the
+        /// database is paused, and while its cluster has no primary.
         query_wait_timeout: Duration {
             fallback: Value("120"),
             bounds: Bounds::new(SECOND, DAY),

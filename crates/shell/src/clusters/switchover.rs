@@ -5,8 +5,10 @@
 
 use super::fleet::{Errand, Fleet, Seen};
 use crate::context::Context;
+use crate::happenings::now_ms;
 use crate::setup::Promotion;
 use cluster::{Host, Key, Role};
+use events::{Event, Kind, Phase};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -119,6 +121,12 @@ pub(crate) async fn switchover(
         cluster, from = from.as_str(), to = to.as_str(),
         "a planned switchover begins: nothing new goes to the primary"
     );
+    let facts = Facts {
+        cluster,
+        from: &from,
+        to: &to,
+    };
+    facts.post(context, Phase::Began, None);
     lead(&fleet).await;
     let done = async {
         drained(context, &fleet, limit).await?;
@@ -134,6 +142,7 @@ pub(crate) async fn switchover(
     }
     .await;
     drop(standstill);
+    facts.post(context, Phase::Ended, Some(&done));
     match &done {
         Ok(()) => tracing::info!(
             target: "portcullis::clusters",
@@ -144,6 +153,30 @@ pub(crate) async fn switchover(
         }
     }
     done.map(|()| to)
+}
+
+/// What events of a switchover tell.
+struct Facts<'a> {
+    cluster: &'a str,
+    from: &'a Key,
+    to: &'a Key,
+}
+
+impl Facts<'_> {
+    fn post(&self, context: &Context, phase: Phase, done: Option<&Result<(), NotSwitched>>) {
+        let subject = format!("cluster {}", self.cluster);
+        let event = Event::new(now_ms(), Kind::Switchover, phase, &subject)
+            .with("cluster", self.cluster)
+            .with("from", self.from.as_str())
+            .with("to", self.to.as_str());
+        context.events.post(match done {
+            None => event,
+            Some(Ok(())) => event.with("outcome", "switched over"),
+            Some(Err(fault)) => event
+                .with("outcome", "not switched over")
+                .with("why", fault.to_string().as_str()),
+        });
+    }
 }
 
 /// The host to promote.
