@@ -18,7 +18,7 @@ use e2e::governed::{bind, execute, parse, sync};
 use e2e::scripted::Session;
 use e2e::tables::{ADMIN, console, number, of, refused, show, text};
 use testkit::peer::message;
-use testkit::{Authority, Cluster, Flock, FlockPlan, Frame, Identity, Member, wait};
+use testkit::{Authority, Cluster, Flock, FlockPlan, Frame, Identity, Member, Peer, wait};
 
 /// Long enough for any answer that is on its way.
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -273,10 +273,10 @@ fn of_two_primaries_the_one_of_the_newer_timeline_is_written_to() {
 #[test]
 fn a_server_of_another_system_is_refused() {
     let (flock, foreign) = (plain(), Cluster::shared());
-    let direct = another_role(flock, "foreign");
+    let direct = another_role(flock, "of_another");
     // Whoever was led there would be let in.
     foreign.make_role(CHECKER.0, CHECKER.1);
-    Endpoint::direct(foreign, "foreign");
+    Endpoint::direct(foreign, "of_another");
     let both = tempfile::NamedTempFile::new().expect("a file");
     let pem = [flock.authority().pem(), foreign.authority().pem()].concat();
     fs::write(both.path(), pem).expect("the authorities");
@@ -291,11 +291,11 @@ fn a_server_of_another_system_is_refused() {
     await_role(&stage, flock[0].port(), "primary");
     await_role(&stage, flock[1].port(), "standby");
     await_role(&stage, flock[2].port(), "standby");
-    let mut writer = session(&stage, &direct, "foreign");
+    let mut writer = session(&stage, &direct, "of_another");
     assert_eq!(read_at(&mut writer), ports([&flock[0]]));
     let mut reader = session(&stage, &direct, "any");
     assert_eq!(read_at(&mut reader), ports(flock.members()));
-    assert_eq!(count_of_backends(foreign, "foreign"), 0);
+    assert_eq!(count_of_backends(foreign, "of_another"), 0);
     let mut admin = console(&stage, ADMIN);
     let order = format!("SWITCHOVER main TO \"localhost:{}\"", foreign.port());
     let (_, text) = refused(&mut admin, &order);
@@ -338,10 +338,16 @@ fn without_a_primary_sessions_read_and_go_on_at_the_next_one() {
     // A client that comes now is let in, too.
     let mut late = session(&read_only, &direct, "bereft");
     assert_eq!(read_at(&mut late), ports([&flock[1]]));
+    // And one of a proxy that has never seen a primary.
+    let newer = plan(&flock, &direct, "without_primary = 'read_only'").start();
+    await_role(&newer, flock[1].port(), "standby");
+    let mut latest = session(&newer, &direct, "bereft");
+    assert_eq!(read_at(&mut latest), ports([&flock[1]]));
 
     flock[1].promote();
     await_leader(&read_only, Some(&flock[1]));
-    for client in [&mut client, &mut late] {
+    await_leader(&newer, Some(&flock[1]));
+    for client in [&mut client, &mut late, &mut latest] {
         client.query(
             "INSERT INTO counters VALUES (1000, 0) ON CONFLICT (client) DO UPDATE SET value = 1",
         );
@@ -354,47 +360,54 @@ fn without_a_primary_sessions_read_and_go_on_at_the_next_one() {
 
 /// Nobody is there to be led to: who waits is told after what, and who leaves or gives up leaves nothing behind.
 #[test]
-fn those_who_wait_for_a_primary_are_told_or_leave_nothing_behind() {
+fn those_who_wait_for_a_server_are_told_or_leave_nothing_behind() {
+    const NO_PRIMARY: &str = "query_wait_timeout passed while waiting for a server of the cluster to connect to: it \
+                              has no primary now";
     let flock = Flock::start(0);
     let direct = role(&flock, "alone");
-    let patient = plan(&flock, &direct, "").start();
     let hasty = plan(&flock, &direct, "")
         .set("limits", "query_wait_timeout", "1")
         .more(&database("reads", &direct, "standby"))
         .start();
-    let reads = plan(&flock, &direct, "")
-        .set("database", "target", "'prefer-standby'")
-        .start();
+    let stages = ["primary", "prefer-standby"].map(|target| {
+        let target = format!("'{target}'");
+        let stage = plan(&flock, &direct, "").set("database", "target", &target);
+        stage.more(&database("reads", &direct, "standby")).start()
+    });
     let mut told = session(&hasty, &direct, "alone");
-    let mut stays = session(&patient, &direct, "alone");
-    let mut sessions = [&patient, &reads].map(|stage| {
-        let new = || session(stage, &direct, "alone");
+    let mut reader = session(&hasty, &direct, "reads");
+    let mut stays = session(&stages[0], &direct, "alone");
+    let cases = [(0, "alone"), (1, "alone"), (0, "reads")];
+    let sessions = cases.map(|(stage, database)| {
+        let new = || session(&stages[stage], &direct, database);
         (new(), new())
     });
-    for client in [&mut told, &mut stays] {
-        client.query("SELECT 1");
-    }
-    for (one, other) in &mut sessions {
-        one.query("SELECT 1");
-        other.query("SELECT 1");
-    }
+    told.query("SELECT 1");
+    stays.query("SELECT 1");
+    // There is a primary, which is not what is missing here.
+    reader.peer.send(&message::query("SELECT 1"));
+    let error = reader.peer.expect_error("57P03");
+    let said = error.error_text();
+    assert!(
+        said.contains("query_wait_timeout") && !said.contains("primary"),
+        "{said}"
+    );
+
     flock[0].kill();
-    for stage in [&patient, &hasty, &reads] {
+    for stage in stages.iter().chain([&hasty]) {
         await_leader(stage, None);
     }
-    const WHY: &str = "query_wait_timeout passed while waiting for a server of the cluster to connect to: it has no \
-                       primary now";
     told.peer.send(&message::query("SELECT 1"));
     let error = told.peer.expect_error("57P03");
-    assert_eq!(error.field(b'M').as_deref(), Some(WHY));
+    assert_eq!(error.field(b'M').as_deref(), Some(NO_PRIMARY));
 
     let waiting = |stage: &Stage| {
         let pools = show(&mut console(stage, ADMIN), "POOLS");
         let of_role = pools.iter().filter(|it| text(it, "user") == "alone");
         of_role.map(|it| number(it, "cl_waiting")).sum::<u64>()
     };
-    for (stage, (leaves, cancels)) in [&patient, &reads].into_iter().zip(sessions) {
-        let (mut leaves, mut cancels) = (leaves, cancels);
+    for ((stage, _), (mut leaves, mut cancels)) in cases.into_iter().zip(sessions) {
+        let stage = &stages[stage];
         leaves.peer.send(&message::query("SELECT 1"));
         cancels.peer.send(&message::query("SELECT 1"));
         wait::until("both to wait", wait::LONG, || waiting(stage) == 2);
@@ -402,11 +415,7 @@ fn those_who_wait_for_a_primary_are_told_or_leave_nothing_behind() {
         wait::until("the one that left to be gone", wait::LONG, || {
             waiting(stage) == 1
         });
-        let key = cancels.key.as_ref().expect("a key");
-        let (pid, secret) = key.body.split_first_chunk().expect("a process id");
-        let mut by = testkit::Peer::tls(stage.proxy.address(), &stage.client_tls());
-        by.send(&message::cancel(u32::from_be_bytes(*pid), secret));
-        by.drain();
+        cancel(stage, &cancels);
         cancels.peer.expect_error("57014");
         cancels.peer.until_ready();
         wait::until("nobody to wait", wait::LONG, || waiting(stage) == 0);
@@ -416,9 +425,19 @@ fn those_who_wait_for_a_primary_are_told_or_leave_nothing_behind() {
     }
     // Nobody is in the way of the one that waits to the end.
     stays.peer.send(&message::query("SELECT 1"));
-    wait::until("it to wait", wait::LONG, || waiting(&patient) == 1);
+    wait::until("it to wait", wait::LONG, || waiting(&stages[0]) == 1);
     flock[0].start_again();
     stays.peer.until_ready();
+}
+
+/// Cancels what this session waits for.
+#[track_caller]
+fn cancel(stage: &Stage, session: &Session) {
+    let key = session.key.as_ref().expect("a key");
+    let (pid, secret) = key.body.split_first_chunk().expect("a process id");
+    let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+    peer.send(&message::cancel(u32::from_be_bytes(*pid), secret));
+    peer.drain();
 }
 
 /// Replaces a file by renaming another one over it, as a careful program does.
@@ -613,8 +632,11 @@ fn prepared_statements_are_led_by_their_texts() {
         client.peer.send(&request);
         value(&client.peer.until_ready()).parse().expect("a port")
     };
-    let seen: BTreeSet<u16> = (0..20).map(|_| run(&mut client, "reads")).collect();
-    assert!(!seen.is_empty() && seen.is_subset(&standbys), "{seen:?}");
+    // To prepare a statement that writes counts as a write, so that the first reads may be led to the primary.
+    wait::until("reads at standbys", wait::LONG, || {
+        let seen: BTreeSet<u16> = (0..20).map(|_| run(&mut client, "reads")).collect();
+        seen == standbys
+    });
     for _ in 0..5 {
         assert_eq!(run(&mut client, "writes"), primary);
     }
@@ -640,15 +662,41 @@ fn prepared_statements_are_led_by_their_texts() {
 fn a_session_says_itself_where_its_statements_go() {
     let (stage, direct, standbys) = routed("said");
     let primary = plain()[0].port();
+    plain()[0].sql_in(
+        "said",
+        "CREATE FUNCTION here() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('port') $$",
+    );
+    for standby in &plain().members()[1..] {
+        standby.await_caught_up_with(&plain()[0]);
+    }
     let mut client = session(&stage, &direct, "said");
-    client.query("SET portcullis.route = 'primary'");
+    let mut other = session(&stage, &direct, "said");
+    // SET goes to the primary and counts as a write: only when one of later is over with, it is the hint that leads.
+    let mut settle = |client: &mut Session, setting: &str| {
+        client.query(setting);
+        other.query("SET application_name TO 'other'");
+        wait::until("reads at standbys", wait::LONG, || {
+            read_at(&mut other) == standbys
+        });
+    };
+    // Nobody knows what a function of one's own does.
+    assert_eq!(port(&mut client, "SELECT here()"), primary);
+    settle(&mut client, "SET portcullis.route = 'primary'");
     assert_eq!(read_at(&mut client), [primary].into());
-    client.query("SET portcullis.route TO 'replica'");
-    wait::until("reads at standbys", wait::LONG, || {
-        read_at(&mut client) == standbys
-    });
-    client.query("RESET portcullis.route");
+    settle(&mut client, "SET portcullis.route TO 'replica'");
     assert_eq!(read_at(&mut client), standbys);
+    let at = port(&mut client, "SELECT here()");
+    assert!(standbys.contains(&at), "{at}");
+    let insert = "INSERT INTO register VALUES (0, 1) RETURNING current_setting('port')";
+    assert_eq!(port(&mut client, insert), primary);
+    settle(&mut client, "RESET portcullis.route");
+    assert_eq!(read_at(&mut client), standbys);
+    assert_eq!(port(&mut client, "SELECT here()"), primary);
+    settle(&mut client, "SELECT 1");
+    let hinted = "/* portcullis.route=replica */ SELECT here()";
+    let at = port(&mut client, hinted);
+    assert!(standbys.contains(&at), "{at}");
+    assert_eq!(read_at(&mut other), standbys);
 }
 
 /// The standbys don't have it, and whoever wrote it sees it at once all the same; others are led to standbys meanwhile.
@@ -763,4 +811,29 @@ fn an_operator_switches_over_by_the_program() {
     assert_eq!(port(&mut client, "SHOW port"), flock[1].port());
     let count = flock[1].sql_in("operated", "SELECT count(*) FROM register");
     assert_eq!(count, [[Some("3".to_owned())]]);
+}
+
+/// Where the configuration names a program that promotes, nobody else has to.
+#[test]
+fn a_switchover_runs_the_program_that_promotes() {
+    let flock = Flock::start(1);
+    let direct = role(&flock, "commanded");
+    let script =
+        "#!/bin/sh\necho \"$PORTCULLIS_FROM $PORTCULLIS_TO\" > told.new && mv told.new told\n";
+    let command = "switchover_command = ['/bin/sh', 'promote']\nswitchover_timeout = '20s'";
+    let stage = plan(&flock, &direct, command)
+        .file("promote", script)
+        .start();
+    await_role(&stage, flock[1].port(), "standby");
+    let hosts = [host(&flock[0]), host(&flock[1])];
+    let running = switchover(&stage, &["main", "TO", &hosts[1]])
+        .spawn()
+        .expect("portcullis to run");
+    let told = stage.proxy.directory().join("told");
+    wait::until("the program to be told", wait::LONG, || {
+        fs::read_to_string(&told).is_ok_and(|it| it.trim() == hosts.join(" "))
+    });
+    flock[1].promote();
+    let output = running.wait_with_output().expect("its end");
+    assert_eq!(output.status.code(), Some(0), "{:?}", said(&output));
 }
