@@ -812,28 +812,3 @@ fn an_operator_switches_over_by_the_program() {
     let count = flock[1].sql_in("operated", "SELECT count(*) FROM register");
     assert_eq!(count, [[Some("3".to_owned())]]);
 }
-
-/// Where the configuration names a program that promotes, nobody else has to.
-#[test]
-fn a_switchover_runs_the_program_that_promotes() {
-    let flock = Flock::start(1);
-    let direct = role(&flock, "commanded");
-    let script =
-        "#!/bin/sh\necho \"$PORTCULLIS_FROM $PORTCULLIS_TO\" > told.new && mv told.new told\n";
-    let command = "switchover_command = ['/bin/sh', 'promote']\nswitchover_timeout = '20s'";
-    let stage = plan(&flock, &direct, command)
-        .file("promote", script)
-        .start();
-    await_role(&stage, flock[1].port(), "standby");
-    let hosts = [host(&flock[0]), host(&flock[1])];
-    let running = switchover(&stage, &["main", "TO", &hosts[1]])
-        .spawn()
-        .expect("portcullis to run");
-    let told = stage.proxy.directory().join("told");
-    wait::until("the program to be told", wait::LONG, || {
-        fs::read_to_string(&told).is_ok_and(|it| it.trim() == hosts.join(" "))
-    });
-    flock[1].promote();
-    let output = running.wait_with_output().expect("its end");
-    assert_eq!(output.status.code(), Some(0), "{:?}", said(&output));
-}
