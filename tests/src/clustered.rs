@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Flock, Member, tools};
+use testkit::{Cluster, Flock, Member, tools, wait};
 
 use crate::drivers::Endpoint;
-use crate::tables::{ADMIN, WATCHER};
+use crate::scripted::Session;
+use crate::tables::{ADMIN, Row, WATCHER, console, of, show, text};
 use crate::{Stage, StagePlan};
 
 /// Who asks the hosts what they are.
@@ -25,11 +26,17 @@ const TABLES: &str = "CREATE TABLE register (client int, number int, PRIMARY KEY
     CREATE TABLE counters AS SELECT client, 0 AS value FROM generate_series(0, 127) AS client; \
     ALTER TABLE counters ADD PRIMARY KEY (client)";
 
-/// A role with a database of its own on all members, with the tables of the clients, and the checker.
+/// The checker, and a role with a database of its own on all members, with the tables of the clients.
 #[track_caller]
 pub fn role(flock: &Flock, name: &str) -> Endpoint {
+    flock[0].make_role(CHECKER.0, CHECKER.1);
+    another_role(flock, name)
+}
+
+/// Such a role in a flock that has the checker already.
+#[track_caller]
+pub fn another_role(flock: &Flock, name: &str) -> Endpoint {
     let primary = &flock[0];
-    primary.make_role(CHECKER.0, CHECKER.1);
     let endpoint = Endpoint::direct(primary, name);
     primary.sql_in(name, TABLES);
     primary.sql_in(name, &format!("ALTER TABLE register OWNER TO {name}"));
@@ -55,15 +62,20 @@ pub fn plan(flock: &Flock, role: &Endpoint, more: &str) -> StagePlan {
 /// The same with these hosts.
 pub fn plan_of(flock: &Flock, role: &Endpoint, hosts: &[String], more: &str) -> StagePlan {
     let hosts: Vec<String> = hosts.iter().map(|it| format!("'{it}'")).collect();
+    let source = format!("hosts = [{}]\n{more}", hosts.join(", "));
+    plan_from(flock, role, &source, flock.ca_file())
+}
+
+/// The same where the section of the cluster says itself which hosts there are, which these authorities signed for.
+pub fn plan_from(flock: &Flock, role: &Endpoint, section: &str, ca_file: &Path) -> StagePlan {
     let cluster = format!(
         "[admin]\nadmin_users = '{}'\nstats_users = ['{}']\n\
-         [[cluster]]\nname = 'main'\nhosts = [{}]\ncheck_user = '{}'\ncheck_password_file = 'checker.password'\n\
-         {more}\n[cluster.tls]\nca = '{}'\n",
+         [[cluster]]\nname = 'main'\ncheck_user = '{}'\ncheck_password_file = 'checker.password'\n\
+         {section}\n[cluster.tls]\nca = '{}'\n",
         ADMIN.0,
         WATCHER.0,
-        hosts.join(", "),
         CHECKER.0,
-        flock.ca_file().display(),
+        ca_file.display(),
     );
     StagePlan::new("localhost", flock[0].port(), flock.ca_file())
         .unset("database", "host")
@@ -76,6 +88,65 @@ pub fn plan_of(flock: &Flock, role: &Endpoint, hosts: &[String], more: &str) -> 
         .user_with(ADMIN.0, ADMIN.1)
         .user_with(WATCHER.0, WATCHER.1)
         .more(&cluster)
+}
+
+/// One more database of the cluster, which leads to the role's own by another wish.
+pub fn database(name: &str, role: &Endpoint, target: &str) -> String {
+    format!(
+        "[[database]]\nname = '{name}'\ndbname = '{}'\ncluster = 'main'\npool_mode = 'transaction'\n\
+         target = '{target}'\n",
+        role.database
+    )
+}
+
+/// A session with one of the databases of the cluster.
+#[track_caller]
+pub fn session(stage: &Stage, role: &Endpoint, database: &str) -> Session {
+    let endpoint = Endpoint {
+        database: database.to_owned(),
+        ..stage.endpoint(role)
+    };
+    Session::through(stage, &endpoint)
+}
+
+/// What `SHOW HOSTS` says of a server, once that is so.
+#[track_caller]
+pub fn await_host(stage: &Stage, port: u16, what: &str, is_so: impl Fn(&Row) -> bool) -> Row {
+    let port = port.to_string();
+    let mut admin = console(stage, ADMIN);
+    let mut last = Vec::new();
+    let found = wait::within(wait::LONG, || {
+        last = show(&mut admin, "HOSTS");
+        let row = last.iter().find(|it| text(it, "port") == port);
+        row.filter(|it| is_so(it)).cloned()
+    });
+    found.unwrap_or_else(|| panic!("{port} is not {what}: {last:?}\n{}", stage.proxy.log()))
+}
+
+/// Waits until the proxy knows this server as one of that role that is up.
+#[track_caller]
+pub fn await_role(stage: &Stage, port: u16, role: &str) -> Row {
+    await_host(stage, port, role, |it| {
+        (text(it, "role"), text(it, "health")) == (role, "up")
+    })
+}
+
+/// Waits until the leader of the cluster is the one at this port, or there is none.
+#[track_caller]
+pub fn await_leader(stage: &Stage, leader: Option<&Member>) {
+    let wanted = leader.map(host).unwrap_or_default();
+    let mut admin = console(stage, ADMIN);
+    wait::until("the leader", wait::LONG, || {
+        let clusters = show(&mut admin, "CLUSTERS");
+        text(of(&clusters, "name", "main"), "leader") == wanted
+    });
+}
+
+/// How many connections a role has to a server.
+#[track_caller]
+pub fn count_of_backends(server: &Cluster, role: &str) -> usize {
+    let query = format!("SELECT 1 FROM pg_stat_activity WHERE usename = '{role}'");
+    server.sql(&query).len()
 }
 
 /// Clients that write.

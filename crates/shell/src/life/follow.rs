@@ -5,7 +5,7 @@ use super::Life;
 use super::member::Member;
 use crate::clusters::{Fleet, Pick, is_of_host};
 use crate::control::Phase;
-use crate::exchange::{Leased, NO_LEADER, Place};
+use crate::exchange::{Leased, Place};
 use crate::pump::{ClientSide, Ending};
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
@@ -24,6 +24,10 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How soon another host is tried where one could not be reached.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// What is waited for where none of the hosts will do.
+const NO_HOST: &str = "waiting for a server of the cluster to connect to: no host that the database's target leads to \
+                       can be used now (see SHOW HOSTS)";
 
 /// A client whose server is found anew each time.
 pub(super) struct Follows {
@@ -233,6 +237,6 @@ impl<'a> Life<'a> {
 
 fn no_host() -> Fault {
     let setting = "query_wait_timeout";
-    let phase = NO_LEADER;
+    let phase = NO_HOST;
     Fault::new(Side::Proxy, FaultKind::Timeout { setting, phase })
 }
