@@ -393,6 +393,27 @@ fn those_who_wait_for_a_server_are_told_or_leave_nothing_behind() {
         "{said}"
     );
 
+    // While a server is dialled that does not answer, it is the same.
+    let waiting = |stage: &Stage| {
+        let pools = show(&mut console(stage, ADMIN), "POOLS");
+        let of_role = pools.iter().filter(|it| text(it, "user") == "alone");
+        of_role.map(|it| number(it, "cl_waiting")).sum::<u64>()
+    };
+    let hung = plan(&flock, &direct, "check_timeout = '60s'").start();
+    let mut has_one = session(&hung, &direct, "alone");
+    let mut dials = session(&hung, &direct, "alone");
+    has_one.query("BEGIN");
+    flock[0].hang();
+    dials.peer.send(&message::query("SELECT 1"));
+    wait::until("it to wait", wait::LONG, || waiting(&hung) == 1);
+    cancel(&hung, &dials);
+    dials.peer.expect_error("57014");
+    dials.peer.until_ready();
+    wait::until("nobody to wait", wait::LONG, || waiting(&hung) == 0);
+    flock[0].wake();
+    has_one.query("COMMIT");
+    dials.query("SELECT 1");
+
     flock[0].kill();
     for stage in stages.iter().chain([&hasty]) {
         await_leader(stage, None);
@@ -401,11 +422,6 @@ fn those_who_wait_for_a_server_are_told_or_leave_nothing_behind() {
     let error = told.peer.expect_error("57P03");
     assert_eq!(error.field(b'M').as_deref(), Some(NO_PRIMARY));
 
-    let waiting = |stage: &Stage| {
-        let pools = show(&mut console(stage, ADMIN), "POOLS");
-        let of_role = pools.iter().filter(|it| text(it, "user") == "alone");
-        of_role.map(|it| number(it, "cl_waiting")).sum::<u64>()
-    };
     for ((stage, _), (mut leaves, mut cancels)) in cases.into_iter().zip(sessions) {
         let stage = &stages[stage];
         leaves.peer.send(&message::query("SELECT 1"));

@@ -146,6 +146,7 @@ impl<'a> Life<'a> {
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let end = Instant::now() + self.setup.timeouts.query_wait;
+        let since_us = self.context.console.now_us();
         let setup = self.context.live.snapshot();
         let Some(database) = setup.database(&member.way.database) else {
             let name = member.way.database.clone();
@@ -174,6 +175,7 @@ impl<'a> Life<'a> {
             let changed = async {
                 let _ = tokio::time::timeout(pause, changes.changed()).await;
             };
+            member.shown.waits(since_us);
             self.attend(member, client, changed).await?;
         }
     }
@@ -231,6 +233,9 @@ impl<'a> Life<'a> {
         };
         client.watch.waits(false);
         member.issued.aim().leave();
+        if ended.is_err() {
+            member.shown.unlinked();
+        }
         ended
     }
 }
