@@ -57,6 +57,11 @@ fn a_standby_with_a_strangers_certificate_is_never_used() {
         log.contains(&format!("{} is down (tls)", host(&flock[1]))),
         "{log}"
     );
+    let event = format!(
+        "from={} why=no host says that it is the primary",
+        host(&flock[0])
+    );
+    stage.proxy.await_log(&event);
     writer
         .peer
         .send(&message::query("INSERT INTO register VALUES (0, 2)"));
