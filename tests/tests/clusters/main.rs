@@ -93,6 +93,24 @@ fn replace(file: &Path, hosts: &[&str]) {
     fs::rename(&new, file).expect("the file");
 }
 
+/// The sandbox lets it ask, and the certificate of each address is for the name.
+#[test]
+fn the_addresses_of_a_name_are_hosts() {
+    let flock = plain();
+    let direct = another_role(flock, "named");
+    let section = format!("dns = 'localhost'\ndns_port = {}", flock[0].port());
+    let stage = plan_from(flock, &direct, &section, flock.ca_file()).start();
+    let mut session = session(&stage, &direct, "named");
+    assert_eq!(port(&mut session, "SHOW port"), flock[0].port());
+    let hosts = show(&mut console(&stage, ADMIN), "HOSTS");
+    let host = hosts.iter().find(|it| text(it, "host") == "127.0.0.1");
+    let host = host.expect("the address that the server listens at");
+    assert_eq!(
+        (text(host, "role"), text(host, "health")),
+        ("primary", "up")
+    );
+}
+
 #[test]
 fn a_file_of_hosts_is_followed() {
     let flock = plain();
