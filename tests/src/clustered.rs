@@ -22,7 +22,7 @@ pub const CHECKER: (&str, &str) = ("portcullis_check", "password of the checker"
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the clients write to.
-const TABLES: &str = "CREATE TABLE register (client int, number int, PRIMARY KEY (client, number)); \
+pub const TABLES: &str = "CREATE TABLE register (client int, number int, PRIMARY KEY (client, number)); \
     CREATE TABLE counters AS SELECT client, 0 AS value FROM generate_series(0, 127) AS client; \
     ALTER TABLE counters ADD PRIMARY KEY (client)";
 

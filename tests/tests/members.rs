@@ -1,5 +1,5 @@
 //! A cluster that Patroni keeps in etcd, all of it real: its members as both tell them, over verified TLS and with
-//! passwords, before and after a switchover.
+//! passwords, before and after a switchover; and a proxy that follows it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use buf::Secret;
+use e2e::StagePlan;
+use e2e::clustered::{TABLES, Writers};
+use e2e::drivers::Endpoint;
+use e2e::tables::{ADMIN as OPERATOR, console, show, text};
 use fetch::{Bounds, Request, Trust, Url};
 use members::{Etcd, Fault, Found, Login, Patroni, Plan, Servers, Source, SwitchoverFault};
 use serde_json::{Value, json};
+use testkit::Cluster;
 use testkit::account::Account;
 use testkit::guard::{Guarded, Workplace};
 use testkit::ports::{self, Reserved};
@@ -241,7 +246,10 @@ impl Node {
                     "superuser": { "username": "postgres", "password": "unused" },
                     "replication": { "username": "replicator", "password": "unused" },
                 },
-                "parameters": { "unix_socket_directories": directory, "fsync": "off", "shared_buffers": "16MB" },
+                "parameters": {
+                    "unix_socket_directories": directory, "fsync": "off", "shared_buffers": "16MB",
+                    "ssl": "on", "ssl_cert_file": within("server.crt"), "ssl_key_file": within("server.key"),
+                },
             },
             "tags": tags,
         })
@@ -334,4 +342,137 @@ fn patroni_and_its_keys_in_etcd_tell_the_same_before_and_after_a_switchover() {
         let found = place.await_found(source, "the new leader", is_led_by(&other));
         assert_eq!(keys(&found), wanted);
     }
+}
+
+/// What the node's server says to the superuser.
+#[track_caller]
+fn sql(node: &Node, text: &str) -> String {
+    let mut psql = Cluster::client_program("psql");
+    psql.args([
+        "--no-psqlrc",
+        "--tuples-only",
+        "--no-align",
+        "--command",
+        text,
+    ])
+    .env("PGHOST", "127.0.0.1")
+    .env("PGPORT", node.postgres.number.to_string())
+    .env("PGUSER", "postgres")
+    .env("PGDATABASE", "postgres");
+    let output = testkit::program::output(&mut psql);
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    assert!(output.status.success(), "{}", said(&output.stderr));
+    said(&output.stdout)
+}
+
+/// Ends a node as a power failure does: Patroni and its server at once.
+fn cut_power(running: &Running) {
+    let pid = fs::read_to_string(running.child.directory().join("data/postmaster.pid"));
+    let pid = pid.expect("the server's process id");
+    let pid = pid.lines().next().and_then(|it| it.parse().ok());
+    let pid = nix::unistd::Pid::from_raw(pid.expect("a number"));
+    running.child.signal(Signal::SIGKILL);
+    nix::sys::signal::kill(pid, Signal::SIGKILL).expect("a signal to the server");
+}
+
+#[test]
+fn a_proxy_follows_patroni_through_a_switchover_and_a_failover() {
+    let place = Place::new();
+    let etcd_port = ports::reserve();
+    let _etcd = etcd(&place, &etcd_port);
+    let (one, other) = (Node::new("one"), Node::new("other"));
+    let first = one.start(&place, &etcd_port, &json!({}));
+    let mut source = Source::new(Plan::Patroni(Patroni {
+        servers: place.servers(&[url(&one.rest)], ADMIN),
+        interval: Duration::from_secs(1),
+    }));
+    let key = one.key();
+    place.await_found(&mut source, "a leader", |it| leader(it) == Some(&*key));
+    let second = other.start(&place, &etcd_port, &json!({}));
+    place.await_found(&mut source, "two members", |it| keys(it).len() == 2);
+
+    sql(&one, "CREATE ROLE writer LOGIN");
+    sql(&one, "CREATE ROLE checker LOGIN");
+    sql(&one, TABLES);
+    sql(&one, "GRANT ALL ON register, counters TO writer");
+    let authority = place.workplace("authority-");
+    let ca = authority.path().join("ca.crt");
+    let role = Endpoint {
+        host: "localhost".to_owned(),
+        port: 0,
+        ca_file: ca.clone(),
+        user: "writer".to_owned(),
+        password: "the password of the writer".to_owned(),
+        database: "postgres".to_owned(),
+    };
+    let cluster = format!(
+        "[admin]\nadmin_users = '{}'\n[[cluster]]\nname = 'main'\ncheck_user = 'checker'\n\
+         patroni = ['{}', '{}']\npatroni_user = '{}'\npatroni_password_file = 'rest.password'\n\
+         members_interval = '1s'\nswitchover_timeout = '60s'\n\
+         [cluster.tls]\nca = '{ca}'\n[cluster.source_tls]\nca = '{ca}'\n",
+        OPERATOR.0,
+        url_text(&one.rest),
+        url_text(&other.rest),
+        ADMIN.0,
+        ca = ca.display(),
+    );
+    let stage = StagePlan::new("localhost", one.postgres.number, &ca)
+        .unset("database", "host")
+        .unset("database", "port")
+        .unset("database.tls", "ca")
+        .set("database", "cluster", "'main'")
+        .set("database", "pool_mode", "'transaction'")
+        .file("rest.password", ADMIN.1)
+        .user(&role)
+        .user_with(OPERATOR.0, OPERATOR.1)
+        .more(&cluster)
+        .start();
+    let mut writers = Writers::start(&stage, &role, 8);
+    let hosts = || show(&mut console(&stage, OPERATOR), "HOSTS");
+    wait::until("a standby", PATIENCE, || {
+        hosts().iter().any(|it| text(it, "role") == "standby")
+    });
+    // Patroni says itself when the other one can be chosen.
+    let mut admin = console(&stage, OPERATOR);
+    let order = format!("SWITCHOVER main TO {}", other.key());
+    wait::until("the switchover", PATIENCE, || {
+        admin.peer.send(&testkit::peer::message::query(&order));
+        loop {
+            match admin.peer.frame().tag {
+                b'C' => break true,
+                b'E' => break false,
+                _ => {}
+            }
+        }
+    });
+    writers.until_next_write();
+    assert_eq!(sql(&other, "SELECT pg_is_in_recovery()"), "f");
+
+    // The other way without a warning, once the first one is a standby that Patroni would take.
+    let key = other.key();
+    place.await_found(&mut source, "the new leader", |it| {
+        leader(it) == Some(&*key)
+    });
+    wait::until("a standby again", PATIENCE, || {
+        hosts().iter().any(|it| {
+            text(it, "port") == one.postgres.number.to_string() && text(it, "role") == "standby"
+        })
+    });
+    wait::until("its replication", PATIENCE, || {
+        sql(&other, "SELECT count(*) FROM pg_stat_replication") == "1"
+    });
+    cut_power(&second);
+    wait::until("a promotion", PATIENCE, || {
+        sql(&one, "SELECT pg_is_in_recovery()") == "f"
+    });
+    writers.until_next_write();
+    let written = writers.stop();
+    assert_eq!(written.idle(), "served");
+    let log = stage.proxy.log();
+    assert!(!log.contains("panicked"), "{log}");
+    drop(first);
+}
+
+fn url_text(port: &Reserved) -> String {
+    format!("https://localhost:{}", port.number)
 }
