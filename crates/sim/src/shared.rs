@@ -40,6 +40,16 @@ pub struct Backend {
     pub closed: bool,
 }
 
+impl Backend {
+    /// It is killed: of what it said only so many bytes are still on their way.
+    pub fn die(&mut self, left: usize) {
+        self.failed = true;
+        self.model.hang_up();
+        self.model.output.clear();
+        self.down.cut(left);
+    }
+}
+
 /// What goes on with a server connection without its client.
 #[derive(Debug)]
 pub enum Task {

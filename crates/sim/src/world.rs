@@ -232,6 +232,7 @@ impl World {
         match next.filter(|it| *it > now).min() {
             Some(next) => self.shared.now = next,
             None if self.shared.place.pool.is_paused() => self.resume(),
+            None if !self.shared.place.pool.lends() => self.find_leader(),
             None => {
                 let standing: Vec<_> = self.sessions.iter().map(|it| &it.phase).collect();
                 let standing = format!("nothing moves any more: {standing:?}");
@@ -245,6 +246,30 @@ impl World {
         self.shared.place.pool.resume();
         self.shared.place.serve();
         self.shared.discard_dropped();
+    }
+
+    /// Another host is the primary of the cluster (`Place::follow`).
+    fn find_leader(&mut self) {
+        self.shared.note(format_args!("another host leads"));
+        self.shared.place.pool.find_leader();
+        self.shared.place.serve();
+        self.shared.discard_dropped();
+    }
+
+    /// The primary is gone with all its processes, and nobody leads for now.
+    fn lose_leader(&mut self) {
+        let shared = &mut self.shared;
+        shared.note(format_args!("the host that leads is lost"));
+        shared.place.pool.lose_leader();
+        shared.place.replace_all();
+        shared.discard_dropped();
+        for at in 0..shared.backends.len() {
+            let cut = shared.chance.size(shared.backends[at].down.len() + 1);
+            let backend = &mut shared.backends[at];
+            if !backend.down.closed && !backend.model.ended {
+                backend.die(cut);
+            }
+        }
     }
 
     /// What goes wrong, and what operators do.
@@ -284,14 +309,12 @@ impl World {
                 if backend.down.closed || backend.model.ended {
                     return;
                 }
-                backend.failed = true;
                 match kills {
-                    true => {
-                        backend.model.hang_up();
-                        backend.model.output.clear();
-                        backend.down.cut(cut);
+                    true => backend.die(cut),
+                    false => {
+                        backend.failed = true;
+                        backend.model.terminate();
                     }
-                    false => backend.model.terminate(),
                 }
                 shared.note(format_args!("server {at} fails (kill: {kills})"));
             }
@@ -323,6 +346,8 @@ impl World {
                     .expire(shared.now, |link| backends[link.backend].down.closed);
                 shared.discard_dropped();
             }
+            20 if shared.place.pool.lends() => self.lose_leader(),
+            21..24 if !shared.place.pool.lends() => self.find_leader(),
             _ => {}
         }
     }
@@ -468,7 +493,7 @@ impl World {
                     .resting
                     .values()
                     .any(|it| shared.backends[it.backend].group == session.group);
-                if !place.pool.is_paused() && (rests || (fits && has_room)) {
+                if place.pool.lends() && (rests || (fits && has_room)) {
                     violation = Some(format!(
                         "session {index} waits though there is a connection for it"
                     ));
