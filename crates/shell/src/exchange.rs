@@ -120,7 +120,7 @@ impl<C> Exchange<C> {
     /// kernel at most, and never waits.
     pub fn expire(&self, mut fate: impl FnMut(&mut C) -> Fate) -> Vec<C> {
         let places: Vec<_> = self.lock().values().map(Arc::clone).collect();
-        let mut closed = Vec::new();
+        let (mut closed, mut called) = (Vec::new(), Vec::new());
         for place in places {
             let mut shared = place.lock();
             let mut numbers = shared.pool.expire(self.clock.now());
@@ -135,7 +135,9 @@ impl<C> Exchange<C> {
             gone.extend(old);
             numbers.extend(gone.into_iter().filter(|it| shared.pool.forget(*it)));
             closed.extend(shared.take(numbers));
+            called.extend(place.serve(&mut shared));
         }
+        tell(called);
         self.hall.settle();
         closed
     }

@@ -199,8 +199,12 @@ impl Place {
         let (ticket, lent) = match self.pool.give_back(lease, key, now) {
             Returned::Rest { kept, closed } => {
                 self.resting.extend(link.map(|link| (kept, link)));
+                let makes_room = !closed.is_empty();
                 let closed = closed.into_iter().filter_map(|it| self.resting.remove(&it));
                 self.dropped.extend(closed);
+                if makes_room {
+                    self.serve();
+                }
                 return;
             }
             Returned::Close => return self.dropped.extend(link),
@@ -279,6 +283,7 @@ impl Place {
             .into_iter()
             .filter_map(|it| self.resting.remove(&it));
         self.dropped.extend(closed);
+        self.serve();
     }
 
     /// `Exchange::expire`.
@@ -296,5 +301,6 @@ impl Place {
             .into_iter()
             .filter_map(|it| self.resting.remove(&it));
         self.dropped.extend(closed);
+        self.serve();
     }
 }

@@ -272,11 +272,12 @@ impl<C> Place<C> {
     /// Has every connection of now closed once nobody uses it; gives those that rest.
     pub fn reconnect(self: &Arc<Self>) -> Vec<C> {
         self.generation.fetch_add(1, Ordering::Relaxed);
-        let closed = {
+        let (closed, called) = {
             let mut shared = self.lock();
             let numbers = shared.pool.empty();
-            shared.take(numbers)
+            (shared.take(numbers), self.serve(&mut shared))
         };
+        tell(called);
         self.hall.settle();
         closed
     }
@@ -349,8 +350,11 @@ impl<C> Place<C> {
                     if closed.is_empty() {
                         return Vec::new();
                     }
+                    // The room of those may be what somebody waits for.
                     let closed = shared.take(closed);
+                    let called = self.serve(&mut shared);
                     drop(shared);
+                    tell(called);
                     self.hall.settle();
                     return closed;
                 }
