@@ -127,7 +127,9 @@ impl World {
                 lease
             }
             Asked::Wait(ticket) => {
-                let by = self.round + (waiting + self.clients.len()) * ROUNDS_EACH;
+                // Whoever waits for a role waits in two queues: in its pool's, and with its pool in the role's line.
+                let queues = 2;
+                let by = self.round + queues * (waiting + self.clients.len()) * ROUNDS_EACH;
                 self.clients[at].doing = Doing::Waits(ticket, by);
                 return self.settle();
             }

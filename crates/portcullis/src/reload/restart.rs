@@ -185,7 +185,7 @@ mod tests {
                 "[[database]]\nname = \"c\"\ncluster = \"m\"\ntarget = \"any\"\n\
                  [[cluster]]\nname = \"m\"\nsrv = \"s\"\ncheck_user = \"u\"\ncheck_interval = 1\n\
                  switchover_command = \"x\"\n[cluster.tls]\nmode = \"disable\"",
-                &[],
+                &["cluster.switchover_command"],
             ),
             (
                 "address = \"127.0.0.1:6433\"\nworkers = 7\nlisten_backlog = 7".to_owned(),
