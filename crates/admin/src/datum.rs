@@ -198,29 +198,13 @@ impl Value for Moment {
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
-        let (year, month, day) = date(days);
+        let (year, month, day) = calendar::date(days as i64);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         write!(
             f,
             "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"
         )
     }
-}
-
-/// The Gregorian date of a day since 1970: years are counted from 1 March of the year 0, so that a
-/// leap day is a year's last, in eras of 400 years.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = match month {
-        0..=9 => (month + 3, 0),
-        _ => (month - 9, 1),
-    };
-    (era * 400 + year + next, month, of_month)
 }
 
 #[cfg(test)]

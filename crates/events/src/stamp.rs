@@ -3,25 +3,9 @@
 /// Milliseconds since 1970 as `2026-03-01T12:00:00.123Z`.
 pub fn stamp(at_ms: u64) -> String {
     let (seconds, ms) = (at_ms / 1000, at_ms % 1000);
-    let (year, month, day) = date(seconds / 86_400);
+    let (year, month, day) = calendar::date((seconds / 86_400) as i64);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
-}
-
-/// The Gregorian date of a day since 1970: years are counted from 1 March of the year 0, so that a leap day is a
-/// year's last, in eras of 400 years.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = match month {
-        0..=9 => (month + 3, 0),
-        _ => (month - 9, 1),
-    };
-    (era * 400 + year + next, month, of_month)
 }
 
 #[cfg(test)]

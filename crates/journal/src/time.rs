@@ -7,7 +7,7 @@ const DAY: u64 = 86_400;
 /// The text of a moment since 1970.
 pub fn text(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
-    let (year, month, day) = date(seconds / DAY);
+    let (year, month, day) = calendar::date((seconds / DAY) as i64);
     let of_day = seconds % DAY;
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
@@ -16,22 +16,6 @@ pub fn text(since_1970: Duration) -> String {
         of_day % 60,
         since_1970.subsec_micros()
     )
-}
-
-/// Year, month and day, by eras of 400 years that begin in March, so that leap days come last.
-fn date(days_since_1970: u64) -> (u64, u64, u64) {
-    let days = days_since_1970 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (400 * era + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

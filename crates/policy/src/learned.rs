@@ -299,22 +299,10 @@ fn counted(comment: &str) -> Option<(u64, u64, u64)> {
 
 /// A time of RFC 3339, in seconds and UTC.
 fn time(unix_s: u64) -> String {
-    let (year, month, day) = date(unix_s / 86_400);
+    let (year, month, day) = calendar::date((unix_s / 86_400) as i64);
     let second = unix_s % 86_400;
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The date of a day since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn date(day: u64) -> (u64, u64, u64) {
-    let day = day + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + 400 * era + u64::from(month <= 2), month, day)
 }
 
 fn seconds(time: &str) -> Option<u64> {
@@ -324,12 +312,8 @@ fn seconds(time: &str) -> Option<u64> {
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let year = year - u64::from(month <= 2);
-    let (era, year) = (year / 400, year % 400);
-    let month = if month > 2 { month - 3 } else { month + 9 };
-    let days = 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5 + day - 1;
-    let days = (era * 146_097 + days).checked_sub(719_468)?;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    let days = calendar::day((year as i64, month as u8, day as u8));
+    Some(u64::try_from(days).ok()? * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 #[cfg(test)]

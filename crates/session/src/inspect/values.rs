@@ -118,29 +118,13 @@ fn date(days: i64, to: &mut String) -> std::fmt::Result {
         _ if days == i64::from(i32::MAX) => write!(to, "infinity"),
         _ if days == i64::from(i32::MIN) => write!(to, "-infinity"),
         _ => {
-            let (year, month, day) = calendar(days + DAYS_TO_2000);
+            let (year, month, day) = calendar::date(days + DAYS_TO_2000);
             match year > 0 {
                 true => write!(to, "{year:04}-{month:02}-{day:02}"),
                 false => write!(to, "{:04}-{month:02}-{day:02} BC", 1 - year),
             }
         }
     }
-}
-
-/// Year, month and day of days since 1970, by eras of 400 years that begin in March.
-fn calendar(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    (400 * era + year + i64::from(month <= 2), month, day)
 }
 
 fn time_of_day(micros: i64, to: &mut String) -> std::fmt::Result {
