@@ -2,7 +2,7 @@
 //! notices nothing, and who is led somewhere is led to the right host.
 
 use e2e::Stage;
-use e2e::clustered::{Writers, host, plan, plan_of, role};
+use e2e::clustered::{Writers, await_role, count_of_backends, host, plan, plan_of, role};
 use e2e::scripted::Session;
 use e2e::tables::{ADMIN, console, of, refused, show, text};
 use testkit::peer::message;
@@ -21,23 +21,6 @@ fn most_advanced(flock: &Flock) -> (usize, usize) {
         true => (1, 2),
         false => (2, 1),
     }
-}
-
-fn count_of_backends(member: &Member, role: &str) -> usize {
-    let query = format!("SELECT 1 FROM pg_stat_activity WHERE usename = '{role}'");
-    member.sql(&query).len()
-}
-
-/// Waits until the proxy knows it as a standby that is up.
-#[track_caller]
-fn await_standby(stage: &Stage, member: &Member) {
-    let port = member.port().to_string();
-    let mut admin = console(stage, ADMIN);
-    wait::until("a standby", wait::LONG, || {
-        let hosts = show(&mut admin, "HOSTS");
-        let host = of(&hosts, "port", &port);
-        (text(host, "role"), text(host, "health")) == ("standby", "up")
-    });
 }
 
 #[test]
@@ -113,7 +96,7 @@ fn a_planned_switchover_fails_no_statement() {
     let mut writers = Writers::start(&stage, &direct, 16);
     let mut admin = console(&stage, ADMIN);
     for (from, to) in [(0, 1), (1, 0)] {
-        await_standby(&stage, &flock[to]);
+        await_role(&stage, flock[to].port(), "standby");
         let order = format!("SWITCHOVER main TO {}", host(&flock[to]));
         admin.peer.send(&message::query(&order));
         let wanted = format!("main {} {}\n", host(&flock[from]), host(&flock[to]));
