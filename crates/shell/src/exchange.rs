@@ -142,6 +142,24 @@ impl<C> Exchange<C> {
         closed
     }
 
+    /// Takes out the pools of standbys that belong to nothing any more, unless a connection is lent or waited for; gives
+    /// what rested there.
+    pub fn leave(&self, is_left: impl Fn(&Option<String>, &cluster::Key) -> bool) -> Vec<C> {
+        let mut closed = Vec::new();
+        self.lock().retain(|of, place| {
+            let left = |standby| is_left(&of.database, standby);
+            if !of.standby.as_ref().is_some_and(left) {
+                return true;
+            }
+            let mut shared = place.lock();
+            let numbers = shared.pool.empty();
+            closed.extend(shared.take(numbers));
+            shared.pool.lent() > 0 || shared.pool.waiting() > 0
+        });
+        self.hall.settle();
+        closed
+    }
+
     /// Every pool with the name of its database.
     pub fn places(&self) -> Vec<(Option<String>, Arc<Place<C>>)> {
         let pools = self.lock();

@@ -81,9 +81,7 @@ impl Seen {
         let key = self.view.leader.key()?;
         Some((key, self.hosts.get(key)?))
     }
-}
 
-impl Seen {
     /// The hosts that are up and not refused, the leader first.
     pub(crate) fn usable(&self) -> Vec<Arc<Host>> {
         let leader = self.view.leader.key();

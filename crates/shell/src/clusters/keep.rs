@@ -128,27 +128,42 @@ impl Keeper {
             Errand::Setup(plan) => {
                 self.plan = *plan;
                 self.cluster.set_rules(self.plan.rules);
-                // How hosts are reached may have changed.
-                self.hosts.clear();
-                self.enlist();
+                // How hosts are reached may have changed; who they are has not, before their source says so.
+                let hosts = std::mem::take(&mut self.hosts);
+                let mut members: Vec<_> = hosts.values().map(|it| it.located.clone()).collect();
+                drop(hosts);
+                members.sort_by(|one, other| one.member.key.cmp(&other.member.key));
+                let leader = None;
+                let found = self.found();
+                self.admit(found.unwrap_or(Found { members, leader }));
             }
             Errand::End => {}
         }
     }
 
-    /// Has those asked that belong to the cluster.
+    /// Has those asked that belong to the cluster by what was found last. Before anything is found nobody is lost.
     fn enlist(&mut self) {
+        if let Some(found) = self.found() {
+            self.admit(found);
+        }
+    }
+
+    /// Who belongs to the cluster; `None` if that is not known yet.
+    fn found(&self) -> Option<Found> {
+        match &self.plan.members {
+            MembersPlan::Listed(members) => Some(Found {
+                members: members.clone(),
+                leader: None,
+            }),
+            MembersPlan::Fed(feed) => feed.found.borrow().clone(),
+        }
+    }
+
+    fn admit(&mut self, found: Found) {
         let Found {
             members: located,
             leader,
-        } = match &self.plan.members {
-            MembersPlan::Listed(members) => Found {
-                members: members.clone(),
-                leader: None,
-            },
-            // Before anything is found nobody is lost.
-            MembersPlan::Fed(feed) => feed.found.borrow().clone().unwrap_or_default(),
-        };
+        } = found;
         let members: Vec<Member> = located.iter().map(|it| it.member.clone()).collect();
         self.hosts.retain(|key, known| {
             located

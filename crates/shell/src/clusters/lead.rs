@@ -30,6 +30,13 @@ pub(super) fn pools(context: &Context, fleet: &Fleet, led: &mut u64) {
     if was_led || *led != seen.view.version {
         *led = seen.view.version;
         give_up(context, &fleet.name, &seen);
+        // Hosts come and go for as long as the proxy runs; their pools are not to pile up.
+        let led_here = setup.databases.iter().filter(|it| follows(&it.servers));
+        let names: Vec<_> = led_here.map(|it| &it.name).collect();
+        let is_left = |name: &Option<String>, key: &Key| {
+            names.contains(&name) && seen.view.host(key).is_none()
+        };
+        drop(context.exchange.leave(is_left));
     }
 }
 

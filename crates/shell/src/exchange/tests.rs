@@ -216,3 +216,34 @@ async fn a_reload_that_changes_nothing_here_leaves_connections_alone() {
     closed.sort_unstable();
     assert_eq!(closed, [7, 8]);
 }
+
+/// Pools of standbys that left their cluster don't pile up; one that is in use stays until it is not.
+#[tokio::test]
+async fn pools_of_hosts_that_left_go() {
+    let exchange = Exchange::default();
+    let only = database("a", 3);
+    let busy = Arc::<AtomicUsize>::default();
+    let [left, stays] = ["left", "stays"].map(|host| cluster::Key::new(host, 5432));
+    let leased = |host: &cluster::Key, key| {
+        let place = exchange.place_at(&only, (host, &busy), LONG);
+        match place.ask(want(key)) {
+            Ok(Lent::Fresh(leased)) => leased,
+            _ => panic!("nothing to connect with"),
+        }
+    };
+    assert_eq!(leased(&left, KEY).keep(HERE, 7), []);
+    assert_eq!(leased(&stays, KEY).keep(HERE, 8), []);
+    let held = leased(&stays, OTHER);
+    assert_eq!(busy.load(Ordering::Relaxed), 1);
+    let is_left =
+        |name: &Option<String>, key: &cluster::Key| name.as_deref() == Some("a") && *key == left;
+    assert_eq!(exchange.leave(is_left), [7]);
+    assert_eq!(exchange.places().len(), 1);
+    // Now that one leaves, too, with a connection lent.
+    assert_eq!(exchange.leave(|_, _| true), [8]);
+    assert_eq!(exchange.places().len(), 1);
+    drop(held);
+    assert_eq!(exchange.leave(|_, _| true), []);
+    assert_eq!(exchange.places().len(), 0);
+    assert_eq!(busy.load(Ordering::Relaxed), 0);
+}
