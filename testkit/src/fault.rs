@@ -54,6 +54,8 @@ struct State {
     change: Condvar,
     ending: AtomicBool,
     connections: Mutex<Vec<Weak<Connection>>>,
+    /// Where later connections lead, if not where they did from the start.
+    led_to: Mutex<Option<SocketAddr>>,
     to_server: AtomicU64,
     to_client: AtomicU64,
 }
@@ -72,6 +74,7 @@ impl FaultPipe {
                     return;
                 }
                 // A target that refuses shows as a closed connection, as it would without us.
+                let target = lock(&shared.led_to).unwrap_or(target);
                 if let Ok(server) = TcpStream::connect(target) {
                     join(
                         &shared,
@@ -88,6 +91,11 @@ impl FaultPipe {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads later connections elsewhere; those of this moment stay.
+    pub fn lead_to(&self, target: SocketAddr) {
+        *lock(&self.state.led_to) = Some(target);
     }
 
     /// Lets held bytes pass, now and from now on.

@@ -2,15 +2,16 @@
 //! one of another system.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use e2e::clustered::{
     CHECKER, another_role, await_host, await_role, count_of_backends, database, host, plan,
-    plan_from, role, session,
+    plan_from, plan_of, role, session,
 };
 use e2e::drivers::Endpoint;
 use e2e::tables::{ADMIN, console, number, of, refused, show, text};
 use testkit::peer::message;
-use testkit::{Authority, Cluster, Flock, FlockPlan, Identity, Member, wait};
+use testkit::{Authority, Cluster, Fault, FaultPipe, Flock, FlockPlan, Identity, Member, wait};
 
 use super::{A_WHILE, Paused, pausing, plain, port, ports, read_at, value};
 
@@ -225,4 +226,26 @@ fn a_server_of_another_system_is_refused() {
     let order = format!("SWITCHOVER main TO \"localhost:{}\"", foreign.port());
     let (_, text) = refused(&mut admin, &order);
     assert!(text.contains("refused: other system"), "{text}");
+}
+
+/// What is known of a host may be old: each new connection is looked at before it is lent. Here the address of the primary
+/// leads to a standby from one moment to the next, while the connection of the check goes on to the primary.
+#[test]
+fn a_new_connection_to_a_standby_is_not_taken_for_one_to_the_primary() {
+    let flock = plain();
+    let direct = another_role(flock, "looked_at");
+    let at = |member: &Member| SocketAddr::from(([127, 0, 0, 1], member.port()));
+    let pipe = FaultPipe::start(at(&flock[0]), Fault::None, Fault::None);
+    let only = format!("localhost:{}", pipe.address().port());
+    let stage = plan_of(flock, &direct, &[only], "").start();
+    let mut session = session(&stage, &direct, "looked_at");
+    assert_eq!(port(&mut session, "SHOW port"), flock[0].port());
+    pipe.lead_to(at(&flock[1]));
+    console(&stage, ADMIN).query("RECONNECT");
+    session.peer.send(&message::query("SHOW port"));
+    assert!(session.peer.silent_for(A_WHILE));
+    await_role(&stage, pipe.address().port(), "primary");
+    pipe.lead_to(at(&flock[0]));
+    let frames = session.peer.until_ready();
+    assert_eq!(value(&frames), flock[0].port().to_string());
 }
