@@ -111,6 +111,29 @@ fn the_addresses_of_a_name_are_hosts() {
     );
 }
 
+/// The source of members becomes another one, which says nothing yet: nobody is lost for that.
+#[test]
+fn hosts_stay_until_a_new_source_has_answered() {
+    let flock = plain();
+    let direct = another_role(flock, "sourced");
+    let section = format!("hosts = '{}'", host(&flock[0]));
+    let stage = plan_from(flock, &direct, &section, flock.ca_file()).start();
+    let mut session = session(&stage, &direct, "sourced");
+    session.query("BEGIN");
+    let file = stage.proxy.directory().join("portcullis.toml");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    // Nobody answers under this name (RFC 6761).
+    let text = text.replace(&section, "dns = 'nowhere.invalid'");
+    let new = file.with_extension("new");
+    fs::write(&new, text).expect("the new configuration");
+    fs::rename(new, file).expect("the configuration");
+    stage.proxy.await_log("its members can't be looked up");
+    assert_eq!(port(&mut session, "SHOW port"), flock[0].port());
+    session.query("COMMIT");
+    assert_eq!(port(&mut session, "SHOW port"), flock[0].port());
+    await_role(&stage, flock[0].port(), "primary");
+}
+
 #[test]
 fn a_file_of_hosts_is_followed() {
     let flock = plain();
