@@ -1,12 +1,11 @@
 //! Primaries that die, hang, are demoted and promoted while clients write: what was acknowledged is there, who is idle
 //! notices nothing, and who is led somewhere is led to the right host.
 
-use e2e::Stage;
 use e2e::clustered::{Writers, await_role, count_of_backends, host, plan, plan_of, role};
 use e2e::scripted::Session;
-use e2e::tables::{ADMIN, console, of, refused, show, text};
+use e2e::tables::{ADMIN, console, refused, show};
 use testkit::peer::message;
-use testkit::{Flock, FlockPlan, Member, wait};
+use testkit::{Flock, FlockPlan, wait};
 
 /// Commits are on two hosts before they are acknowledged.
 fn synchronous() -> Flock {
