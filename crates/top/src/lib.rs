@@ -3,7 +3,7 @@
 //!
 //! Owns what the screens of `portcullis top` show, how keys move through them, when the console is asked,
 //! and what may be ordered. Takes tables as the console gives them, whose texts come from strangers: what a
-//! terminal would act on is taken out when a text comes in ([`Table`], [`clean`]), before anything can draw
+//! terminal would act on is taken out when a text comes in ([`Table`], [`clean()`]), before anything can draw
 //! it. Never does I/O, never looks at a clock.
 
 mod clean;
