@@ -298,14 +298,14 @@ fn clients_see_what_the_table_says() {
     let direct = role(&flock, "seen");
     let kept =
         "[[database]]\nname = 'kept'\ndbname = 'seen'\ncluster = 'main'\npool_mode = 'session'\n";
-    let stage = plan(&flock, &direct, "check_timeout = '300ms'")
+    let stage = plan(&flock, &direct, "check_timeout = '2s'")
         .set("limits", "query_wait_timeout", "2")
         .more(kept)
         .start();
     let reading = plan(
         &flock,
         &direct,
-        "check_timeout = '300ms'\nwithout_primary = 'read_only'",
+        "check_timeout = '2s'\nwithout_primary = 'read_only'",
     )
     .start();
     let through = stage.endpoint(&direct);

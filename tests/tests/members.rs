@@ -407,6 +407,7 @@ fn a_proxy_follows_patroni_through_a_switchover_and_a_failover() {
     };
     let cluster = format!(
         "[admin]\nadmin_users = '{}'\n[[cluster]]\nname = 'main'\ncheck_user = 'checker'\n\
+         check_timeout = '20s'\n\
          patroni = ['{}', '{}']\npatroni_user = '{}'\npatroni_password_file = 'rest.password'\n\
          members_interval = '1s'\nswitchover_timeout = '60s'\n\
          [cluster.tls]\nca = '{ca}'\n[cluster.source_tls]\nca = '{ca}'\n",

@@ -78,7 +78,7 @@ fn somebody_looks_at_a_working_proxy_with_a_browser() {
              [[rule]]\nname = 'sums'\naction = 'deny'\nmode = 'observe'\neffect = 'read'\n\
              [[rule]]\nname = 'calm'\naction = 'throttle'\nper = 'user'\nstatements_per_s = 100000\n\
              [[cluster]]\nname = 'main'\nhosts = '{leader}'\ncheck_user = 'page_check'\n\
-             check_password_file = 'checker.password'\n[cluster.tls]\nca = '{}'\n",
+             check_password_file = 'checker.password'\ncheck_timeout = '20s'\n[cluster.tls]\nca = '{}'\n",
             port.address(),
             files.certificate.display(),
             files.private_key.display(),
