@@ -309,7 +309,7 @@ fn what_gets_slower_and_what_comes_more_often_is_told() {
     let stage = plan(&role)
         .set("events", "calls_min", "2")
         .set("events", "slower_min", "\"20ms\"")
-        .set("events", "volume_min", "50")
+        .set("events", "volume_min", "10")
         .set("events", "volume_percent", "200")
         .start();
     let mut session = Session::through(&stage, &stage.endpoint(&role));
@@ -319,9 +319,12 @@ fn what_gets_slower_and_what_comes_more_often_is_told() {
         now.expect("a time").as_secs() / 5
     };
     let first = span();
+    let mut turns = 0..;
     wait::until("a past", wait::LONG, || {
         session.query("SELECT pg_sleep(0.025)");
-        session.query("SELECT 1");
+        if turns.next().is_some_and(|it| it % 10 == 0) {
+            session.query("SELECT 1");
+        }
         span() >= first + 2
     });
     let told = |kind: &str, phase: &str, query: &str| {
@@ -331,17 +334,18 @@ fn what_gets_slower_and_what_comes_more_often_is_told() {
         };
         all.into_iter().find(|it| is(it))
     };
+    // So much of both that a machine with other work shows it, too, before it has become what is usual.
     wait::until("both changes", wait::LONG, || {
-        session.query("SELECT pg_sleep(0.1)");
-        (0..60).for_each(|_| drop(session.query("SELECT 2")));
+        session.query("SELECT pg_sleep(0.25)");
+        (0..10).for_each(|_| drop(session.query("SELECT 2")));
         told("slower", "began", "select pg_sleep(?)").is_some()
             && told("volume", "began", "select ?").is_some()
     });
     let slower = told("slower", "began", "select pg_sleep(?)").expect("the event");
     let number = |of: &Value, fact: &str| of["facts"][fact].as_u64().expect(fact);
-    assert!(number(&slower, "p95_us") >= 100_000, "{slower:#}");
+    assert!(number(&slower, "p95_us") >= 250_000, "{slower:#}");
     assert!(
-        (25_000..100_000).contains(&number(&slower, "usual_p95_us")),
+        (25_000..125_000).contains(&number(&slower, "usual_p95_us")),
         "{slower:#}"
     );
     let volume = told("volume", "began", "select ?").expect("the event");
