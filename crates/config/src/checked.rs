@@ -3,6 +3,7 @@
 
 mod cluster;
 mod events;
+mod route;
 mod statements;
 mod telemetry;
 
@@ -18,6 +19,7 @@ pub use cluster::{
     Service, ServiceLogin, Switchover, Target,
 };
 pub use events::{Changes, Events, Webhook};
+pub use route::Route;
 pub use statements::{Inspection, Learn, Policy, QueryLog, Rule, RuleMeans};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// `[[cluster]]`: hosts with the same data. Names are unique.
     pub clusters: Vec<Cluster>,
+    /// `[[route]]`: where sessions go by what their clients say. Names are unique.
+    pub routes: Vec<Route>,
     /// `[[user]]`: what differs for single users. Names are unique.
     pub users: Vec<User>,
     /// `[pool]`: how clients share server connections.

@@ -307,6 +307,29 @@ pub enum Conflict {
     /// A cluster that is not configured.
     #[error("no [[cluster]] has this name; name one that exists, or add it")]
     NoSuchCluster,
+    /// A route to a database that is not configured.
+    #[error("no [[database]] has this name; name one that exists (not \"*\"), or add it")]
+    NoDatabaseOfRoute,
+    /// A route without conditions.
+    #[error(
+        "this route would take every client; write a condition (database, user, server_name, application, option, \
+         address)"
+    )]
+    RouteForAll,
+    /// A route that changes nothing.
+    #[error(
+        "where does this route lead? Set to, a database, or target, which hosts of its cluster"
+    )]
+    RouteNowhere,
+    /// A choice among the hosts of no cluster.
+    #[error(
+        "target chooses among the hosts of a cluster, and database {name:?} is of none; set to or database to one that \
+         is, or remove target"
+    )]
+    TargetOfNoCluster {
+        /// The database.
+        name: String,
+    },
     /// Reads that go to standbys anyway.
     #[error(
         "route_reads leads reads away from the primary; write target = \"primary\", or remove route_reads"

@@ -200,6 +200,11 @@ pub enum Malformed {
     /// Not a host name for SNI.
     #[error("this is not a host name; write for example \"db.example.com\" or \"*.example.com\"")]
     HostName,
+    /// Not a parameter of a startup packet with its value.
+    #[error(
+        "this is not a startup parameter with its value; write for example \"portcullis.pool=reports\""
+    )]
+    StartupSetting,
     /// Not a command.
     #[error("this is not a command; write the program's path and its arguments as a list of texts")]
     Command,

@@ -21,6 +21,7 @@ mod page;
 mod pattern;
 mod pool;
 mod read;
+mod route_values;
 mod rule_values;
 mod sections;
 mod setting;
@@ -36,7 +37,7 @@ pub use checked::{
     Events, Files, Followed, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits,
     Listed, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Member, MembersSource,
     Metrics, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer, Piece, Policy, Process, Promotion,
-    QueryLog, ReadsOfCluster, Rule, RuleMeans, ServerTls, ServerTlsOn, ServerTrust, Servers,
+    QueryLog, ReadsOfCluster, Route, Rule, RuleMeans, ServerTls, ServerTlsOn, ServerTrust, Servers,
     Service, ServiceLogin, Sha256, Source, Switchover, Target, Tcp, TimeoutsOfUser, Tls,
     TlsOptions, UnixSocket, User, Webhook, Workers,
 };

@@ -7,6 +7,7 @@ fn alone(section: &Section, setting: &Setting, value: &str) -> String {
     let header = match section.path {
         "database"
         | "cluster"
+        | "route"
         | "user"
         | "rule"
         | "webhook"

@@ -64,6 +64,7 @@ fn servers(config: &Config, entry: &Database) -> String {
             cluster,
             target,
             route_reads: _,
+            target_by_client: _,
         }) => {
             let tls = config.cluster(cluster).map(|it| &it.tls);
             format!("{cluster:?} {target:?} {tls:?}")

@@ -3,6 +3,7 @@
 
 pub(crate) mod cluster;
 mod listeners;
+mod routes;
 
 pub(crate) use cluster::located;
 
@@ -65,6 +66,7 @@ pub(crate) fn setup(
         listeners: listeners::listeners(config, &material),
         databases: databases?,
         clusters: cluster::clusters(config, &material)?,
+        routes: routes::routes(config),
         peers: peers(config, &material)?,
         auth: Authentication {
             exceptions: exceptions(config, &material),

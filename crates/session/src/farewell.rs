@@ -149,6 +149,8 @@ fn of_server(kind: &FaultKind) -> Farewell {
             "the server connection could not be given this session's settings",
         ),
         FaultKind::Disabled { name } => fatal("57P03", format!("database \"{name}\" is disabled")),
+        FaultKind::TargetRefused { .. } => fatal("42501", kind.to_string()),
+        FaultKind::UnknownTarget => fatal("22023", kind.to_string()),
         FaultKind::ShuttingDown | FaultKind::Killed => fatal(
             "57P01",
             "terminating connection due to administrator command",

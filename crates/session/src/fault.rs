@@ -227,6 +227,17 @@ pub enum FaultKind {
         /// Its name.
         name: String,
     },
+    /// A client that may not choose the hosts that it is led to.
+    #[error("clients of database \"{name}\" may not set portcullis.target (target_by_client)")]
+    TargetRefused {
+        /// The database.
+        name: String,
+    },
+    /// A client that wants other hosts than there can be.
+    #[error(
+        "portcullis.target is none of primary, standby, prefer-standby, any, read-write and read-only"
+    )]
+    UnknownTarget,
     /// Portcullis is shutting down.
     #[error("shutting down")]
     ShuttingDown,
@@ -285,6 +296,8 @@ impl FaultKind {
             FaultKind::LogFull => "log_full",
             FaultKind::Unlogged => "unlogged",
             FaultKind::Disabled { .. } => "disabled",
+            FaultKind::TargetRefused { .. } => "target_refused",
+            FaultKind::UnknownTarget => "unknown_target",
             FaultKind::ShuttingDown => "shutting_down",
             FaultKind::Unavailable { .. } => "unavailable",
         }

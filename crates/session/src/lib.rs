@@ -22,6 +22,7 @@ pub mod login;
 pub mod lookup;
 pub mod relay;
 pub mod reset;
+pub mod routes;
 pub mod routing;
 mod server;
 pub mod statements;

@@ -6,6 +6,7 @@ mod follow;
 mod link;
 mod linked;
 mod member;
+mod route;
 mod rules;
 
 use crate::acceptor::{Admission, Incoming};
@@ -28,6 +29,7 @@ use auth::hba::Certificate;
 use auth::{Attempt, Chance, Claim, Gate, GateStep, LegFacts, Proved, Reason};
 use link::In;
 use pool::Home;
+pub(crate) use route::Course;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
@@ -256,14 +258,21 @@ impl<'a> Life<'a> {
             port,
             self.listener.client_certificates != ClientCertificates::NotAsked,
         );
+        let course = match console {
+            true => Course::as_asked(&newcomer),
+            false => self.course(&newcomer, &client_leg)?,
+        };
         let entered = match console && self.is_ourselves(port) {
             true => None,
-            false => Some(self.admit(port, &newcomer, &client_leg, &mut seat).await?),
+            false => {
+                let newcomer = (&*newcomer, &course);
+                Some(self.admit(port, newcomer, &client_leg, &mut seat).await?)
+            }
         };
         progress.server_decides = matches!(entered, Some(Entered::Claims(_)));
         // What follows may wait long for a server: others log in meanwhile.
         seat.give_back();
-        let facts = self.facts(port, &newcomer, &client_leg);
+        let facts = self.facts(port, (&newcomer, &course), &client_leg);
         let session = progress.session.clone();
         let registered = self.context.console.register(facts, session);
         let client = Arc::clone(&registered.client);
@@ -272,7 +281,7 @@ impl<'a> Life<'a> {
             Some(entered) if !console => {
                 let linked = async {
                     self.may_connect(&client).await?;
-                    self.link((port, &client), &newcomer, entered, client_leg)
+                    self.link((port, &client), (&newcomer, &course), entered, client_leg)
                         .await
                 };
                 tokio::select! {
@@ -292,7 +301,7 @@ impl<'a> Life<'a> {
     async fn admit(
         &self,
         port: &mut Port,
-        newcomer: &Newcomer,
+        (newcomer, course): (&Newcomer, &Course),
         leg: &LegFacts,
         seat: &mut Seat<'_>,
     ) -> Result<Entered, Fault> {
@@ -301,7 +310,7 @@ impl<'a> Life<'a> {
         let entry = entry::choose(setup, self.listener, newcomer, from)?;
         self.certificate(entry.certificate, newcomer, leg)?;
         let method = entry.method;
-        let (user, database) = (&newcomer.user, &newcomer.database);
+        let (user, database) = (&newcomer.user, &course.database);
         let stored = credentials::stored(self, method, user, database).await?;
         let mut step = Gate::start(Attempt {
             method,

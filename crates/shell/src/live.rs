@@ -148,6 +148,7 @@ mod tests {
             listeners,
             databases: Vec::new(),
             clusters: Vec::new(),
+            routes: Vec::new(),
             peers: crate::setup::Peers::default(),
             auth: Authentication {
                 users: Users::default(),

@@ -3,6 +3,7 @@
 
 use crate::cancel::Carried;
 use crate::leg::Summary;
+use crate::life::Course;
 use crate::port::Port;
 use crate::pump::Ending;
 use crate::rest::ServerSide;
@@ -19,6 +20,8 @@ pub struct Started {
     client: String,
     user: String,
     database: String,
+    route: Option<String>,
+    led_to: Option<String>,
     proof: &'static str,
     client_tls: String,
     client_certificate: Option<String>,
@@ -33,7 +36,7 @@ impl Started {
     /// The facts of a session that has just begun: the client's, its proof and leg, and the server's with
     /// its process id; 0 if the client shares server connections.
     pub fn new(
-        (client, newcomer): (&str, &Newcomer),
+        (client, newcomer, course): (&str, &Newcomer, &Course),
         (proved, client_leg): (&Proved, &LegFacts),
         (server, pid): (ServerFacts, u32),
     ) -> Started {
@@ -41,6 +44,8 @@ impl Started {
             client: client.to_owned(),
             user: newcomer.user.clone(),
             database: newcomer.database.clone(),
+            route: course.route.clone(),
+            led_to: (course.database != newcomer.database).then(|| course.database.clone()),
             proof: proof(proved.by),
             client_tls: Summary(client_leg).to_string(),
             client_certificate: client_leg.peer.as_ref().map(|peer| peer.subject.clone()),
@@ -88,6 +93,8 @@ pub fn started(session: &Started) {
         client = session.client,
         user = session.user,
         database = session.database,
+        route = session.route,
+        led_to = session.led_to,
         proof = session.proof,
         client_tls = session.client_tls,
         client_certificate = session.client_certificate,

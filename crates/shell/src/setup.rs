@@ -18,6 +18,7 @@ pub use clusters::{
 pub use patterns::change::Rules as ChangeRules;
 pub use patterns::{Bounds as PatternBounds, WindowLength};
 use session::lending::{PinRule, ResetRule};
+pub use session::routes::Conditions;
 use session::statements::StatementLimits;
 use std::collections::HashMap;
 use std::fmt;
@@ -36,6 +37,8 @@ pub struct Setup {
     pub databases: Vec<Database>,
     /// Clusters that databases follow.
     pub clusters: Vec<Cluster>,
+    /// Where sessions go by what their clients say, in the order in which they are asked.
+    pub routes: Vec<Route>,
     /// Other instances behind the same address.
     pub peers: Peers,
     /// How they prove who they are.
@@ -80,6 +83,19 @@ impl Setup {
         };
         named(Some(name)).or_else(|| named(None))
     }
+}
+
+/// Where sessions go of whose clients all conditions hold.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// Of whom.
+    pub conditions: Conditions,
+    /// The database; `None`: the one that the client asks for.
+    pub to: Option<String>,
+    /// Which hosts of its cluster; `None`: those that the database is led to.
+    pub wish: Option<cluster::Wish>,
 }
 
 /// What clients' statements are judged by.

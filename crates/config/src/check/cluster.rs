@@ -276,6 +276,7 @@ impl Judge<'_, '_> {
             cluster,
             target: database.target.value.into(),
             route_reads: database.route_reads.value,
+            target_by_client: database.target_by_client.value,
         })
     }
 
@@ -304,6 +305,7 @@ impl Judge<'_, '_> {
     pub(super) fn without_cluster(&self, database: &sections::Database) {
         self.cluster_needed(&database.target);
         self.cluster_needed(&database.route_reads);
+        self.cluster_needed(&database.target_by_client);
     }
 
     fn cluster_needed<T>(&self, setting: &Given<T>) {

@@ -10,6 +10,7 @@ mod listen;
 mod metrics;
 mod peer;
 mod pool;
+mod route;
 mod rules;
 mod telemetry;
 mod tls;
@@ -160,6 +161,7 @@ impl Judge<'_, '_> {
         };
         let databases = self.databases(sections);
         let clusters = self.clusters(sections);
+        let routes = self.session_routes(sections);
         let peers = self.peers(sections);
         let users = self.users(&sections.users);
         let webhooks = self.webhooks(&sections.webhooks);
@@ -174,6 +176,7 @@ impl Judge<'_, '_> {
             auth: auth?,
             databases,
             clusters,
+            routes,
             users,
             pool: self.pool(sections.pool.as_ref()?, sections),
             peers,

@@ -176,6 +176,8 @@ pub struct Followed {
     pub target: Target,
     /// Whether statements that only read may go to standbys; only where the target is the primary.
     pub route_reads: RouteReads,
+    /// Whether clients may choose other hosts of it for themselves.
+    pub target_by_client: bool,
 }
 
 /// Which hosts of a cluster: libpq's `target_session_attrs`.

@@ -32,6 +32,10 @@ section! {
         cluster: Option<String> { fallback: Unset("the servers are those of host"), bounds: NAME, sample: "\"main\"" }
         /// Which hosts of the cluster sessions are led to.
         target: TargetWord { fallback: Value("\"primary\"") }
+        /// Whether clients may choose other hosts of the cluster for themselves, with the startup parameter
+        /// portcullis.target: in "options" as -c portcullis.target=standby, with the words of target. Else such
+        /// a parameter is refused.
+        target_by_client: bool { fallback: Value("false") }
         /// Whether statements that only read may go to standbys although target is the primary. Needs pool_mode
         /// "transaction" or "statement". A standby may show data that is a bit older.
         route_reads: RouteReads { fallback: Value("\"off\"") }

@@ -16,6 +16,7 @@ mod peer;
 mod policy;
 mod pool;
 mod process;
+mod route;
 mod rules;
 mod tls;
 
@@ -38,6 +39,7 @@ pub(crate) use opentelemetry::OpenTelemetry;
 pub(crate) use peer::{Peer, PeerTls};
 pub(crate) use pool::Pool;
 pub(crate) use process::{Files, Limits, Log, Process, Tcp};
+pub(crate) use route::Route;
 pub(crate) use rules::{Policy, Rule};
 pub(crate) use tls::Tls;
 
@@ -65,6 +67,7 @@ pub const SECTIONS: &[Section] = &[
     Cluster::SECTION,
     ClusterTls::SECTION,
     ClusterSourceTls::SECTION,
+    Route::SECTION,
     Pool::SECTION,
     Peer::SECTION,
     PeerTls::SECTION,
@@ -139,6 +142,7 @@ pub(crate) struct Sections {
     pub(crate) databases: Vec<DatabaseSections>,
     /// `None`: at least one of them has a bad setting.
     pub(crate) clusters: Option<Vec<ClusterSections>>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) users: Vec<User>,
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Option<Limits>,
@@ -229,6 +233,7 @@ impl Sections {
         };
         let peers = root.many().into_iter().filter_map(peer);
         let auth_map = in_auth.many().into_iter().filter_map(|(entry, _)| entry);
+        let routes = root.many().into_iter().filter_map(|(route, _)| route);
         let rules = root.many().into_iter().filter_map(|(rule, _)| rule);
         let webhooks = root.many().into_iter().filter_map(|(hook, _)| hook);
         let users = root.many().into_iter().filter_map(|(user, _)| user);
@@ -244,6 +249,7 @@ impl Sections {
             auth_map: auth_map.collect(),
             databases: databases.collect(),
             clusters: clusters.into_iter().collect(),
+            routes: routes.collect(),
             tls: root.once().0,
             users: users.collect(),
             limits: root.once().0,

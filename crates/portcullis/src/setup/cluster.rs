@@ -130,16 +130,22 @@ fn template(
 pub(super) fn followed(of: &config::Followed) -> Followed {
     Followed {
         cluster: of.cluster.clone(),
-        wish: match of.target {
-            Target::Primary => Wish::Primary,
-            Target::Standby => Wish::Standby,
-            Target::PreferStandby => Wish::PreferStandby,
-            Target::Any => Wish::Any,
-        },
+        wish: wish(of.target),
         reads: match of.route_reads {
             config::RouteReads::Off => StatementRouting::Off,
             config::RouteReads::Replicas => StatementRouting::Replicas,
         },
+        by_client: of.target_by_client,
+    }
+}
+
+/// Which hosts are wanted.
+pub(super) fn wish(target: Target) -> Wish {
+    match target {
+        Target::Primary => Wish::Primary,
+        Target::Standby => Wish::Standby,
+        Target::PreferStandby => Wish::PreferStandby,
+        Target::Any => Wish::Any,
     }
 }
 

@@ -34,8 +34,10 @@ pub(crate) enum Doing {
 pub(crate) struct ClientFacts {
     /// Who it is.
     pub(crate) user: String,
-    /// What it wants, by its own name for it.
+    /// Where it goes: the database that it asked for, or the one that a route leads to.
     pub(crate) database: String,
+    /// What it asked for, by its own name for it.
+    pub(crate) asked_for: String,
     /// Whose server connections it gets: the role that is configured, else its own.
     pub(crate) pool_user: String,
     /// `none`, `logical` or `physical`.

@@ -6,7 +6,7 @@ use super::{Client, ClientFacts};
 use crate::chance;
 use crate::control::{Phase, Silence};
 use crate::dial::full;
-use crate::life::{Entered, Life};
+use crate::life::{Course, Entered, Life};
 use crate::log;
 use crate::port::{Arrived, Port};
 use crate::setup::Login;
@@ -16,6 +16,7 @@ use buf::Plain;
 use session::arrival::Newcomer;
 use session::fault::{Fault, FaultKind, Side};
 use session::login::Welcome;
+use session::routes::parameter;
 use session::{farewell, welcome};
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -52,23 +53,25 @@ impl Life<'_> {
     }
 
     /// What the console shows of a client.
-    pub(crate) fn facts(&self, port: &Port, newcomer: &Newcomer, leg: &LegFacts) -> ClientFacts {
-        let name = |wanted: &[u8]| {
-            let mut all = newcomer.startup.parameters();
-            let found = all.find(|(name, _)| name.bytes() == wanted);
-            found.map(|(_, value)| String::from_utf8_lossy(value.bytes()).into_owned())
-        };
+    pub(crate) fn facts(
+        &self,
+        port: &Port,
+        (newcomer, course): (&Newcomer, &Course),
+        leg: &LegFacts,
+    ) -> ClientFacts {
+        let application_name = parameter(&newcomer.startup, "application_name");
         let user = &newcomer.user;
         let exception = self.setup.auth.exceptions.get(user);
         let login = exception.and_then(|it| it.login.as_ref());
-        let entry = self.setup.database(&newcomer.database);
+        let entry = self.setup.database(&course.database);
         let pool_user = match login.or(entry.map(|it| &it.login)) {
             Some(Login::Forced { user, .. }) => user.name(),
             Some(Login::AsClient) | None => user,
         };
         ClientFacts {
             user: user.clone(),
-            database: newcomer.database.clone(),
+            database: course.database.clone(),
+            asked_for: newcomer.database.clone(),
             pool_user: pool_user.to_owned(),
             replication: match newcomer.replication {
                 Replication::No => "none",
@@ -81,7 +84,9 @@ impl Life<'_> {
             pid: port.socket.peer_pid().unwrap_or(0),
             tls: super::tls(leg),
             has_certificate: leg.verified && leg.peer.is_some(),
-            application_name: name(b"application_name").unwrap_or_default(),
+            application_name: application_name
+                .map(|it| String::from_utf8_lossy(&it).into_owned())
+                .unwrap_or_default(),
             is_console: self.setup.is_console(&newcomer.database),
         }
     }

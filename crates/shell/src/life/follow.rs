@@ -101,16 +101,19 @@ type Where = Arc<Place<Box<ServerSide>>>;
 
 impl<'a> Life<'a> {
     /// How a client of this database finds its server; `None` if always in the same pool.
-    pub(super) fn follows(&self, database: &Database) -> Option<Follows> {
+    /// `wish`: the session's own, which goes before the database's.
+    pub(super) fn follows(&self, database: &Database, wish: Option<Wish>) -> Option<Follows> {
         let Servers::Of(followed) = &database.servers else {
             return None;
         };
         let fleet = self.context.clusters.find(&followed.cluster)?;
-        let wish = followed.wish;
+        let wish = wish.unwrap_or(followed.wish);
         let may_degrade = fleet.seen().without_primary == WithoutPrimary::ReadOnly;
         let statements = match followed.reads {
             StatementRouting::Off => None,
-            StatementRouting::Replicas => Some(Box::default()),
+            StatementRouting::Replicas if wish == Wish::Primary => Some(Box::default()),
+            // It has chosen where all of its statements go.
+            StatementRouting::Replicas => None,
         };
         let finds = wish != Wish::Primary || may_degrade || statements.is_some();
         finds.then_some(Follows {
@@ -181,9 +184,13 @@ impl<'a> Life<'a> {
     }
 
     /// The same for a client that keeps its connection: the pool to begin with.
-    pub(super) async fn place_for_session(&self, database: &Database) -> Result<Where, Fault> {
+    pub(super) async fn place_for_session(
+        &self,
+        database: &Database,
+        wish: Option<Wish>,
+    ) -> Result<Where, Fault> {
         let patience = self.setup.timeouts.query_wait;
-        let Some(follows) = self.follows(database) else {
+        let Some(follows) = self.follows(database, wish) else {
             return Ok(self.context.exchange.place(database, patience));
         };
         let end = Instant::now() + patience;

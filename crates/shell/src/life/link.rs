@@ -3,7 +3,7 @@
 use super::follow::Follows;
 use super::linked::{Held, Linked, Next};
 use super::member::Member;
-use super::{Entered, Life, refused};
+use super::{Course, Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
 use crate::console::{self, Client, Guest};
 use crate::crowd::{Counted, Whose};
@@ -18,6 +18,7 @@ use crate::welcomes::{Known, ServerFacts};
 use crate::{chance, credentials, lend};
 use auth::{Credential, LegFacts, Proof, ServerUser};
 use buf::Secret;
+use cluster::Wish;
 use pool::Wanted;
 use session::arrival::{self, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
@@ -44,6 +45,8 @@ struct Plan {
     shares: bool,
     key: Option<Key>,
     way: Arc<Way>,
+    /// Which hosts of its cluster it wants, if not those of the database.
+    wish: Option<Wish>,
 }
 
 /// What a client is welcomed with.
@@ -106,23 +109,23 @@ impl<'a> Life<'a> {
     pub(super) async fn link(
         &self,
         (port, shown): (&mut Port, &Arc<Client>),
-        newcomer: &Newcomer,
+        (newcomer, course): (&Newcomer, &Course),
         mut entered: Entered,
         client_leg: LegFacts,
     ) -> Result<In<'a>, Fault> {
-        let Some(database) = self.setup.database(&newcomer.database) else {
-            let name = newcomer.database.clone();
+        let Some(database) = self.setup.database(&course.database) else {
+            let name = course.database.clone();
             return Err(Fault::new(
                 Side::Client,
                 FaultKind::UnknownDatabase { name },
             ));
         };
-        if self.context.console.holds.is_disabled(&newcomer.database) {
-            let name = newcomer.database.clone();
+        if self.context.console.holds.is_disabled(&course.database) {
+            let name = course.database.clone();
             return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
         }
-        let counted = self.count(database, newcomer)?;
-        let plan = self.plan(database, newcomer, &mut entered)?;
+        let counted = self.count(database, (&newcomer.user, course))?;
+        let plan = self.plan(database, (newcomer, course), &mut entered)?;
         let patience = self.setup.timeouts.query_wait;
         let place = self.context.exchange.place(database, patience);
         // What is kept for a role is for those who have proved that they are it.
@@ -159,7 +162,7 @@ impl<'a> Life<'a> {
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
         greet(port, last.as_deref(), welcome, issued.as_ref())?;
         let log = Started::new(
-            (self.peer, newcomer),
+            (self.peer, newcomer, course),
             (&proved, &client_leg),
             connection.facts(plan.shares),
         );
@@ -173,7 +176,7 @@ impl<'a> Life<'a> {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
                 Ok(In::Member(Box::new(member(
-                    (place, self.follows(database)),
+                    (place, self.follows(database, plan.wish)),
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
@@ -197,11 +200,15 @@ impl<'a> Life<'a> {
     }
 
     /// Counts the client among those of its database and its user.
-    fn count(&self, database: &Database, newcomer: &Newcomer) -> Result<Counts<'a>, Fault> {
+    fn count(
+        &self,
+        database: &Database,
+        (user, course): (&str, &Course),
+    ) -> Result<Counts<'a>, Fault> {
         let crowd = &self.context.crowd;
-        let of_user = database.pools.of(&newcomer.user).clients_max;
-        let user = Whose::User(newcomer.user.clone());
-        let name = Whose::Database(newcomer.database.clone());
+        let of_user = database.pools.of(user).clients_max;
+        let user = Whose::User(user.to_owned());
+        let name = Whose::Database(course.database.clone());
         Ok((
             crowd.enter(name, database.clients_max)?,
             crowd.enter(user, of_user)?,
@@ -224,11 +231,11 @@ impl<'a> Life<'a> {
     fn plan(
         &self,
         database: &Database,
-        newcomer: &Newcomer,
+        (newcomer, course): (&Newcomer, &Course),
         entered: &mut Entered,
     ) -> Result<Plan, Fault> {
         let (role, credential) = self.credential(database, &newcomer.user, entered);
-        let name = database.dbname.as_deref().unwrap_or(&newcomer.database);
+        let name = database.dbname.as_deref().unwrap_or(&course.database);
         let rules = database.pools.of(&newcomer.user);
         let shares = rules.mode != PoolMode::Session && newcomer.replication == Replication::No;
         let names = (role.name(), name);
@@ -264,9 +271,10 @@ impl<'a> Life<'a> {
             rules: rules.clone(),
             shares,
             key,
+            wish: course.wish,
             way: Arc::new(Way {
                 user: newcomer.user.clone(),
-                database: newcomer.database.clone(),
+                database: course.database.clone(),
                 role,
                 credential,
                 startup,
@@ -291,7 +299,9 @@ impl<'a> Life<'a> {
         entered: &Entered,
     ) -> Result<(Held, Welcome), Fault> {
         let login = plan.way.login();
-        let leased = self.server(shown, database, plan.wanted, login).await?;
+        let place = self.place_for_session(database, plan.wish).await?;
+        let leased = self.server(shown, (database, place), plan.wanted, login);
+        let leased = leased.await?;
         let (lease, server, welcome) = leased;
         let next = plan.key.map(|key| Next {
             key,
@@ -347,14 +357,13 @@ impl<'a> Life<'a> {
     async fn server(
         &self,
         shown: &Client,
-        database: &Database,
+        (database, place): (&Database, Arc<Place<Box<ServerSide>>>),
         wanted: Wanted<Key>,
         login: ServerLogin<'_>,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>, Welcome), Fault> {
         let patience = self.setup.timeouts.query_wait;
         let counters = &self.context.counters.server;
         let limit = database.connect_timeout;
-        let place = self.place_for_session(database).await?;
         shown.waits(self.context.console.now_us());
         let lent = place.lease(wanted, patience).await?;
         shown.called();

@@ -71,7 +71,7 @@ fn facts(shown: &console::Client) -> Context {
     Context {
         user: facts.user.clone(),
         role: facts.pool_user.clone(),
-        database: facts.database.clone(),
+        database: facts.asked_for.clone(),
         application: facts.application_name.clone(),
         address: facts.peer.map(|it| it.ip()),
         tls: match facts.tls.as_str() {

@@ -40,6 +40,8 @@ pub struct Followed {
     pub wish: Wish,
     /// Whether statements that only read may go to standbys although the wish is the primary.
     pub reads: StatementRouting,
+    /// Whether clients may choose other hosts for themselves.
+    pub by_client: bool,
 }
 
 /// Whether statements are looked at to send them somewhere.
