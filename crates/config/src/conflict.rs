@@ -260,6 +260,14 @@ pub enum Conflict {
         /// What one of it has to say, in words.
         needed: &'static str,
     },
+    /// A rule that leads by what comes too late.
+    #[error(
+        "values of parameters come when it is decided where a statement goes; remove parameter"
+    )]
+    RouteByParameter,
+    /// A rule that leads nobody.
+    #[error("no [[database]] has its statements led; set route_reads for one, or remove this rule")]
+    NobodyIsLed,
     /// A setting that a rule's action never reads.
     #[error("action = \"{action}\" makes no use of {setting}; remove it, or choose \"{instead}\"")]
     RuleUnused {

@@ -53,6 +53,6 @@ pub use words::{
     Audit, Balance, ChannelBinding, EventKind, LeastTls, LogFormat, LogLevel, LogParameters,
     LogText, MaxTlsVersion, Method, MinTlsVersion, Negotiation, OnFull, Pinning, PlaintextCancel,
     PolicyDefault, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation, RouteReads,
-    RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, Sandbox,
-    ServerReset, Tls12Limit, UnixSocketMethod, UnknownName, Weekday, WithoutPrimary,
+    RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, RuleTarget,
+    Sandbox, ServerReset, Tls12Limit, UnixSocketMethod, UnknownName, Weekday, WithoutPrimary,
 };

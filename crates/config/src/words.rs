@@ -53,7 +53,7 @@ macro_rules! choice {
 mod cluster;
 
 pub(crate) use cluster::TargetWord;
-pub use cluster::{Balance, RouteReads, WithoutPrimary};
+pub use cluster::{Balance, RouteReads, RuleTarget, WithoutPrimary};
 
 choice! {
     /// Who reads the query log.
@@ -363,6 +363,8 @@ choice! {
         Limit = "limit",
         /// so much may pass in a time; what comes beyond that waits or is refused (53400)
         Throttle = "throttle",
+        /// it goes to the servers that target names, where database.route_reads leads statements
+        Route = "route",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::context::{Context, Moment};
 use crate::matching::{Match, matches};
-use crate::rule::{Action, Default, Mode, ParameterState, Rules};
+use crate::rule::{Action, Default, Lead, Mode, ParameterState, Rules};
 use crate::throttle::Measure;
 use sql::{Analysis, Call, Facts, NAME_MAX, Relation, ShapeId, Span, Unsure};
 
@@ -167,6 +167,48 @@ impl Rules {
         verdict
     }
 
+    /// Where rules lead these statements, which go together, and the rule that does: to the primary if one of them is
+    /// led there. Those that match are counted. As for verdicts, rules behind one that decides are not asked, and only
+    /// those in force lead.
+    pub fn lead<'a>(
+        &self,
+        (context, now): (&Context, Moment),
+        subjects: impl IntoIterator<Item = Subject<'a>>,
+    ) -> Option<(usize, Lead)> {
+        let mut found = None;
+        for subject in subjects {
+            let led = self.lead_one((context, now), &subject);
+            match (led, found) {
+                (Some((_, Lead::Primary)), _) => return led,
+                (Some(_), None) => found = led,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn lead_one(
+        &self,
+        (context, now): (&Context, Moment),
+        subject: &Subject<'_>,
+    ) -> Option<(usize, Lead)> {
+        for (index, rule) in self.rules().iter().enumerate() {
+            let is_meant = rule.who.is(context, now)
+                && matches((self, index), subject, ParameterState::None) == Match::Yes;
+            match (is_meant, rule.action, rule.mode) {
+                (true, Action::Route(lead), mode) => {
+                    self.count(&[index]);
+                    if mode == Mode::Enforce {
+                        return Some((index, lead));
+                    }
+                }
+                (true, action, Mode::Enforce) if action.decides() => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// Rules that throttle connections, and are about this client.
     pub fn on_connections(&self, context: &Context, now: Moment) -> Vec<usize> {
         let is_one = |rule: &crate::rule::Rule| match rule.action {
@@ -209,6 +251,10 @@ impl Rules {
     ) -> Decision {
         for (index, rule) in self.rules().iter().enumerate() {
             if !rule.who.is(context, now) {
+                continue;
+            }
+            // Where it goes is asked before it is judged: see `lead`.
+            if matches!(rule.action, Action::Route(_)) {
                 continue;
             }
             let matched = matches((self, index), subject, parameters);

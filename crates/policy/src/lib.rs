@@ -20,6 +20,6 @@ pub use context::{Context, Moment, Network, Tls};
 pub use judge::{Decision, Held, Subject, Verdict, Why};
 pub use learned::{Identity, Learned};
 pub use rule::{
-    Action, Default, EffectSet, Hours, Limit, Log, Mode, NamePattern, Parameter, ParameterState,
-    Rule, Rules, Statement, Value, Who,
+    Action, Default, EffectSet, Hours, Lead, Limit, Log, Mode, NamePattern, Parameter,
+    ParameterState, Rule, Rules, Statement, Value, Who,
 };

@@ -32,6 +32,17 @@ pub enum Action {
     Limit(Limit),
     /// So many may pass in a time.
     Throttle(Throttle),
+    /// It goes to these servers, where statements are led to several.
+    Route(Lead),
+}
+
+/// Which servers of a cluster a rule leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// The one that is written to.
+    Primary,
+    /// One that is read from.
+    Standby,
 }
 
 impl Action {
@@ -48,6 +59,7 @@ impl Action {
             Action::Delay { .. } => "delay",
             Action::Limit(_) => "limit",
             Action::Throttle(_) => "throttle",
+            Action::Route(_) => "route",
         }
     }
 }
@@ -256,6 +268,8 @@ pub struct Rules {
     is_timeless: bool,
     wants_shapes: bool,
     wants_clock: bool,
+    /// A rule leads somewhere.
+    leads: bool,
     learned: Option<Arc<Learned>>,
 }
 
@@ -286,6 +300,7 @@ impl Rules {
             wants_clock: rules
                 .iter()
                 .any(|rule| matches!(rule.action, Action::Delay { .. } | Action::Throttle(_))),
+            leads: (rules.iter()).any(|rule| matches!(rule.action, Action::Route(_))),
             is_timeless: !rules.iter().any(|rule| rule.who.asks_for_time()),
             wants_shapes: rules.iter().any(asks_for_shapes),
             parameters,
@@ -392,6 +407,12 @@ impl Rules {
     #[inline]
     pub fn wants_clock(&self) -> bool {
         self.wants_clock
+    }
+
+    /// True if a rule leads statements somewhere.
+    #[inline]
+    pub fn leads(&self) -> bool {
+        self.leads
     }
 
     /// True if the same statement of the same client is judged alike at all times.

@@ -283,6 +283,18 @@ pub(crate) struct ExplainOptions {
     /// Its client's user, who may have a pool_mode of his own.
     #[arg(long, short, value_name = "NAME")]
     pub(crate) user: Option<String>,
+    /// The name that its client gives in TLS (SNI).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) server_name: Option<String>,
+    /// The application_name of its client.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) application: Option<String>,
+    /// A startup parameter of its client; may be given several times.
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    pub(crate) options: Vec<String>,
+    /// Where its client comes from.
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<std::net::IpAddr>,
     /// The configuration.
     #[arg(long, short, value_name = "FILE", default_value = "portcullis.toml")]
     pub(crate) config: PathBuf,

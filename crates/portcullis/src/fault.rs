@@ -275,6 +275,12 @@ pub(crate) enum Fault {
         /// As it was asked for.
         name: String,
     },
+    /// A startup parameter without a name or a value.
+    #[error("--option {option:?}: write a startup parameter as name=value")]
+    BadOption {
+        /// As it was given.
+        option: String,
+    },
     /// A leg that `check` tried.
     #[error(transparent)]
     Check(#[from] crate::check::CheckFault),

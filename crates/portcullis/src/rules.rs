@@ -2,11 +2,11 @@
 
 use config::{
     LeastTls, PolicyDefault, RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode,
-    RulePer, Weekday,
+    RulePer, RuleTarget, Weekday,
 };
 use policy::throttle::{Excess, Measure, Per, Rate, Rates, Throttle};
 use policy::{
-    Action, Default as Otherwise, EffectSet, Hours, Limit, Log, Mode, NamePattern, Network,
+    Action, Default as Otherwise, EffectSet, Hours, Lead, Limit, Log, Mode, NamePattern, Network,
     Parameter, Rule, Rules, Statement, Tls, Who,
 };
 use sql::{Access, Impact, ShapeId};
@@ -57,6 +57,11 @@ fn action(rule: &config::Rule) -> Action {
             bytes: means.bytes_max,
         }),
         RuleAction::Throttle => Action::Throttle(throttle(means)),
+        RuleAction::Route => Action::Route(match means.target {
+            Some(RuleTarget::Standby) => Lead::Standby,
+            // The configuration's check lets no rule through that says nothing.
+            Some(RuleTarget::Primary) | None => Lead::Primary,
+        }),
     }
 }
 

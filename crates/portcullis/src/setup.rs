@@ -6,6 +6,7 @@ mod listeners;
 mod routes;
 
 pub(crate) use cluster::located;
+pub(crate) use routes::route;
 
 use crate::fault::Fault;
 use crate::fingerprint::fingerprint;

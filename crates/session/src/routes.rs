@@ -5,6 +5,7 @@
 
 use crate::arrival::Newcomer;
 use policy::Network;
+use std::fmt;
 use std::net::IpAddr;
 use wire::startup::{StartupMessage, options};
 
@@ -58,6 +59,32 @@ impl Conditions {
                 is_set(startup, "application_name", it)
             })
             && any(&self.options, |(name, value)| is_set(startup, name, value))
+    }
+}
+
+/// In the words of the configuration.
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = self
+            .options
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let addresses = self.addresses.iter();
+        let addresses = addresses.map(|it| format!("{}/{}", it.address, it.bits));
+        let lists = [
+            ("database", self.databases.join(",")),
+            ("user", self.users.join(",")),
+            ("server_name", self.server_names.join(",")),
+            ("application", self.applications.join(",")),
+            ("option", options.collect::<Vec<_>>().join(",")),
+            ("address", addresses.collect::<Vec<_>>().join(",")),
+        ];
+        let mut between = "";
+        for (name, list) in lists.iter().filter(|it| !it.1.is_empty()) {
+            write!(f, "{between}{name}={list}")?;
+            between = " ";
+        }
+        Ok(())
     }
 }
 

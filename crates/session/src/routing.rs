@@ -5,6 +5,7 @@
 //! anything but read, goes to the primary.
 
 use crate::statements::Pooled;
+use policy::{Context, Lead, Moment, Rules, Subject};
 use sql::{Access, Analysis, Asked, Impact, Kind, Lexer, Lexing, NAME_MAX, Verb};
 use std::fmt;
 use wire::Message;
@@ -39,6 +40,10 @@ pub enum ToPrimary {
     MayWrite,
     /// A comment or `SET portcullis.route` says so.
     Hint,
+    /// The rule with this index says so.
+    Rule(usize),
+    /// It only reads, and neither a rule nor a hint leads it to a standby.
+    NotLed,
     /// There is nothing to do.
     Nothing,
 }
@@ -52,6 +57,8 @@ pub enum ToStandby {
     ReadOnly,
     /// A comment or `SET portcullis.route` says so.
     Hint,
+    /// The rule with this index says so.
+    Rule(usize),
 }
 
 impl fmt::Display for Route {
@@ -71,10 +78,15 @@ impl fmt::Display for Route {
             }
             Route::Primary(ToPrimary::MayWrite) => f.write_str("to the primary: a transaction begins that may write"),
             Route::Primary(ToPrimary::Hint) => f.write_str("to the primary: a hint says so"),
+            Route::Primary(ToPrimary::Rule(_)) => f.write_str("to the primary: a rule says so"),
+            Route::Primary(ToPrimary::NotLed) => {
+                f.write_str("to the primary: neither a rule nor a hint leads it to a standby")
+            }
             Route::Primary(ToPrimary::Nothing) => f.write_str("to the primary: there is no statement in it"),
             Route::Standby(ToStandby::Reads) => f.write_str("to a standby: it only reads"),
             Route::Standby(ToStandby::ReadOnly) => f.write_str("to a standby: a transaction begins that only reads"),
             Route::Standby(ToStandby::Hint) => f.write_str("to a standby: a hint says so"),
+            Route::Standby(ToStandby::Rule(_)) => f.write_str("to a standby: a rule says so"),
         }
     }
 }
@@ -99,6 +111,44 @@ impl Hint {
     }
 }
 
+/// Which statements go to standbys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Led {
+    /// Those that only read.
+    #[default]
+    Reads,
+    /// Those of them that a rule or a hint leads there.
+    Asked,
+}
+
+/// How a text is looked at.
+#[derive(Clone, Copy, Default)]
+pub struct Look<'a> {
+    /// How it is read.
+    pub lexing: Lexing,
+    /// The session's hint.
+    pub hint: Option<Hint>,
+    /// Which texts go to standbys.
+    pub led: Led,
+    /// Rules that lead, and go before hints.
+    pub rules: Option<Leading<'a>>,
+}
+
+/// Rules, and whom they are asked about.
+#[derive(Clone, Copy)]
+pub struct Leading<'a> {
+    /// The rules in force.
+    pub rules: &'a Rules,
+    /// The client.
+    pub context: &'a Context,
+    /// The moment.
+    pub now: Moment,
+}
+
+/// Before there is a server nobody knows its encoding. With another one, only names beyond ASCII may be taken for
+/// others, and what a statement may do is not decided by names of relations.
+const IS_UTF8: bool = true;
+
 /// The setting that holds a session's hint.
 pub const SETTING: &str = "portcullis.route";
 
@@ -110,8 +160,18 @@ pub struct Router {
 
 impl Router {
     /// Where the request at the front of `input` may go; `hint` is the session's.
-    pub fn route(&mut self, input: &[u8], pooled: &Pooled, hint: Option<Hint>) -> Route {
-        let lexing = pooled.dialect().lexing;
+    pub fn route(
+        &mut self,
+        input: &[u8],
+        pooled: &Pooled,
+        (hint, led): (Option<Hint>, Led),
+    ) -> Route {
+        let look = Look {
+            lexing: pooled.dialect().lexing,
+            hint,
+            led,
+            rules: pooled.leading(),
+        };
         let (mut rest, mut found, mut unnamed) = (input, None::<Route>, None::<Route>);
         loop {
             let Some(header) = Header::peek(rest).filter(|it| it.total() <= rest.len()) else {
@@ -124,12 +184,12 @@ impl Router {
                     let Some(text) = body.strip_suffix(b"\0") else {
                         return Route::Primary(ToPrimary::Unsure);
                     };
-                    return self.judge(text, lexing, hint);
+                    return self.judge(text, look);
                 }
                 tag::SYNC => return found.unwrap_or(Route::Primary(ToPrimary::Nothing)),
                 tag::PARSE => match Parse::decode(body) {
                     Ok(parse) => {
-                        let judged = self.judge(&parse.sql, lexing, hint);
+                        let judged = self.judge(&parse.sql, look);
                         if parse.statement.is_empty() {
                             unnamed = Some(judged);
                         }
@@ -143,7 +203,7 @@ impl Router {
                             true => unnamed,
                             false => found,
                         };
-                        let bound = self.bound(&bind.statement, pooled, hint, parsed);
+                        let bound = self.bound(&bind.statement, pooled, look, parsed);
                         bound.unwrap_or(Route::Primary(ToPrimary::UnknownStatement))
                     }
                     Err(_) => Route::Primary(ToPrimary::Unsure),
@@ -165,7 +225,7 @@ impl Router {
         &mut self,
         name: &[u8],
         pooled: &Pooled,
-        hint: Option<Hint>,
+        look: Look<'_>,
         parsed: Option<Route>,
     ) -> Option<Route> {
         if name.is_empty() {
@@ -173,20 +233,35 @@ impl Router {
             return parsed;
         }
         match pooled.text_of(name) {
-            Some((text, dialect)) => Some(self.judge(text, dialect.lexing, hint)),
+            Some((text, dialect)) => {
+                let lexing = dialect.lexing;
+                Some(self.judge(text, Look { lexing, ..look }))
+            }
             None => parsed,
         }
     }
 
     /// Where a text may go.
-    pub fn judge(&mut self, text: &[u8], lexing: Lexing, hint: Option<Hint>) -> Route {
-        self.analysis.read(text, &Asked::facts(lexing));
+    pub fn judge(&mut self, text: &[u8], look: Look<'_>) -> Route {
+        let lexing = look.lexing;
+        let shape = look.rules.filter(|it| it.rules.wants_shapes());
+        let asked = Asked {
+            server_is_utf8: IS_UTF8,
+            shape: shape.map(|_| &[][..]),
+            ..Asked::facts(lexing)
+        };
+        self.analysis.read(text, &asked);
         if self.analysis.unsure().is_some() {
             return Route::Primary(ToPrimary::Unsure);
         }
-        match comment(text).or(hint) {
+        match self.led(text, look) {
+            Some((rule, Lead::Primary)) => return Route::Primary(ToPrimary::Rule(rule)),
+            Some((rule, Lead::Standby)) => return self.vouched(ToStandby::Rule(rule)),
+            None => {}
+        }
+        match comment(text).or(look.hint) {
             Some(Hint::Primary) => return Route::Primary(ToPrimary::Hint),
-            Some(Hint::Standby) => return self.hinted(),
+            Some(Hint::Standby) => return self.vouched(ToStandby::Hint),
             None => {}
         }
         let statements = self.analysis.statements();
@@ -216,17 +291,36 @@ impl Router {
                 return Route::Primary(ToPrimary::Function);
             }
         }
-        Route::Standby(ToStandby::Reads)
+        match look.led {
+            Led::Reads => Route::Standby(ToStandby::Reads),
+            Led::Asked => Route::Primary(ToPrimary::NotLed),
+        }
+    }
+
+    /// Where rules lead the text that was read.
+    fn led(&self, text: &[u8], look: Look<'_>) -> Option<(usize, Lead)> {
+        let leading = look.rules?;
+        let subjects = self
+            .analysis
+            .statements()
+            .iter()
+            .map(|facts| Subject::Read {
+                text,
+                is_utf8: IS_UTF8,
+                analysis: &self.analysis,
+                facts,
+            });
+        leading.rules.lead((leading.context, leading.now), subjects)
     }
 
     /// Whoever says that a text may go to a standby knows its functions; what writes by its own word can't go there.
-    fn hinted(&self) -> Route {
+    fn vouched(&self, why: ToStandby) -> Route {
         let statements = self.analysis.statements();
         if let [one] = statements
             && one.statement.verb == Verb::Begin
         {
             // Its session asks for a standby: what it writes there, the standby refuses.
-            return Route::Standby(ToStandby::Hint);
+            return Route::Standby(why);
         }
         let may = Impact::READ | Impact::CALLS;
         let found = statements
@@ -236,7 +330,7 @@ impl Router {
             Some(facts) if facts.unsure.is_some() => Route::Primary(ToPrimary::Unsure),
             Some(facts) => Route::Primary(ToPrimary::Does(facts.impact)),
             None if statements.is_empty() => Route::Primary(ToPrimary::Nothing),
-            None => Route::Standby(ToStandby::Hint),
+            None => Route::Standby(why),
         }
     }
 }
@@ -272,7 +366,7 @@ fn begins_read_only(text: &[u8], lexing: Lexing) -> bool {
 /// that `pg_proc` has as volatile.
 fn belongs_to_primary(text: &[u8], call: &sql::Call) -> bool {
     let mut room = [0; NAME_MAX];
-    match sql::name(text, call.name, true, &mut room) {
+    match sql::name(text, call.name, IS_UTF8, &mut room) {
         Ok(name) => VOLATILE.binary_search(&name).is_ok(),
         Err(_) => true,
     }
@@ -373,11 +467,16 @@ mod tests {
         ];
         let mut router = Router::default();
         for (text, route) in table {
-            let judged = router.judge(text.as_bytes(), Lexing::default(), None);
+            let judged = router.judge(text.as_bytes(), Look::default());
             assert_eq!(judged, route, "{text}");
         }
         let hinted = |text: &str, hint| {
-            Router::default().judge(text.as_bytes(), Lexing::default(), Some(hint))
+            let hint = Some(hint);
+            let look = Look {
+                hint,
+                ..Look::default()
+            };
+            Router::default().judge(text.as_bytes(), look)
         };
         assert_eq!(hinted("SELECT 1", Hint::Primary), primary(ToPrimary::Hint));
         assert_eq!(hinted("SELECT mine(1)", Hint::Standby), HINTED);
@@ -448,7 +547,11 @@ mod tests {
         let pooled = pooled();
         for (bytes, route) in table {
             let mut router = Router::default();
-            assert_eq!(router.route(&bytes, &pooled, None), route, "{bytes:?}");
+            assert_eq!(
+                router.route(&bytes, &pooled, (None, Led::Reads)),
+                route,
+                "{bytes:?}"
+            );
         }
     }
 
@@ -457,7 +560,7 @@ mod tests {
     fn parts_of_requests() {
         let bytes = [parse("", "SELECT 1"), bind(""), frame(b'S', b"")].concat();
         for cut in 0..bytes.len() {
-            let route = Router::default().route(&bytes[..cut], &pooled(), None);
+            let route = Router::default().route(&bytes[..cut], &pooled(), (None, Led::Reads));
             assert_eq!(route, Route::Primary(ToPrimary::NotSeen), "{cut}");
         }
     }

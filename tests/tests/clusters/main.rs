@@ -2,6 +2,7 @@
 //! statements are led then.
 
 mod hosts;
+mod routes;
 mod statements;
 mod without;
 

@@ -9,6 +9,7 @@ mod insight;
 mod inspection;
 mod key_value;
 mod pool;
+mod routes;
 mod rules;
 mod socket;
 mod statistics;
@@ -24,6 +25,7 @@ pub use insight::{Certificate, Counter};
 pub use inspection::{Activity, Pattern};
 pub use key_value::{Config, List, Lists, Pauses, State, Version};
 pub use pool::{Database, Pool, User};
+pub use routes::Route;
 pub use rules::{Rule, Throttle};
 pub use socket::{Socket, Wire};
 pub use statistics::{Counts, Statistics, Stats, StatsAverages, StatsTotals, Total};
@@ -65,6 +67,8 @@ tables! {
     PeerPools "PEER_POOLS" PeerPool,
     /// Server connections by database and user.
     Pools "POOLS" Pool,
+    /// Routes of sessions, in the order in which they are asked. Not in PgBouncer.
+    Routes "ROUTES" Route,
     /// Rules about statements, in the order in which they are asked. Not in PgBouncer.
     Rules "RULES" Rule,
     /// Connections to servers.

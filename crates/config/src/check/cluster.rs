@@ -269,7 +269,7 @@ impl Judge<'_, '_> {
         for section in &of.host_tls {
             self.of_cluster(&section.host);
         }
-        if database.route_reads.value == RouteReads::Replicas {
+        if database.route_reads.value != RouteReads::Off {
             self.routes(sections, database);
         }
         Some(Followed {

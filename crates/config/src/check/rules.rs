@@ -8,7 +8,7 @@ use crate::checked::{Holds, Policy, Rule};
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections::{self, Sections};
-use crate::words::{RuleAction, RuleMode};
+use crate::words::{RouteReads, RuleAction, RuleMode};
 use std::collections::HashMap;
 
 /// Rules that may speak of parameters.
@@ -30,6 +30,8 @@ impl Judge<'_, '_> {
             }
             return None;
         };
+        let mut databases = sections.databases.iter();
+        let leads = databases.any(|it| it.database.route_reads.value != RouteReads::Off);
         let mut names = HashMap::new();
         let mut decided_by: Option<&Given<String>> = None;
         for rule in rules {
@@ -42,6 +44,9 @@ impl Judge<'_, '_> {
                 self.conflict(&rule.name, Conflict::NeverReached { name });
             }
             self.means(rule);
+            if rule.action.value == RuleAction::Route && !leads {
+                self.conflict(&rule.action, Conflict::NobodyIsLed);
+            }
             let decides = matches!(rule.action.value, RuleAction::Allow | RuleAction::Deny);
             if decides && rule.mode.value == RuleMode::Enforce && is_about_all(rule) {
                 decided_by.get_or_insert(&rule.name);

@@ -2,7 +2,7 @@
 
 use crate::words::{
     Audit, LeastTls, LogParameters, LogText, OnFull, PolicyDefault, QueryLogFormat, RuleAccess,
-    RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, Weekday,
+    RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, RuleTarget, Weekday,
 };
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -85,6 +85,8 @@ pub struct Learn {
 /// What a rule wants that neither allows nor denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleMeans {
+    /// Where statements go; `None` unless the rule leads them somewhere.
+    pub target: Option<RuleTarget>,
     /// How long statements wait.
     pub delay: Duration,
     /// Rows of a result.

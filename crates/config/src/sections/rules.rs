@@ -5,7 +5,9 @@ use crate::rule_values::{Accesses, Days, Effects, Hours, NameList, Patterns, Per
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
 use crate::values::Networks;
-use crate::words::{LeastTls, PolicyDefault, RuleAction, RuleExcess, RuleLog, RuleMode};
+use crate::words::{
+    LeastTls, PolicyDefault, RuleAction, RuleExcess, RuleLog, RuleMode, RuleTarget,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,6 +105,10 @@ section! {
         longer_than: Option<u32> {
             fallback: Unset("any"), bounds: Bounds::new(1, 1_048_576), sample: "10000",
         }
+        /// Where statements go (action = "route"): "primary", or "standby", where only those go that by their own words do
+        /// nothing but read and call functions. It goes before hints. Each database that it is to be for needs
+        /// route_reads.
+        target: Option<RuleTarget> { fallback: Unset("nowhere else"), sample: "\"standby\"" }
         /// How long statements wait before they are sent (action = "delay").
         delay: Option<Duration> {
             fallback: Unset("none"), bounds: Bounds::new(1, HOUR), sample: "\"2s\"",

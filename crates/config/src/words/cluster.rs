@@ -50,5 +50,17 @@ choice! {
         Off = "off",
         /// those that only read, outside of transactions that write, go to standbys
         Replicas = "replicas",
+        /// those of them do that a rule (action = "route") or a hint leads there
+        Asked = "asked",
+    }
+}
+
+choice! {
+    /// Where a rule leads statements.
+    pub enum RuleTarget {
+        /// to the host that is written to
+        Primary = "primary",
+        /// to a standby while there is one that can be used
+        Standby = "standby",
     }
 }

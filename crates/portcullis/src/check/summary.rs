@@ -32,6 +32,7 @@ pub(super) fn summary(config: &Config, material: &Material) -> Vec<String> {
     lines.extend(config.clusters.iter().map(members));
     let databases = config.databases.iter();
     lines.extend(databases.map(|it| destination(config, it)));
+    lines.extend(config.routes.iter().map(led));
     lines.extend(further(config));
     lines.extend(policies(config, material));
     let today = now_unix_s();
@@ -113,6 +114,22 @@ fn expiry(expiry: &Expiry, now_unix_s: i64) -> String {
     format!("{what} {} expires in {days} days", expiry.what)
 }
 
+/// One route.
+fn led(of: &config::Route) -> String {
+    let route = crate::setup::route(of);
+    let to = route.to.as_deref().map(|it| format!(" to database {it:?}"));
+    let hosts = of
+        .target
+        .map(|it| format!(" to hosts by target {:?}", it.word()));
+    let to = to.unwrap_or_default();
+    format!(
+        "route {:?} leads clients with {}{to}{}",
+        route.name,
+        route.conditions,
+        hosts.unwrap_or_default()
+    )
+}
+
 /// One database and its servers.
 pub(crate) fn destination(config: &Config, database: &config::Database) -> String {
     let name = match &database.name {
@@ -142,6 +159,7 @@ fn route(config: &Config, followed: &Followed) -> String {
     let reads = match followed.route_reads {
         RouteReads::Off => "",
         RouteReads::Replicas => ", and statements that only read to standbys",
+        RouteReads::Asked => ", and statements to standbys that a rule or a hint leads there",
     };
     format!(
         "goes to {hosts} of cluster {:?} {tls}{reads}",

@@ -134,6 +134,7 @@ pub(super) fn followed(of: &config::Followed) -> Followed {
         reads: match of.route_reads {
             config::RouteReads::Off => StatementRouting::Off,
             config::RouteReads::Replicas => StatementRouting::Replicas,
+            config::RouteReads::Asked => StatementRouting::Asked,
         },
         by_client: of.target_by_client,
     }

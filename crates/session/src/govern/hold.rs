@@ -232,7 +232,7 @@ impl Governor {
         };
         rules.count(&[held.rule]);
         match rule.action {
-            Action::Allow | Action::Deny | Action::Limit(_) => {}
+            Action::Allow | Action::Deny | Action::Limit(_) | Action::Route(_) => {}
             Action::Delay { ms } => match rule.mode {
                 Mode::Enforce => {
                     let until = self.now_us.saturating_add(ms.saturating_mul(1000));

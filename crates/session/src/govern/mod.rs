@@ -16,6 +16,7 @@ pub use in_force::{Denial, RulesInForce};
 pub(crate) use logged::Denied;
 pub(crate) use open::Rows;
 
+use crate::routing::Leading;
 use crate::statements::{Instead, Refusal};
 use hold::Hold;
 use logged::Logged;
@@ -184,6 +185,16 @@ impl Governor {
     pub fn tell_time(&mut self, unix_s: u64) {
         self.now = Moment::of(unix_s);
         self.unix_s = unix_s;
+    }
+
+    /// The rules of the last look, if some of them lead statements somewhere, and whom they are asked about.
+    pub(crate) fn leading(&self) -> Option<Leading<'_>> {
+        let rules = self.rules.as_deref().filter(|it| it.leads())?;
+        Some(Leading {
+            rules,
+            context: &self.context,
+            now: self.now,
+        })
     }
 
     /// Bytes of a message that may be judged.

@@ -7,6 +7,7 @@ use super::{Dialect, Interner, Name, Statement};
 use crate::Server;
 use crate::govern::Governor;
 use crate::lending::PinRule;
+use crate::routing::Leading;
 use buf::Plain;
 use sql::Effects;
 use std::sync::Arc;
@@ -171,6 +172,11 @@ impl Pooled {
     #[inline]
     pub fn governor(&mut self) -> Option<&mut Governor> {
         self.governor.as_deref_mut()
+    }
+
+    /// Rules that lead statements somewhere.
+    pub(crate) fn leading(&self) -> Option<Leading<'_>> {
+        self.governor.as_ref()?.leading()
     }
 
     /// True if rows are counted for rules.

@@ -17,6 +17,7 @@ mod fleets;
 mod holds;
 mod orders;
 pub(crate) mod overview;
+mod routes;
 pub(crate) mod rules;
 mod servers;
 mod show;
@@ -95,6 +96,8 @@ pub(crate) struct Desk {
     pub(crate) times: AllTimes,
     /// What sessions ended with.
     pub(crate) faults: Faults,
+    /// Which routes they took.
+    pub(crate) routes: routes::Taken,
     /// Where orders go.
     pub(crate) orders: orders::Desk,
     numbers: AtomicU64,
@@ -111,6 +114,7 @@ impl Default for Desk {
             sums: Sums::default(),
             times: AllTimes::default(),
             faults: Faults::default(),
+            routes: routes::Taken::default(),
             orders: orders::Desk::default(),
             numbers: AtomicU64::new(1),
             since: Instant::now(),

@@ -40,6 +40,7 @@ pub(crate) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Users => Snapshot::Users(users(desk, &setup)),
         Table::Activity => shown::activity(context),
         Table::Rules => Snapshot::Rules(super::rules::rules(context)),
+        Table::Routes => Snapshot::Routes(super::routes::routes(context, &setup)),
         Table::Throttles => Snapshot::Throttles(super::rules::throttles(context)),
         Table::Patterns => shown::patterns(context),
         Table::Events => Snapshot::Events(crate::happenings::rows(&context.events)),

@@ -6,12 +6,12 @@ use super::member::Member;
 use crate::clusters::{Fleet, Pick, is_of_host};
 use crate::control::Phase;
 use crate::exchange::{Leased, Place};
-use crate::pump::{ClientSide, Ending};
+use crate::pump::{ClientSide, Ending, unix_now_s};
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
 use cluster::Wish;
 use session::fault::{Fault, FaultKind, Side};
-use session::routing::{self, Hint, Route, Router, ToPrimary};
+use session::routing::{self, Hint, Led, Route, Router, ToPrimary};
 use session::wishes::Wishes;
 use std::future::Future;
 use std::pin::pin;
@@ -38,9 +38,9 @@ pub(super) struct Follows {
 }
 
 /// Where a client's statements go.
-#[derive(Default)]
 struct Statements {
     router: Router,
+    led: Led,
     /// When it was last answered something that may have written.
     wrote: Option<Duration>,
     /// The request that is under way may write.
@@ -58,10 +58,18 @@ impl Follows {
         let Some(statements) = &mut self.statements else {
             return;
         };
+        // Also takes the rules of now.
+        if let Some(governor) = client.stream.governor()
+            && governor.wants_time()
+        {
+            governor.tell_time(unix_now_s());
+        }
         let hint = settings.value(routing::SETTING).and_then(Hint::parse);
         let input = client.port.plain_in.bytes();
         let route = match client.stream.statements() {
-            Some(pooled) => statements.router.route(input, pooled, hint),
+            Some(pooled) => statements
+                .router
+                .route(input, pooled, (hint, statements.led)),
             None => Route::Primary(ToPrimary::NotSeen),
         };
         statements.may_write = matches!(route, Route::Primary(_));
@@ -109,12 +117,21 @@ impl<'a> Life<'a> {
         let fleet = self.context.clusters.find(&followed.cluster)?;
         let wish = wish.unwrap_or(followed.wish);
         let may_degrade = fleet.seen().without_primary == WithoutPrimary::ReadOnly;
-        let statements = match followed.reads {
+        let led = match followed.reads {
             StatementRouting::Off => None,
-            StatementRouting::Replicas if wish == Wish::Primary => Some(Box::default()),
-            // It has chosen where all of its statements go.
-            StatementRouting::Replicas => None,
+            StatementRouting::Replicas => Some(Led::Reads),
+            StatementRouting::Asked => Some(Led::Asked),
         };
+        // Who wants others has chosen where all of its statements go.
+        let led = led.filter(|_| wish == Wish::Primary);
+        let statements = led.map(|led| {
+            Box::new(Statements {
+                router: Router::default(),
+                led,
+                wrote: None,
+                may_write: false,
+            })
+        });
         let finds = wish != Wish::Primary || may_degrade || statements.is_some();
         finds.then_some(Follows {
             fleet,

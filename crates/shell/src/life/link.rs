@@ -159,6 +159,9 @@ impl<'a> Life<'a> {
         if let Some(issued) = &issued {
             shown.aims(issued.aim());
         }
+        if let Some(route) = &course.route {
+            self.context.console.routes.note(route);
+        }
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
         greet(port, last.as_deref(), welcome, issued.as_ref())?;
         let log = Started::new(

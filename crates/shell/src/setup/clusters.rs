@@ -52,6 +52,8 @@ pub enum StatementRouting {
     Off,
     /// Those that only read go to standbys.
     Replicas,
+    /// Those of them that a rule or a hint leads there.
+    Asked,
 }
 
 /// A cluster: hosts with the same data, one of which is written to.

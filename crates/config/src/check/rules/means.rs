@@ -20,6 +20,9 @@ impl Judge<'_, '_> {
             RuleAction::Throttle if !has_rates(rule) => {
                 Some("a rate, for example statements_per_s, or at_once")
             }
+            RuleAction::Route if rule.target.value.is_none() => {
+                Some("target, \"primary\" or \"standby\"")
+            }
             _ => None,
         };
         if let Some(needed) = needed {
@@ -27,6 +30,10 @@ impl Judge<'_, '_> {
             self.conflict(&rule.action, Conflict::RuleWithout { action, needed });
         }
         self.of_another(&rule.delay, (action, RuleAction::Delay), "delay");
+        self.of_another(&rule.target, (action, RuleAction::Route), "target");
+        if action == RuleAction::Route && rule.parameter.value.is_some() {
+            self.conflict(&rule.parameter, Conflict::RouteByParameter);
+        }
         for (given, setting) in [(&rule.rows_max, "rows_max"), (&rule.bytes_max, "bytes_max")] {
             self.of_another(given, (action, RuleAction::Limit), setting);
         }
@@ -112,6 +119,7 @@ fn has_rates(rule: &Rule) -> bool {
 /// What the rule says, with what holds where it says nothing.
 pub(super) fn of(rule: &Rule) -> RuleMeans {
     RuleMeans {
+        target: rule.target.value,
         delay: rule.delay.value.unwrap_or_default(),
         rows_max: rule.rows_max.value,
         bytes_max: rule.bytes_max.value,
