@@ -316,7 +316,7 @@ pub enum Conflict {
     #[error("no [[cluster]] has this name; name one that exists, or add it")]
     NoSuchCluster,
     /// A route to a database that is not configured.
-    #[error("no [[database]] has this name; name one that exists (not \"*\"), or add it")]
+    #[error("no [[database]] serves this name; write one that clients could ask for, or add it")]
     NoDatabaseOfRoute,
     /// A route without conditions.
     #[error(

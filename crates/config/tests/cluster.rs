@@ -235,6 +235,7 @@ fn databases_want_hosts_of_a_cluster() {
     ] {
         let (config, _) = read(&format!("{DATABASE}{settings}\n{CLUSTER}{HOSTS}"));
         let wanted = Followed {
+            target_by_client: false,
             cluster: "main".to_owned(),
             target,
             route_reads,

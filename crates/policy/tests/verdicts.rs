@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't unwrap has failed it")]
 
 use policy::{
-    Action, Context, Decision, Default as Otherwise, EffectSet, Hours, Log, Mode, Moment,
+    Action, Context, Decision, Default as Otherwise, EffectSet, Hours, Lead, Log, Mode, Moment,
     NamePattern, Parameter, ParameterState, Rule, Rules, Statement, Subject, Value, Who, Why,
 };
 use proptest::prelude::*;
@@ -460,6 +460,57 @@ fn conditions_on_clients_and_times() {
         let matched = verdict.decision == Decision::Deny(Why::Rule(0));
         assert_eq!(matched, wanted, "{who:?}");
     }
+}
+
+/// Rules that lead have no part in verdicts; those in force lead until one that decides.
+#[test]
+fn rules_lead_in_their_order_and_to_the_primary_in_doubt() {
+    let named = |action: Action, relation: &str| rule(action, relations(&[relation], &[]));
+    let (primary, standby) = (Action::Route(Lead::Primary), Action::Route(Lead::Standby));
+    let observed = Rule {
+        mode: Mode::Observe,
+        ..named(primary, "seen")
+    };
+    let rules = vec![
+        observed,
+        named(standby, "a"),
+        named(primary, "b"),
+        named(Action::Deny, "c"),
+        named(standby, "c"),
+        rule(standby, functions(&["f"])),
+    ];
+    let rules = Rules::new(Otherwise::Allow, rules).unwrap();
+    let lead = |text: &str| {
+        let mut analysis = Analysis::new();
+        analysis.read(text.as_bytes(), &Asked::facts(Lexing::default()));
+        let subjects = analysis.statements().iter().map(|facts| Subject::Read {
+            text: text.as_bytes(),
+            is_utf8: true,
+            analysis: &analysis,
+            facts,
+        });
+        rules.lead((&Context::default(), Moment::default()), subjects)
+    };
+    let cases = [
+        ("SELECT 1", None),
+        ("SELECT * FROM seen", None),
+        ("SELECT * FROM seen, a", Some((1, Lead::Standby))),
+        ("SELECT * FROM b, a", Some((1, Lead::Standby))),
+        ("SELECT * FROM b", Some((2, Lead::Primary))),
+        ("SELECT * FROM a; SELECT * FROM b", Some((2, Lead::Primary))),
+        ("SELECT * FROM c", None),
+        ("SELECT f()", Some((5, Lead::Standby))),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(lead(text), wanted, "{text}");
+    }
+    assert_eq!(
+        (0..6).map(|it| rules.hits(it)).collect::<Vec<_>>(),
+        [2, 3, 2, 0, 0, 1]
+    );
+    let verdict = judge(&rules, "SELECT f() FROM a", ParameterState::None);
+    assert_eq!(verdict.decision, Decision::Allow);
+    assert!(verdict.held.is_empty() && verdict.matched.is_empty());
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {

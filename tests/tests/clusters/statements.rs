@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use e2e::Stage;
-use e2e::clustered::{another_role, await_role, plan, session};
+use e2e::clustered::{another_role, await_role, database, plan, session};
 use e2e::drivers::Endpoint;
 use e2e::governed::{bind, execute, parse, sync};
 use e2e::scripted::Session;
@@ -58,6 +58,59 @@ fn statements_that_only_read_go_to_standbys() {
         // A client of its own: what it wrote before must not be why.
         let mut client = session(&stage, &direct, "statements");
         assert_eq!(port(&mut client, text), primary, "{text}");
+    }
+}
+
+/// Rules go before hints, lead what is asked for alone where nothing else is led, and are counted.
+#[test]
+fn rules_lead_statements() {
+    let flock = plain();
+    let direct = another_role(flock, "ruled");
+    flock[0].sql_in(
+        "ruled",
+        "CREATE FUNCTION report() RETURNS text LANGUAGE sql AS $$ SELECT current_setting('port') $$; \
+         GRANT EXECUTE ON FUNCTION report() TO ruled",
+    );
+    for standby in &flock.members()[1..] {
+        standby.await_caught_up_with(&flock[0]);
+    }
+    let rules = "[policy]\ndefault = 'allow'\n\
+        [[rule]]\nname = 'fresh'\naction = 'route'\ntarget = 'primary'\nrelation = 'counters'\n\
+        [[rule]]\nname = 'reports'\naction = 'route'\ntarget = 'standby'\nfunction = 'report'\n";
+    let asked = database("ruled_asked", &direct, "primary") + "route_reads = 'asked'\n";
+    let stage = plan(flock, &direct, "")
+        .set("database", "route_reads", "'replicas'")
+        .more(&asked)
+        .more(rules)
+        .start();
+    for standby in &flock.members()[1..] {
+        await_role(&stage, standby.port(), "standby");
+    }
+    await_role(&stage, flock[0].port(), "primary");
+    let (standbys, primary) = (ports(&flock.members()[1..]), ports(&flock.members()[..1]));
+    let fresh = "/* portcullis.route=replica */ SELECT current_setting('port') FROM counters WHERE client = 0";
+    let table = [
+        ("ruled", "SELECT report()", &standbys),
+        ("ruled", "SHOW port", &standbys),
+        ("ruled", fresh, &primary),
+        ("ruled_asked", "SELECT report()", &standbys),
+        ("ruled_asked", "SHOW port", &primary),
+        (
+            "ruled_asked",
+            "/* portcullis.route=replica */ SHOW port",
+            &standbys,
+        ),
+        ("ruled_asked", fresh, &primary),
+    ];
+    for (database, text, wanted) in table {
+        let mut client = session(&stage, &direct, database);
+        let seen: BTreeSet<u16> = (0..20).map(|_| port(&mut client, text)).collect();
+        assert_eq!(seen, *wanted, "{database}: {text}");
+    }
+    let mut admin = console(&stage, ADMIN);
+    let rules = show(&mut admin, "RULES");
+    for name in ["fresh", "reports"] {
+        assert_eq!(text(of(&rules, "name", name), "hits"), "40", "{name}");
     }
 }
 

@@ -32,8 +32,9 @@ impl Judge<'_, '_> {
             let mut all = sections.databases.iter();
             all.find(|it| it.database.name.value == name)
         };
+        let served = |name: &str| named(name).or_else(|| named(ANY));
         if let Some(to) = &route.to.value
-            && (to == ANY || named(to).is_none())
+            && (to == ANY || served(to).is_none())
         {
             return self.conflict(&route.to, Conflict::NoDatabaseOfRoute);
         }
@@ -45,11 +46,8 @@ impl Judge<'_, '_> {
         }
         let asked = route.database.value.as_ref().map(|it| it.0.as_slice());
         let meant: Vec<_> = match (&route.to.value, asked) {
-            (Some(to), _) => named(to).into_iter().collect(),
-            (None, Some(names)) => {
-                let each = |name: &String| named(name).or_else(|| named(ANY));
-                names.iter().filter_map(each).collect()
-            }
+            (Some(to), _) => served(to).into_iter().collect(),
+            (None, Some(names)) => names.iter().filter_map(|name| served(name)).collect(),
             (None, None) => sections.databases.iter().collect(),
         };
         let of_none = meant

@@ -32,7 +32,7 @@ section! {
         }
         /// Where it comes from; on a Unix-domain socket none of these.
         address: Option<Networks> { fallback: Unset("any"), sample: "[\"10.0.0.0/8\"]" }
-        /// The [[database]] that it goes to, as if it had asked for it.
+        /// The database that it goes to, as if it had asked for it.
         to: Option<String> { fallback: Unset("the one that it asks for"), bounds: NAME, sample: "\"shop_ro\"" }
         /// The hosts of that database's cluster that it is led to.
         target: Option<TargetWord> { fallback: Unset("that of the database"), sample: "\"prefer-standby\"" }
