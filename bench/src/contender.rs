@@ -2,8 +2,9 @@
 //! certificate, the same users file and the same cluster behind it. Can run under an instrument
 //! that counts.
 
+use crate::options::Feature;
 use crate::process;
-use crate::scene::{ROLE, Scene};
+use crate::scene::{PASSWORD, ROLE, Scene};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -253,12 +254,43 @@ fn portcullis(
         }
         _ => "server_lifetime = 0\n".to_owned(),
     };
-    let inspection = match scene.inspection {
-        true => format!(
+    let has = |feature| scene.with.contains(&feature);
+    let mut more = String::new();
+    if has(Feature::Inspection) {
+        let file = directory.join("queries.json");
+        more += &format!(
             "[query_log]\nfile = '{}'\nsample_per_million = 0\n",
-            directory.join("queries.json").display()
+            file.display()
+        );
+    }
+    if has(Feature::Rules) {
+        more += &rules();
+    }
+    let is_routed = has(Feature::Routing) && kind == Kind::PortcullisPooled;
+    let is_followed = upstream.verified && (has(Feature::Cluster) || has(Feature::Routing));
+    let servers = match is_followed {
+        true => {
+            let password = write(directory, "check.password", PASSWORD);
+            more += &format!(
+                "[[cluster]]\nname = 'main'\nhosts = '{}:{}'\ncheck_user = '{ROLE}'\n\
+                 check_password_file = '{}'\ncheck_database = '{ROLE}'\ncheck_timeout = '1min'\n\
+                 check_interval = '15s'\n[cluster.tls]\n{tls}",
+                upstream.host(),
+                upstream.port,
+                password.display(),
+            );
+            let reads = if is_routed {
+                "route_reads = 'replicas'\n"
+            } else {
+                ""
+            };
+            format!("cluster = 'main'\n{reads}{sharing}")
+        }
+        false => format!(
+            "host = '{}'\nport = {}\n{sharing}[database.tls]\n{tls}",
+            upstream.host(),
+            upstream.port
         ),
-        false => String::new(),
     };
     let text = format!(
         "[listen]\n\
@@ -275,23 +307,33 @@ fn portcullis(
          login_rate = 0\n\
          [[database]]\n\
          name = '*'\n\
-         host = '{host}'\n\
-         port = {server_port}\n\
-         {sharing}\
-         [database.tls]\n\
-         {tls}\
-         {inspection}",
+         {servers}\
+         {more}",
         address = port.address(),
         workers = upstream.workers.unwrap_or(scene.workers),
         certificate = files.certificate.display(),
         private_key = files.private_key.display(),
         users = users.display(),
-        host = upstream.host(),
-        server_port = upstream.port,
     );
     let file = write(directory, "portcullis.toml", &text);
     let arguments = vec!["run".into(), "--config".into(), file.into()];
     (scene.portcullis.clone(), arguments)
+}
+
+/// Fifty rules of the kinds that people write, about what the loads don't do.
+fn rules() -> String {
+    let mut rules = String::from("[policy]\ndefault = 'allow'\n");
+    for number in 0..50 {
+        let about = match number % 5 {
+            0 => format!("relation = ['audit.table_{number}', 'secrets_{number}']"),
+            1 => format!("function = 'pg_function_{number}'"),
+            2 => format!("relation = 'private_{number}.*'\naccess = 'write'"),
+            3 => "effect = ['ddl', 'privilege']".to_owned(),
+            _ => "effect = 'write'\nmissing_where = true".to_owned(),
+        };
+        rules += &format!("[[rule]]\nname = 'rule-{number}'\naction = 'deny'\n{about}\n");
+    }
+    rules
 }
 
 fn pgbouncer(

@@ -3,6 +3,19 @@
 use clap::Parser;
 use std::path::PathBuf;
 
+/// What Portcullis can do besides.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feature {
+    /// Look at statements, and keep a query log whose sample is nothing
+    Inspection,
+    /// Judge statements by fifty rules, none of which matches
+    Rules,
+    /// Follow a cluster, which the server is alone
+    Cluster,
+    /// The same, and decide for each request whether it may go to a standby; in transaction mode only
+    Routing,
+}
+
 /// Compares Portcullis with PgBouncer: TLS on both legs, session mode, interleaved rounds.
 #[derive(Parser, Debug)]
 #[command(name = "bench")]
@@ -27,9 +40,9 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
-    /// Portcullis looks at statements and keeps a query log whose sample is nothing
-    #[arg(long)]
-    pub inspection: bool,
+    /// What Portcullis does besides; may be repeated
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub with: Vec<Feature>,
 
     /// Program of PgBouncer
     #[arg(

@@ -1,7 +1,7 @@
 //! What all measurements share: one cluster with pgbench's tables, one role, one certificate for
 //! both proxies, and the file that COPY IN reads.
 
-use crate::options::Options;
+use crate::options::{Feature, Options};
 use std::env;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -35,8 +35,8 @@ pub struct Scene {
     pub pgbouncer: PathBuf,
     /// Worker threads of Portcullis; 0 is one per core.
     pub workers: u32,
-    /// Portcullis looks at statements.
-    pub inspection: bool,
+    /// What Portcullis does besides.
+    pub with: Vec<Feature>,
     place: Workplace,
 }
 
@@ -62,7 +62,7 @@ impl Scene {
             portcullis: options.portcullis.clone().unwrap_or_else(beside),
             pgbouncer: options.pgbouncer.clone(),
             workers: options.workers,
-            inspection: options.inspection,
+            with: options.with.clone(),
             cluster,
             place: Workplace::new("portcullis-bench-"),
         };

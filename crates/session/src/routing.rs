@@ -134,6 +134,13 @@ pub struct Look<'a> {
     pub rules: Option<Leading<'a>>,
 }
 
+impl Look<'_> {
+    /// True if the same text may go elsewhere at another time.
+    fn is_changed(&self) -> bool {
+        self.hint.is_some() || self.rules.is_some()
+    }
+}
+
 /// Rules, and whom they are asked about.
 #[derive(Clone, Copy)]
 pub struct Leading<'a> {
@@ -232,13 +239,24 @@ impl Router {
             // Its Parse came in this batch, and was judged there; or nobody remembers it.
             return parsed;
         }
-        match pooled.text_of(name) {
-            Some((text, dialect)) => {
-                let lexing = dialect.lexing;
-                Some(self.judge(text, Look { lexing, ..look }))
-            }
-            None => parsed,
+        let Some(statement) = pooled.named(name) else {
+            return parsed;
+        };
+        let lexing = statement.dialect().lexing;
+        let (text, look) = (statement.text(), Look { lexing, ..look });
+        if look.is_changed() {
+            return Some(self.judge(text, look));
         }
+        // Executed again and again, it is read once.
+        let alone = Look {
+            lexing,
+            ..Look::default()
+        };
+        let route = statement.route(|| self.judge(text, alone));
+        Some(match (route, look.led) {
+            (Route::Standby(ToStandby::Reads), Led::Asked) => Route::Primary(ToPrimary::NotLed),
+            (route, _) => route,
+        })
     }
 
     /// Where a text may go.

@@ -191,10 +191,9 @@ impl Pooled {
         server.lease.lexing_meddled = false;
     }
 
-    /// The text that one of the client's names stands for, and how it is read.
-    pub(crate) fn text_of(&self, name: &[u8]) -> Option<(&[u8], Dialect)> {
-        let statement = self.holdings.names.find(Name::cut(name))?;
-        Some((statement.text(), statement.dialect()))
+    /// What one of the client's names stands for.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&Statement> {
+        self.holdings.names.find(Name::cut(name)).map(|it| &**it)
     }
 
     /// Number of statements that the client has names for.

@@ -3,6 +3,7 @@
 
 use super::{Name, Reading};
 use crate::govern::Known;
+use crate::routing::Route;
 use buf::Secret;
 use openssl::sha::Sha256;
 use patterns::{Pattern, Recogniser};
@@ -109,6 +110,8 @@ pub struct Statement {
     pattern: OnceLock<Arc<Pattern>>,
     /// What is known of its text for rules, on a server in another encoding and on one in UTF8.
     judged: [OnceLock<Arc<Known>>; 2],
+    /// Where its text may go by itself.
+    route: OnceLock<Route>,
 }
 
 impl Statement {
@@ -133,6 +136,7 @@ impl Statement {
             forgets: None,
             pattern: OnceLock::new(),
             judged: Default::default(),
+            route: OnceLock::new(),
         }
     }
 
@@ -150,6 +154,7 @@ impl Statement {
             forgets: Some(name),
             pattern: OnceLock::new(),
             judged: Default::default(),
+            route: OnceLock::new(),
         }
     }
 
@@ -165,6 +170,11 @@ impl Statement {
     pub(crate) fn judged(&self, is_utf8: bool) -> Arc<Known> {
         let read = || Arc::new(Known::read(self.text(), self.dialect.lexing, is_utf8));
         Arc::clone(self.judged[usize::from(is_utf8)].get_or_init(read))
+    }
+
+    /// Where its text may go, without rules, hints of sessions and other wishes.
+    pub(crate) fn route(&self, judge: impl FnOnce() -> Route) -> Route {
+        *self.route.get_or_init(judge)
     }
 
     /// Its pattern.
@@ -191,6 +201,7 @@ impl Statement {
             forgets: None,
             pattern: OnceLock::new(),
             judged: Default::default(),
+            route: OnceLock::new(),
         }
     }
 

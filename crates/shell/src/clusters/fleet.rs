@@ -157,9 +157,8 @@ impl Fleet {
         });
     }
 
-    /// Where a wish leads now; `least` is what a standby must have replayed.
-    pub(crate) fn pick(&self, wish: Wish, least: Option<Lsn>) -> Pick {
-        let seen = self.seen();
+    /// Where a wish leads by what was seen; `least` is what a standby must have replayed.
+    pub(crate) fn pick(&self, seen: &Seen, wish: Wish, least: Option<Lsn>) -> Pick {
         let has_none = matches!(seen.view.leader, Leader::None);
         let wish = match (wish, seen.without_primary) {
             (Wish::Primary, WithoutPrimary::ReadOnly) if has_none => Wish::PreferStandby,

@@ -3,13 +3,13 @@
 
 use super::Life;
 use super::member::Member;
-use crate::clusters::{Fleet, Pick, is_of_host};
+use crate::clusters::{Fleet, Pick, Seen, is_of_host};
 use crate::control::Phase;
 use crate::exchange::{Leased, Place};
 use crate::pump::{ClientSide, Ending, unix_now_s};
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
-use cluster::Wish;
+use cluster::{Key, Wish};
 use session::fault::{Fault, FaultKind, Side};
 use session::routing::{self, Hint, Led, Route, Router, ToPrimary};
 use session::wishes::Wishes;
@@ -35,6 +35,8 @@ pub(super) struct Follows {
     wish: Wish,
     /// Looks at each request, where statements that only read may go to standbys.
     statements: Option<Box<Statements>>,
+    /// Pools of standbys that it was led to, in this version of the cluster's view.
+    visited: (u64, Vec<(Key, Where)>),
 }
 
 /// Where a client's statements go.
@@ -79,27 +81,49 @@ impl Follows {
         };
     }
 
-    /// Its transaction is over, at `now` of the clock of the views.
-    pub(super) fn answered(&mut self, now: Duration) {
+    /// Its transaction is over, at a time of the clock of the views.
+    pub(super) fn answered(&mut self, now: impl FnOnce() -> Duration) {
         if let Some(statements) = &mut self.statements
             && statements.may_write
         {
-            statements.wrote = Some(now);
+            statements.wrote = Some(now());
         }
+    }
+
+    /// The pool that its wish leads to now, if that is the leader's or one that it was led to before.
+    pub(super) fn known_place(&mut self, leaders: &Where) -> Option<Where> {
+        let seen = self.fleet.seen();
+        match self.pick(&seen) {
+            Pick::Leader => Some(Arc::clone(leaders)),
+            Pick::Standby(key) if self.visited.0 == seen.view.version => {
+                let mut visited = self.visited.1.iter();
+                let place = visited.find(|it| it.0 == key);
+                place.map(|it| Arc::clone(&it.1))
+            }
+            Pick::Standby(_) | Pick::Nobody => None,
+        }
+    }
+
+    fn visit(&mut self, version: u64, key: Key, place: &Where) {
+        if self.visited.0 != version {
+            self.visited = (version, Vec::new());
+        }
+        self.visited.1.push((key, Arc::clone(place)));
     }
 
     /// Where the wish leads now. Who has written reads where that has arrived: what the leader has written by the
     /// first answer that it gave to a question asked since is enough, and before there is one, only the leader will do.
-    fn pick(&self) -> Pick {
+    fn pick(&self, seen: &Seen) -> Pick {
         let wrote = self.statements.as_ref().and_then(|it| it.wrote);
         let Some(wrote) = wrote.filter(|_| self.wish != Wish::Primary) else {
-            return self.fleet.pick(self.wish, None);
+            return self.fleet.pick(seen, self.wish, None);
         };
-        let seen = self.fleet.seen();
         let leader = seen.view.leader.key().and_then(|it| seen.view.host(it));
         match leader.and_then(|it| it.report.as_ref()) {
-            Some((report, asked)) if *asked > wrote => self.fleet.pick(self.wish, Some(report.lsn)),
-            _ => self.fleet.pick(Wish::Primary, None),
+            Some((report, asked)) if *asked > wrote => {
+                self.fleet.pick(seen, self.wish, Some(report.lsn))
+            }
+            _ => self.fleet.pick(seen, Wish::Primary, None),
         }
     }
 }
@@ -137,24 +161,28 @@ impl<'a> Life<'a> {
             fleet,
             wish,
             statements,
+            visited: (0, Vec::new()),
         })
     }
 
     /// The pool that a wish leads to now, if it leads anywhere.
     pub(super) fn place_by_wish(
         &self,
-        follows: &Follows,
+        follows: &mut Follows,
         database: &Database,
-    ) -> Result<Option<Where>, Fault> {
-        let (fleet, patience) = (&follows.fleet, self.setup.timeouts.query_wait);
-        Ok(match follows.pick() {
-            Pick::Leader => Some(self.context.exchange.place(database, patience)),
-            Pick::Standby(key) => fleet.seen().hosts.get(&key).map(|reached| {
-                let exchange = &self.context.exchange;
-                exchange.place_at(database, (&key, &reached.busy), patience)
-            }),
+    ) -> Option<Where> {
+        let (seen, patience) = (follows.fleet.seen(), self.setup.timeouts.query_wait);
+        let exchange = &self.context.exchange;
+        match follows.pick(&seen) {
+            Pick::Leader => Some(exchange.place(database, patience)),
+            Pick::Standby(key) => {
+                let reached = seen.hosts.get(&key)?;
+                let place = exchange.place_at(database, (&key, &reached.busy), patience);
+                follows.visit(seen.view.version, key, &place);
+                Some(place)
+            }
             Pick::Nobody => None,
-        })
+        }
     }
 
     /// A server connection for the client's next transaction, wherever its wish leads. A host that can't be reached is
@@ -162,7 +190,7 @@ impl<'a> Life<'a> {
     pub(super) async fn acquire_by_wish(
         &self,
         member: &Member<'a>,
-        follows: &Follows,
+        follows: &mut Follows,
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let end = Instant::now() + self.setup.timeouts.query_wait;
@@ -175,9 +203,7 @@ impl<'a> Life<'a> {
         };
         loop {
             let mut changes = follows.fleet.changes();
-            let place = self
-                .place_by_wish(follows, database)
-                .map_err(Ending::Fault)?;
+            let place = self.place_by_wish(follows, database);
             let pause = match &place {
                 Some(place) => {
                     match Box::pin(self.acquire_at(member, place, client)).await {
@@ -207,13 +233,13 @@ impl<'a> Life<'a> {
         wish: Option<Wish>,
     ) -> Result<Where, Fault> {
         let patience = self.setup.timeouts.query_wait;
-        let Some(follows) = self.follows(database, wish) else {
+        let Some(mut follows) = self.follows(database, wish) else {
             return Ok(self.context.exchange.place(database, patience));
         };
         let end = Instant::now() + patience;
         let mut changes = follows.fleet.changes();
         loop {
-            if let Some(place) = self.place_by_wish(&follows, database)? {
+            if let Some(place) = self.place_by_wish(&mut follows, database) {
                 return Ok(place);
             }
             if Instant::now() >= end {

@@ -8,6 +8,7 @@ use super::link::Counts;
 use super::linked::{End, Held, Next};
 use crate::alone::Alone;
 use crate::cancel::Issued;
+use crate::clusters::is_of_host;
 use crate::console::{self, Whose};
 use crate::control::Phase;
 use crate::dial::forget;
@@ -71,6 +72,7 @@ impl<'a> Life<'a> {
         if let Some(tracker) = &client.tracker {
             client.stream.inspect(tracker.inspection());
         }
+        let mut follows = member.follows.take();
         let (ending, held) = loop {
             match poll_fn(|cx| client.poll_alone(cx)).await {
                 Alone::Request => {}
@@ -81,12 +83,12 @@ impl<'a> Life<'a> {
             {
                 break (ending, None);
             }
-            if let Some(follows) = &mut member.follows {
+            if let Some(follows) = &mut follows {
                 follows.look(&mut client, &member.wishes.want);
             }
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
-                None => self.acquire(&member, &mut client).await,
+                None => self.acquire((&member, follows.as_mut()), &mut client).await,
             };
             let (lease, server) = match acquired {
                 Ok(lent) => lent,
@@ -115,8 +117,8 @@ impl<'a> Life<'a> {
                 break (ending, Some(held));
             }
             member.issued.aim().leave();
-            if let Some(follows) = &mut member.follows {
-                follows.answered(self.context.born.elapsed());
+            if let Some(follows) = &mut follows {
+                follows.answered(|| self.context.born.elapsed());
             }
             self.give_back(held, client.stopwatch.last());
         };
@@ -303,13 +305,19 @@ impl<'a> Life<'a> {
     /// A server connection for the client's next transaction, or how its session ended instead.
     async fn acquire(
         &self,
-        member: &Member<'a>,
+        (member, follows): (&Member<'a>, Option<&mut Follows>),
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
-        match &member.follows {
-            None => self.acquire_at(member, &member.place, client).await,
-            Some(follows) => Box::pin(self.acquire_by_wish(member, follows, client)).await,
+        let Some(follows) = follows else {
+            return self.acquire_at(member, &member.place, client).await;
+        };
+        if let Some(place) = follows.known_place(&member.place) {
+            match self.acquire_at(member, &place, client).await {
+                Err(Ending::Fault(fault)) if is_of_host(&fault) => {}
+                acquired => return acquired,
+            }
         }
+        Box::pin(self.acquire_by_wish(member, follows, client)).await
     }
 
     /// The same from one pool.
