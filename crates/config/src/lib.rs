@@ -35,9 +35,9 @@ pub use checked::{
     ClientCertificates, Clients, Cluster, Config, CustomTls, Database, DatabaseName, DatabaseUser,
     Events, Files, Followed, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits,
     Listed, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Member, MembersSource,
-    Metrics, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer, Piece, Policy, Process, Promotion,
-    QueryLog, ReadsOfCluster, Rule, RuleMeans, ServerTls, ServerTlsOn, ServerTrust, Servers,
-    Service, ServiceLogin, Sha256, Source, Switchover, Target, Tcp, TimeoutsOfUser, Tls,
+    Metrics, Mirrored, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer, Piece, Policy, Process,
+    Promotion, QueryLog, ReadsOfCluster, Rule, RuleMeans, ServerTls, ServerTlsOn, ServerTrust,
+    Servers, Service, ServiceLogin, Sha256, Source, Switchover, Target, Tcp, TimeoutsOfUser, Tls,
     TlsOptions, UnixSocket, User, Webhook, Workers,
 };
 pub use conflict::Conflict;
