@@ -22,6 +22,7 @@ pub(crate) fn families(context: &Context) -> Vec<Family> {
         families.extend(of_table(&show(context, table), prefix, labels));
     }
     families.extend(super::clusters::families(context));
+    families.extend(super::mirrors::families(context));
     families.extend(lists(context));
     families.extend(states(context));
     families.extend(statistics(context));
