@@ -380,3 +380,55 @@ fn a_paused_mirror_gets_nothing() {
     let row = outcome(&stage, "mirrors_paused", 3);
     assert_eq!(counts(&row), [2, 1, 0, 0, 0], "{row:?}");
 }
+
+/// A reload goes for clients that are there: another share, and no mirror any more.
+#[test]
+fn a_reload_changes_what_is_copied() {
+    let mirror = Cluster::shared();
+    let Scene { direct, plan, next } = scene("mirrors_reload", mirror, mirror.port());
+    let mut stage = plan.start();
+    let mut client = Session::through(&stage, &stage.endpoint(&direct));
+    client.query("SELECT 1");
+    outcome(&stage, "mirrors_reload", 1);
+    let line = format!("mirror = '{next}'\n");
+    reloaded(&mut stage, |text| {
+        text.replace("mirror_share = 100", "mirror_share = 99")
+    });
+    let share = |it: &Row| number(it, "share") == 99;
+    let row = await_mirror(&stage, "mirrors_reload", "another share", share);
+    assert_eq!(counts(&row), [1, 0, 0, 0, 0]);
+    for _ in 0..20 {
+        client.query("SELECT 2");
+    }
+    outcome(&stage, "mirrors_reload", 10);
+    reloaded(&mut stage, |text| {
+        text.replace(&line, "").replace("mirror_share = 99\n", "")
+    });
+    client.query("SELECT 3");
+    let mut admin = console(&stage, ADMIN);
+    assert_eq!(show(&mut admin, "MIRRORS"), []);
+    wait::until("its connections to end", wait::LONG, || {
+        ran(mirror, &next).is_empty()
+    });
+}
+
+/// Changes the text of the configuration, and waits until that is in force.
+#[track_caller]
+fn reloaded(stage: &mut Stage, change: impl FnOnce(String) -> String) {
+    let count = |stage: &Stage| {
+        stage
+            .proxy
+            .log()
+            .matches("portcullis::reload: reloaded")
+            .count()
+    };
+    let before = count(stage);
+    let file = stage.proxy.directory().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    let new = file.with_extension("new");
+    std::fs::write(&new, change(text)).expect("the new configuration");
+    std::fs::rename(new, file).expect("the configuration");
+    stage.proxy.signal(testkit::Signal::SIGHUP);
+    let found = wait::within(wait::LONG, || (count(stage) > before).then_some(()));
+    assert!(found.is_some(), "not reloaded:\n{}", stage.proxy.log());
+}

@@ -133,3 +133,16 @@ fn what_cannot_be() {
         "{found:#?}"
     );
 }
+
+#[test]
+fn the_configuration_of_the_page_is_right() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/mirroring.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let block = page
+        .split_once("```toml\n")
+        .and_then(|(_, it)| it.split_once("```"));
+    let (config, warnings) = Config::from_text(block.expect("a block").0, "p.toml").expect("right");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let mirror = config.databases[0].mirror.as_ref().expect("a mirror");
+    assert_eq!((&*mirror.to, mirror.share), ("shop_next", 5));
+}
