@@ -95,6 +95,7 @@ fn sample(table: Table) -> Snapshot {
         Table::Config => Snapshot::Config(vec![Config::default(); 2]),
         Table::Databases => Snapshot::Databases(vec![Database::default(); 2]),
         Table::Events => Snapshot::Events(vec![Event::default(); 2]),
+        Table::Mirrors => Snapshot::Mirrors(vec![Mirror::default(); 2]),
         Table::Hosts => Snapshot::Hosts(vec![Host::default(); 2]),
         Table::DnsHosts => Snapshot::DnsHosts(Vec::new()),
         Table::DnsZones => Snapshot::DnsZones(Vec::new()),

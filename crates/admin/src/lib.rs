@@ -48,7 +48,7 @@ pub use reference::reference;
 pub use right::Right;
 pub use tables::{
     Activity, Certificate, Cluster, Column, Config, Counter, Counts, Database, DnsHost, DnsZone,
-    Event, Host, List, Lists, Memory, Pattern, Pauses, Peer, PeerPool, Pool, Route, Rule, Snapshot,
-    Socket, State, Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total, User,
-    Version, Wire,
+    Event, Host, List, Lists, Memory, Mirror, Pattern, Pauses, Peer, PeerPool, Pool, Route, Rule,
+    Snapshot, Socket, State, Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total,
+    User, Version, Wire,
 };

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod events;
+mod mirror;
 mod route;
 mod statements;
 mod telemetry;
@@ -19,6 +20,7 @@ pub use cluster::{
     Service, ServiceLogin, Switchover, Target,
 };
 pub use events::{Changes, Events, Webhook};
+pub use mirror::Mirrored;
 pub use route::Route;
 pub use statements::{Inspection, Learn, Policy, QueryLog, Rule, RuleMeans};
 use std::net::{IpAddr, SocketAddr};
@@ -416,6 +418,8 @@ pub struct Database {
     pub max_db_connections: Option<u32>,
     /// What its pools have instead of what `[pool]` says.
     pub pool: PoolOfDatabase,
+    /// Where statements that only read are copied to.
+    pub mirror: Option<Mirrored>,
     /// Connecting, TLS and login together.
     pub server_connect_timeout: Duration,
     /// How long after a failed login the next one is tried.

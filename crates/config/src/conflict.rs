@@ -349,6 +349,38 @@ pub enum Conflict {
          \"statement\""
     )]
     RoutesTransactions,
+    /// A setting about copies of which there are none.
+    #[error("{setting} is about copies of statements; set mirror as well, or remove it")]
+    MirrorNeeded {
+        /// The setting.
+        setting: &'static str,
+    },
+    /// Copies from or to whatever a client names.
+    #[error("statements are copied from one database to one other; \"*\" is neither, name both")]
+    MirrorOfAny,
+    /// A database that is copied to itself.
+    #[error("this is the database itself; name another one")]
+    MirrorOfItself,
+    /// Copies of copies.
+    #[error("{to:?} has a mirror of its own; copies are not copied again: remove one of them")]
+    MirrorOfMirrored {
+        /// The mirror.
+        to: String,
+    },
+    /// A mirror that nobody can log in to without a client.
+    #[error(
+        "copies are sent without a client, as one role: {to:?} needs user, with password_file or password_env"
+    )]
+    MirrorNeedsUser {
+        /// The mirror.
+        to: String,
+    },
+    /// Sessions whose requests are not looked at one by one.
+    #[error(
+        "with pool_mode = \"session\" requests are not looked at one by one; mirror needs \"transaction\" or \
+         \"statement\""
+    )]
+    MirrorsTransactions,
     /// A cluster without hosts.
     #[error("which hosts? Set one of hosts, dns, srv, members_file, patroni and etcd")]
     NoMembers,

@@ -275,12 +275,25 @@ fn database(
             check_after: entry.server_check_delay,
         },
         pools: pools(config, entry),
+        mirror: entry.mirror.as_ref().map(mirrored),
         connect_timeout: entry.server_connect_timeout,
         login_retry: entry.server_login_retry,
         clients_max: config.max_database_clients(entry).map(|max| max as usize),
         tcp: tcp(config, entry.tcp_user_timeout),
         fingerprint: [0; 32],
     })
+}
+
+/// Where a database's statements are copied to.
+fn mirrored(it: &config::Mirrored) -> shell::setup::Mirrored {
+    shell::setup::Mirrored {
+        to: it.to.clone(),
+        share: it.share,
+        connections: it.connections as usize,
+        queue_max: it.queue_max as usize,
+        bytes_max: it.bytes_max as usize,
+        timeout: it.timeout,
+    }
 }
 
 /// Where the servers of a database are.

@@ -20,6 +20,7 @@ pub mod lending;
 pub mod listing;
 pub mod login;
 pub mod lookup;
+pub mod mirror;
 pub mod relay;
 pub mod reset;
 pub mod routes;

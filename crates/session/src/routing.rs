@@ -239,7 +239,7 @@ impl Router {
             // Its Parse came in this batch, and was judged there; or nobody remembers it.
             return parsed;
         }
-        let Some(statement) = pooled.named(name) else {
+        let Some(statement) = pooled.statement_of(name) else {
             return parsed;
         };
         let lexing = statement.dialect().lexing;

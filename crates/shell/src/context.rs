@@ -11,6 +11,7 @@ use crate::exchange::Exchange;
 use crate::happenings;
 use crate::inspection::Inspections;
 use crate::live::Live;
+use crate::mirror::Mirrors;
 use crate::ready::Ready;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
@@ -64,6 +65,8 @@ pub struct Context {
     pub(crate) inspections: Inspections,
     /// The clusters that databases follow.
     pub(crate) clusters: Clusters,
+    /// The mirrors that databases have.
+    pub(crate) mirrors: Mirrors,
     /// What operators should hear of.
     pub events: Arc<Events>,
     /// What clients' statements are judged by.
@@ -134,6 +137,7 @@ impl Context {
             console: console::Desk::default(),
             inspections: Inspections::default(),
             clusters: Clusters::default(),
+            mirrors: Mirrors::default(),
             events: Arc::new(happenings::begin(setup.events_kept)),
             rules: in_force(&setup),
             born: Instant::now(),

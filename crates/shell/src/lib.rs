@@ -38,6 +38,7 @@ mod lend;
 mod life;
 mod live;
 mod log;
+mod mirror;
 mod observed;
 mod peers;
 pub mod port;

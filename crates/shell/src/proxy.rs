@@ -11,6 +11,7 @@ use crate::control::{Control, Phase};
 use crate::elder::PassedBackTo;
 use crate::inherit::{Claim, Handed, Inherited, Maker};
 use crate::log;
+use crate::mirror::Mirroring;
 use crate::observed::Observed;
 use crate::ready;
 use crate::setup::{Address, Listener, Setup};
@@ -70,6 +71,7 @@ pub struct Proxy {
     doors: watch::Sender<Doors>,
     acceptor: Option<JoinHandle<()>>,
     keeping: Keeping,
+    mirroring: Mirroring,
 }
 
 /// A listening socket, as it may be handed on while the doors are not closed.
@@ -114,6 +116,10 @@ impl Proxy {
         keeping
             .follow(&context, &setup)
             .map_err(StartFault::Thread)?;
+        let mirroring = Mirroring::default();
+        mirroring
+            .follow(&context, &setup)
+            .map_err(StartFault::Thread)?;
         let (doors, state) = watch::channel(Doors::NotYet);
         let acceptor = start_acceptor(bound, &context, &workers, state)?;
         Ok(Proxy {
@@ -124,6 +130,7 @@ impl Proxy {
             doors,
             acceptor: Some(acceptor),
             keeping,
+            mirroring,
         })
     }
 
@@ -277,17 +284,22 @@ impl Proxy {
         if let Err(error) = self.keeping.follow(&self.context, &setup) {
             tracing::error!(target: "portcullis::clusters", "new clusters are not followed: {error}");
         }
+        if let Err(error) = self.mirroring.follow(&self.context, &setup) {
+            tracing::error!(target: "portcullis::mirror", "nothing is mirrored: {error}");
+        }
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
     pub fn drain(&self) {
         self.close_doors();
+        self.mirroring.end(&self.context);
         self.advance(Phase::Draining);
     }
 
     /// Ends all sessions now.
     pub fn cut(&self) {
         self.close_doors();
+        self.mirroring.end(&self.context);
         self.advance(Phase::Cut);
     }
 
@@ -321,6 +333,7 @@ impl Drop for Proxy {
             let _ = acceptor.join();
         }
         self.keeping.stop();
+        self.mirroring.stop();
         if let Some(workers) = Arc::get_mut(&mut self.workers) {
             for worker in workers.drain(..) {
                 worker.join();

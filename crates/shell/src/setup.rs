@@ -3,6 +3,7 @@
 //! proxy runs says so. The binary makes a setup from the configuration file; tests make it by hand.
 
 mod clusters;
+mod mirrors;
 
 pub use crate::inspection::{Before, Form, LogRules};
 pub use crate::rest::RestRules;
@@ -15,6 +16,7 @@ pub use clusters::{
     Check, Cluster, Feed, Followed, Found, HostTemplate, Located, MembersPlan, Promoted, Promoter,
     Promotion, Servers, StatementRouting, Switchover, Verifies, WithoutPrimary,
 };
+pub use mirrors::Mirrored;
 pub use patterns::change::Rules as ChangeRules;
 pub use patterns::{Bounds as PatternBounds, WindowLength};
 use session::lending::{PinRule, ResetRule};
@@ -261,6 +263,8 @@ pub struct Database {
     pub rest: RestRules,
     /// How its clients share them.
     pub pools: Pools,
+    /// Where its statements that only read are copied to, if anywhere.
+    pub mirror: Option<Mirrored>,
     /// Name look-up, TCP, TLS and login to a server in all.
     pub connect_timeout: Duration,
     /// The longest pause after a server could not be reached (`server_login_retry`).

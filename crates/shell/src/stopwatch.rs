@@ -22,6 +22,8 @@ pub struct Stopwatch {
     transaction: Option<u64>,
     /// How long the client waited for the connection of this transaction.
     waited_us: u64,
+    /// How long the server took to answer last.
+    took_us: u64,
     last: Instant,
 }
 
@@ -36,6 +38,7 @@ impl Stopwatch {
             query: None,
             transaction: None,
             waited_us: 0,
+            took_us: 0,
             last: now,
         }
     }
@@ -58,6 +61,12 @@ impl Stopwatch {
     #[inline]
     pub fn last(&self) -> Instant {
         self.last
+    }
+
+    /// How long the server took for the row of requests that it answered last, in microseconds.
+    #[inline]
+    pub fn took_us(&self) -> u64 {
+        self.took_us
     }
 
     /// Since when the server owes an answer, if it does.
@@ -92,7 +101,8 @@ impl Stopwatch {
         let since = |start: u64| now_us.saturating_sub(start);
         self.last = now;
         if let Some(start) = self.query.take() {
-            server.traffic.worked(since(start));
+            self.took_us = since(start);
+            server.traffic.worked(self.took_us);
         }
         // A batch without its Sync is not over, whatever the status before it was.
         if server.status != Status::Idle || !server.ledger.is_closed() {

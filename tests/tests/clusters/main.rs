@@ -2,6 +2,7 @@
 //! statements are led then.
 
 mod hosts;
+mod mirrors;
 mod routes;
 mod statements;
 mod without;

@@ -8,6 +8,7 @@ mod host;
 mod insight;
 mod inspection;
 mod key_value;
+mod mirrors;
 mod pool;
 mod routes;
 mod rules;
@@ -24,6 +25,7 @@ pub use host::{DnsHost, DnsZone, Memory, Peer, PeerPool};
 pub use insight::{Certificate, Counter};
 pub use inspection::{Activity, Pattern};
 pub use key_value::{Config, List, Lists, Pauses, State, Version};
+pub use mirrors::Mirror;
 pub use pool::{Database, Pool, User};
 pub use routes::Route;
 pub use rules::{Rule, Throttle};
@@ -59,6 +61,8 @@ tables! {
     Lists "LISTS" List,
     /// Memory for what is kept many times.
     Mem "MEM" Memory,
+    /// Databases that have a share of their statements copied to another one, and what came of the copies. Not in PgBouncer.
+    Mirrors "MIRRORS" Mirror,
     /// Statements by pattern, database, role and application since the start or RESET PATTERNS, those that took the most time in front; what has no row of its own is the last one (`inspection.statements`). Not in PgBouncer.
     Patterns "PATTERNS" Pattern,
     /// Other instances to which cancel requests are passed on.

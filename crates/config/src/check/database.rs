@@ -50,6 +50,7 @@ impl Judge<'_, '_> {
             user: user.map(|name| DatabaseUser { name, password }),
             max_db_connections: Some(database.max_db_connections.value).filter(|max| *max > 0),
             pool: pool::of_database(database),
+            mirror: self.mirrored(sections, database),
             server_connect_timeout: database.server_connect_timeout.value,
             server_login_retry: database.server_login_retry.value,
             server_idle_max: database.server_idle_max.value,

@@ -8,6 +8,7 @@ mod events;
 mod inspection;
 mod listen;
 mod metrics;
+mod mirror;
 mod peer;
 mod pool;
 mod route;

@@ -39,6 +39,21 @@ section! {
         /// Whether statements that only read may go to standbys although target is the primary. Needs pool_mode
         /// "transaction" or "statement". A standby may show data that is a bit older.
         route_reads: RouteReads { fallback: Value("\"off\"") }
+        /// Name of another [[database]] to which a share of the statements that only read is copied. What it answers is
+        /// compared by count and time, and thrown away; the client never waits for it. It needs a user with a password of
+        /// its own, and here pool_mode "transaction" or "statement".
+        mirror: Option<String> { fallback: Unset("nothing is copied"), bounds: NAME, sample: "\"app_next\"" }
+        /// How many of 100 such statements are copied to mirror.
+        mirror_share: u32 { fallback: Value("1"), bounds: Bounds::new(1, 100) }
+        /// Connections to mirror, and so copies under way at once.
+        mirror_connections: u32 { fallback: Value("2"), bounds: Bounds::new(1, 100) }
+        /// Copies that wait for one of them; more are dropped, and counted.
+        mirror_queue_max: u32 { fallback: Value("100"), bounds: Bounds::new(1, 10_000) }
+        /// Bytes of the longest request that is copied.
+        mirror_bytes_max: u32 { fallback: Value("65536"), bounds: Bounds::new(256, 65_536) }
+        /// How long mirror may take to answer a copy; one that takes longer has failed. Copies that wait longer are
+        /// dropped.
+        mirror_timeout: Duration { fallback: Value("10"), bounds: Bounds::new(10, HOUR) }
         /// What the server calls the database.
         dbname: Option<String> {
             fallback: Unset("the name that the client asks for"),

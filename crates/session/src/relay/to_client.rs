@@ -113,6 +113,9 @@ fn relay<const POOLED: bool>(
                 input.pour(done, output);
                 done = 0;
                 cut::cut(server, &refusal, output);
+                if let Some(witness) = pooled.as_deref_mut().and_then(|it| it.witness.as_mut()) {
+                    witness.spoil();
+                }
                 continue;
             }
         };
@@ -126,6 +129,14 @@ fn relay<const POOLED: bool>(
             true => settle(server, pooled.as_deref_mut()),
             false => None,
         };
+        if POOLED && let Some(witness) = pooled.as_deref_mut().and_then(|it| it.witness.as_mut()) {
+            match &step {
+                Ok(Step::Rows(run)) => witness.rows(run.frames),
+                Ok(Step::Pass(_) | Step::Stream) => witness.passed(header, rest),
+                Ok(Step::Drop(_)) if refusal.is_some() => witness.spoil(),
+                _ => {}
+            }
+        }
         match step {
             Ok(Step::Pass(count)) => done += count,
             Ok(Step::Rows(run)) => done += run.bytes,

@@ -7,6 +7,7 @@ use super::{Dialect, Interner, Name, Statement};
 use crate::Server;
 use crate::govern::Governor;
 use crate::lending::PinRule;
+use crate::mirror::Witness;
 use crate::routing::Leading;
 use buf::Plain;
 use sql::Effects;
@@ -72,6 +73,8 @@ pub struct Pooled {
     pub(crate) flushed: bool,
     /// Judges what it sends, where there are rules.
     pub(crate) governor: Option<Box<Governor>>,
+    /// Counts an answer, where its request is copied to a mirror.
+    pub(crate) witness: Option<Witness>,
 }
 
 /// Whether requests pass one at a time, and how far the present one is.
@@ -149,12 +152,21 @@ impl Pooled {
             parsed: None,
             flushed: false,
             governor: None,
+            witness: None,
         }
     }
 
     /// Has each request of the client's wait until the one before it is answered.
     pub fn take_turns(&mut self) {
         self.turns = Turns::Between;
+    }
+
+    /// The same for its next request, or for none. To be called while nothing is owed.
+    pub fn set_turns(&mut self, in_turns: bool) {
+        self.turns = match in_turns {
+            true => Turns::Between,
+            false => Turns::Any,
+        };
     }
 
     /// Has all that the client sends judged.
@@ -191,9 +203,20 @@ impl Pooled {
         server.lease.lexing_meddled = false;
     }
 
-    /// What one of the client's names stands for.
-    pub(crate) fn named(&self, name: &[u8]) -> Option<&Statement> {
-        self.holdings.names.find(Name::cut(name)).map(|it| &**it)
+    /// The statement that one of the client's names stands for.
+    pub(crate) fn statement_of(&self, name: &[u8]) -> Option<&Statement> {
+        let statement = self.holdings.names.find(Name::cut(name))?;
+        Some(statement)
+    }
+
+    /// Counts the answer to the client's next request from now on.
+    pub fn set_witness(&mut self, witness: Option<Witness>) {
+        self.witness = witness;
+    }
+
+    /// What was counted since, if anything is.
+    pub fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref()
     }
 
     /// Number of statements that the client has names for.

@@ -23,6 +23,7 @@ pub(crate) fn families(context: &Context) -> Vec<Family> {
     }
     families.extend(super::clusters::families(context));
     families.extend(super::routes::families(context));
+    families.extend(super::mirrors::families(context));
     families.extend(lists(context));
     families.extend(states(context));
     families.extend(statistics(context));

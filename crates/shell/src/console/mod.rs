@@ -15,6 +15,7 @@ pub(crate) mod families;
 mod faults;
 mod fleets;
 mod holds;
+mod mirrors;
 mod orders;
 pub(crate) mod overview;
 mod routes;

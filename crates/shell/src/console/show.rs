@@ -47,6 +47,7 @@ pub(crate) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Lists => Snapshot::Lists(lists(context, &setup).rows()),
         Table::Clusters => Snapshot::Clusters(super::clusters::clusters(context)),
         Table::Hosts => Snapshot::Hosts(super::clusters::hosts(context)),
+        Table::Mirrors => Snapshot::Mirrors(super::mirrors::mirrors(context)),
         Table::Config => Snapshot::Config(config(&setup)),
         Table::Certificates => Snapshot::Certificates(certificates(context)),
         Table::Counters => Snapshot::Counters(counters(context)),

@@ -24,6 +24,7 @@ fn database(name: &str, connections_max: usize) -> Database {
             check_after: LONG,
         },
         pools: Pools::default(),
+        mirror: None,
         connect_timeout: LONG,
         login_retry: LONG,
         clients_max: None,

@@ -178,12 +178,14 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
-                Ok(In::Member(Box::new(member(
+                let mirrored = self.mirrored(database, &plan.way.startup);
+                let member = member(
                     (place, self.follows(database, plan.wish)),
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
-                ))))
+                );
+                Ok(In::Member(Box::new(Member { mirrored, ..member })))
             }
             (_, _, issued) => {
                 let Connection::Held(mut held) = connection else {
@@ -481,6 +483,7 @@ fn member<'a>(
     Member {
         place,
         follows,
+        mirrored: None,
         wanted: Wanted {
             key: Some(key),
             ..plan.wanted

@@ -14,6 +14,7 @@ use crate::control::Phase;
 use crate::dial::forget;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log::{self, Begun};
+use crate::mirror::Mirrored;
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::ready::{self, Present, Way};
@@ -42,6 +43,8 @@ pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
     /// How it finds its server anew each time, if not in that pool.
     pub(super) follows: Option<Follows>,
+    /// Which of its requests are copied, where some are.
+    pub(super) mirrored: Option<Box<Mirrored>>,
     pub(super) wanted: pool::Wanted<Key>,
     pub(super) key: Key,
     pub(super) rules: PoolRules,
@@ -86,13 +89,25 @@ impl<'a> Life<'a> {
             if let Some(follows) = &mut follows {
                 follows.look(&mut client, &member.wishes.want);
             }
+            if let Some(mirrored) = &mut member.mirrored {
+                let alone = !member
+                    .follows
+                    .as_ref()
+                    .is_some_and(Follows::looks_at_statements);
+                mirrored.look(&mut client, &member.wishes.want, alone);
+            }
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
                 None => self.acquire((&member, follows.as_mut()), &mut client).await,
             };
             let (lease, server) = match acquired {
                 Ok(lent) => lent,
-                Err(Ending::Fault(fault)) if refused(&fault, &mut client) => continue,
+                Err(Ending::Fault(fault)) if refused(&fault, &mut client) => {
+                    if let Some(mirrored) = &mut member.mirrored {
+                        mirrored.forget();
+                    }
+                    continue;
+                }
                 Err(ending) => break (ending, None),
             };
             let next = Some(Next {
@@ -120,7 +135,11 @@ impl<'a> Life<'a> {
             if let Some(follows) = &mut follows {
                 follows.answered(|| self.context.born.elapsed());
             }
+            let rounds = held.server.server.rounds;
             self.give_back(held, client.stopwatch.last());
+            if let Some(mirrored) = &mut member.mirrored {
+                mirrored.answered(&mut client, rounds);
+            }
         };
         let end = End {
             ending,
