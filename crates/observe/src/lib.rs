@@ -9,6 +9,7 @@ mod admission;
 mod counter;
 mod family;
 mod gauge;
+mod handshakes;
 mod histogram;
 mod reload;
 mod server;
@@ -18,6 +19,7 @@ pub use admission::Admission;
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, Value, exposition};
 pub use gauge::{End, GaugeReading, Gauges, LastReload};
+pub use handshakes::{Handshakes, Leg, TlsVersion, UnderWay};
 pub use histogram::{EDGES_US, Histogram, Spread};
 pub use reload::Reload;
 pub use server::Server;
@@ -32,6 +34,8 @@ pub struct Counters {
     pub admission: Admission,
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
+    /// The handshakes themselves.
+    pub handshakes: Handshakes,
     /// Connections to servers.
     pub server: Server,
     /// Configurations that were read while the proxy ran.
@@ -54,6 +58,7 @@ impl Counters {
             // Exact up to 2^53, which is where Prometheus stops, too.
             families.push(Family::single(name, help, Kind::Counter, value as f64));
         });
+        families.push(self.handshakes.family());
         families
     }
 }
