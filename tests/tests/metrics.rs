@@ -1,5 +1,7 @@
 //! The HTTP listener: what it tells, whom it tells, and when it says that clients should go elsewhere.
 
+use std::process::{Command, Stdio};
+
 use e2e::drivers::Endpoint;
 use e2e::observed::address;
 use e2e::scripted::Session;
@@ -60,6 +62,68 @@ fn numbers_of_a_running_proxy() {
     }
     // Nothing that a client sent is among them but the names under which a server let it in.
     assert!(!answer.contains("SELECT"));
+}
+
+/// By leg, version and outcome: full ones, one that takes up a session, one that comes to nothing.
+#[test]
+fn handshakes_are_counted_by_leg_version_and_outcome() {
+    let cluster = Cluster::shared();
+    let direct = Endpoint::direct(cluster, "handshakes");
+    let stage = Stage::before(cluster)
+        .user(&direct)
+        .set("listen.tls", "session_tickets", "true")
+        .more("[metrics]\naddress = '127.0.0.1:0'\n")
+        .start();
+    let counted = |leg: &str, version: &str, outcome: &str| -> u64 {
+        let labels = format!("leg=\"{leg}\",version=\"{version}\",outcome=\"{outcome}\"");
+        let line = format!("portcullis_tls_handshakes_total{{{labels}}} ");
+        let answer = fetch(&stage, "/metrics", &[]);
+        let found = answer.lines().find_map(|it| it.strip_prefix(&line));
+        let number = found.unwrap_or_else(|| panic!("{line}: {answer}"));
+        number.parse().expect("a number")
+    };
+    let servers = || counted("server", "TLSv1.3", "new");
+    let before = (counted("client", "TLSv1.3", "new"), servers());
+    let mut session = Session::through(&stage, &stage.endpoint(&direct));
+    session.query("SELECT 1");
+    assert_eq!(counted("client", "TLSv1.3", "new"), before.0 + 1);
+    assert_eq!(servers(), before.1 + 1);
+    // A second client finds its server connection made: one handshake less.
+    drop(session);
+    wait::until("the connection to rest", wait::LONG, || {
+        fetch(&stage, "/metrics", &[]).contains("\nportcullis_server_resting 1\n")
+    });
+    let mut session = Session::through(&stage, &stage.endpoint(&direct));
+    session.query("SELECT 1");
+    assert_eq!(counted("client", "TLSv1.3", "new"), before.0 + 2);
+    assert_eq!(servers(), before.1 + 1);
+
+    let place = tempfile::tempdir().expect("a directory");
+    let keep = place.path().join("session");
+    for (how, new, resumed) in [("-sess_out", 1, 0), ("-sess_in", 1, 1)] {
+        let ended = Command::new("openssl")
+            .args(["s_client", "-starttls", "postgres", "-tls1_2", "-connect"])
+            .arg(stage.proxy.address().to_string())
+            .arg(how)
+            .arg(&keep)
+            .stdin(Stdio::null())
+            .output()
+            .expect("openssl to run");
+        assert!(ended.status.success(), "{ended:?}");
+        assert_eq!(counted("client", "TLSv1.2", "new"), new, "{how}");
+        assert_eq!(counted("client", "TLSv1.2", "resumed"), resumed, "{how}");
+    }
+
+    assert_eq!(counted("client", "none", "failed"), 0);
+    let mut stranger = Peer::tcp(stage.proxy.address());
+    stranger.send(&[0, 0, 0, 8, 4, 210, 22, 47]);
+    stranger.expect(b"S");
+    stranger.send(b"GET / HTTP/1.1\r\n\r\n");
+    stranger.drain();
+    wait::until("a handshake that has failed", wait::LONG, || {
+        counted("client", "none", "failed") == 1
+    });
+    assert_eq!(counted("server", "none", "failed"), 0);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::process::{Command, Output};
 
 use e2e::Stage;
+use e2e::clustered::{await_leader, await_role, host, plan as clustered, role as clustered_role};
 use e2e::drivers::Endpoint;
 use e2e::scripted::{Session, prove};
 use e2e::tables::{ADMIN, WATCHER, plan};
 use tempfile::TempDir;
 use testkit::peer::message;
-use testkit::{Authority, Cluster, Peer, Signal, wait};
+use testkit::{Authority, Cluster, Flock, Peer, Signal, wait};
 
 /// A proxy that looks at statements, and a role of its database.
 fn stage(name: &str) -> (Stage, Endpoint) {
@@ -357,4 +358,67 @@ fn a_restart_is_seen_and_a_signal_gives_the_terminal_back() {
     terminal.send(&["-l", "stty -a"]);
     terminal.send(&["Enter"]);
     terminal.await_screen(&[" icanon", " echo"]);
+}
+
+/// A host is drained, used again and made the primary, from the screen; who may only look is told so.
+#[test]
+fn hosts_of_a_cluster_are_seen_drained_and_switched_to() {
+    let flock = Flock::start(1);
+    let direct = clustered_role(&flock, "top_cluster");
+    let stage = clustered(&flock, &direct, "switchover_timeout = '20s'").start();
+    await_role(&stage, flock[1].port(), "standby");
+    let hosts = [host(&flock[0]), host(&flock[1])];
+    let command = |user: &str| {
+        format!(
+            "{} top --view clusters --interval 0.2 {} --ca {}; echo ended as $?",
+            testkit::proxy::binary().display(),
+            url(&stage, user),
+            stage.ca_file.display()
+        )
+    };
+    let terminal = Terminal::start(&command(ADMIN.0), &[("PGPASSWORD", ADMIN.1)]);
+    let leads = |host: &str| format!("main  {host}  since ");
+    terminal.await_screen(&[&leads(&hosts[0]), "2 of 2 hosts up", "standby", &hosts[1]]);
+    terminal.send(&["/"]);
+    terminal.send(&["-l", &hosts[1]]);
+    terminal.send(&["Enter"]);
+    terminal.await_screen(&["1 of 2 rows"]);
+
+    let ask = |key: &str, question: &str| {
+        terminal.send(&[key]);
+        terminal.await_screen(&[question, "any other key: no"]);
+        terminal.send(&["y"]);
+    };
+    ask("d", &format!("Send nothing new to {}?", hosts[1]));
+    terminal.await_screen(&["done: DRAIN", "drained"]);
+    ask("u", &format!("Use {} again?", hosts[1]));
+    terminal.await_screen(&["done: UNDRAIN"]);
+    wait::until("the host to be used", wait::LONG, || {
+        !terminal.screen().contains("drained")
+    });
+
+    let watcher = Terminal::start(&command(WATCHER.0), &[("PGPASSWORD", WATCHER.1)]);
+    watcher.await_screen(&[&leads(&hosts[0])]);
+    watcher.send(&["S"]);
+    watcher.await_screen(&["any other key: no"]);
+    watcher.send(&["y"]);
+    watcher.await_screen(&["admin access needed"]);
+
+    ask("S", &format!("Make {} the primary of main?", hosts[1]));
+    stage
+        .proxy
+        .await_log("the other host is to be promoted now");
+    terminal.await_screen(&["SWITCHOVER \"main\" TO"]);
+    flock[0].demote_to_standby_of(&flock[1]);
+    flock[1].promote();
+    terminal.await_screen(&["done: SWITCHOVER", &leads(&hosts[1])]);
+    await_leader(&stage, Some(&flock[1]));
+
+    let ca = stage.ca_file.display().to_string();
+    let printed = once(&stage, WATCHER, &["--ca", &ca, "--view", "clusters"]);
+    let text = lossy(&printed.stdout);
+    assert!(
+        text.contains(&leads(&hosts[1])) && text.contains("primary"),
+        "{text}"
+    );
 }

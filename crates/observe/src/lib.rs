@@ -9,6 +9,7 @@ mod admission;
 mod counter;
 mod family;
 mod gauge;
+mod handshakes;
 mod histogram;
 mod mirror;
 mod reload;
@@ -19,6 +20,7 @@ pub use admission::Admission;
 pub use counter::{Counter, Reading};
 pub use family::{Family, Kind, Sample, Value, exposition};
 pub use gauge::{End, GaugeReading, Gauges, LastReload};
+pub use handshakes::{Handshakes, Leg, TlsVersion, UnderWay};
 pub use histogram::{EDGES_US, Histogram, Spread};
 pub use mirror::Mirror;
 pub use reload::Reload;
@@ -34,6 +36,8 @@ pub struct Counters {
     pub admission: Admission,
     /// TLS on both legs, after the handshake.
     pub tls: Tls,
+    /// The handshakes themselves.
+    pub handshakes: Handshakes,
     /// Connections to servers.
     pub server: Server,
     /// Configurations that were read while the proxy ran.
@@ -56,6 +60,7 @@ impl Counters {
             // Exact up to 2^53, which is where Prometheus stops, too.
             families.push(Family::single(name, help, Kind::Counter, value as f64));
         });
+        families.push(self.handshakes.family());
         families
     }
 }

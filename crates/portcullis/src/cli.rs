@@ -113,11 +113,11 @@ pub(crate) enum Command {
     /// files; `verify` proves that no record is changed, missing, doubled or put in (query_log.audit).
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Watch a running proxy: what its clients do, statements, pools, servers; cancel and kill.
+    /// Watch a running proxy: what its clients do, statements, pools, servers, clusters; cancel, kill, drain.
     ///
     /// A screen that renews itself, made of what the proxy's console shows (SHOW ACTIVITY, CLIENTS, PATTERNS,
-    /// POOLS, SERVERS). Keys are behind ?. To cancel or to kill, the user must be one of admin_users; to
-    /// look, one of stats_users. Statements and patterns are shown where inspection.statements is on.
+    /// POOLS, SERVERS, CLUSTERS, HOSTS). Keys are behind ?. To cancel, to kill, to drain a host or to switch over
+    /// to it, the user must be one of admin_users; to look, one of stats_users. Statements and patterns are shown where inspection.statements is on.
     ///
     /// Connects with TLS, and only to a proxy whose certificate is verified: made out to the host and signed
     /// by an authority of this system, or of --ca FILE. Takes the password from PGPASSWORD, ~/.pgpass or a
@@ -473,6 +473,8 @@ pub(crate) enum TopView {
     Pools,
     /// Server connections.
     Servers,
+    /// Hosts of clusters.
+    Clusters,
 }
 
 /// Seconds, with a fraction.

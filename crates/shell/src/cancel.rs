@@ -11,6 +11,7 @@ use crate::elder::Elder;
 use crate::peers::{PeerFault, Round};
 use crate::port::{Arrived, Port};
 use crate::setup::{Host, Peers, TcpOptions};
+use observe::Handshakes;
 use session::cancel::Keys;
 use session::fault::{Fault, FaultKind, Side};
 use session::{Traffic, hop};
@@ -418,13 +419,14 @@ pub enum Carried {
     Dropped,
 }
 
+/// Carries a cancel request to its server. Such connections are counted among no handshakes: they are no sessions.
 async fn within(deadline: Duration, target: &Target) -> Result<(), Fault> {
     let request = CancelRequest {
         pid: target.key.pid,
         key: target.key.key.clone(),
     };
     let done = tokio::time::timeout(deadline, async {
-        let port = reach(&target.host, &target.tcp).await?;
+        let port = reach(&target.host, &target.tcp, &Handshakes::default()).await?;
         target.made_ready().await;
         deliver(port, &request).await
     });
@@ -444,7 +446,7 @@ pub(crate) async fn send(
     tcp: &TcpOptions,
     request: &CancelRequest,
 ) -> Result<(), Fault> {
-    let port = reach(host, tcp).await?;
+    let port = reach(host, tcp, &Handshakes::default()).await?;
     deliver(port, request).await
 }
 

@@ -8,7 +8,7 @@
 use auth::scram::Kept;
 use auth::{CryptoFault, Derivation, ScramKeys};
 use buf::Secret;
-use observe::Counters;
+use observe::{Counters, Handshakes};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +30,11 @@ pub struct Deriver {
 }
 
 impl Deriver {
+    /// Where the handshakes of those are counted whose keys are derived.
+    pub(crate) fn handshakes(&self) -> &Handshakes {
+        &self.counters.handshakes
+    }
+
     /// At most `max` derivations at once; `secret` is random.
     pub fn new(max: usize, secret: Secret, counters: Arc<Counters>) -> Deriver {
         Deriver {

@@ -12,6 +12,7 @@ use crate::socket::Socket;
 use crate::tcp;
 use auth::{Accepted, Answer, AnswerStep, Credential, Derivation, LegFacts, ScramKeys, ServerUser};
 use buf::{Cipher, Plain, Secret};
+use observe::{Handshakes, Leg};
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
 use session::greeting::Preamble;
@@ -59,7 +60,7 @@ pub async fn dial(
 ) -> Result<Dialled, Fault> {
     let mut last = None;
     for host in hosts {
-        match reach(host, options).await {
+        match reach(host, options, deriver.handshakes()).await {
             Ok(port) => {
                 let logged_in = log_in(port, host, deriver, login).await;
                 return logged_in.map_err(unreachable);
@@ -100,7 +101,11 @@ fn unreachable(fault: Fault) -> Fault {
 }
 
 /// Connects, up to the end of the TLS handshake.
-pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
+pub async fn reach(
+    host: &Host,
+    options: &TcpOptions,
+    handshakes: &Handshakes,
+) -> Result<Port, Fault> {
     let socket = match &host.address {
         HostAddress::Tcp(name, port) => Socket::Tcp(tcp::connect(name, *port, options).await?),
         HostAddress::Unix(path) => {
@@ -121,7 +126,7 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
             ..
         } => {
             let mut port = encrypted(socket, (context, &host.upkeep), name)?;
-            port.handshake().await?;
+            shake_hands(&mut port, handshakes).await?;
             match port.engine().alpn() {
                 Some(b"postgresql") => Ok(port),
                 _ => Err(Fault::new(Side::Server, FaultKind::AlpnMissing)),
@@ -130,7 +135,7 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
         ServerTls::Required { context, name, .. } => match ask_for_tls(socket).await? {
             Asked::Granted(socket) => {
                 let mut port = encrypted(socket, (context, &host.upkeep), name)?;
-                port.handshake().await?;
+                shake_hands(&mut port, handshakes).await?;
                 Ok(port)
             }
             Asked::Refused(_) => Err(Fault::new(Side::Server, FaultKind::ServerRefusesTls)),
@@ -138,12 +143,19 @@ pub async fn reach(host: &Host, options: &TcpOptions) -> Result<Port, Fault> {
         ServerTls::Preferred { context, name } => match ask_for_tls(socket).await? {
             Asked::Granted(socket) => {
                 let mut port = encrypted(socket, (context, &host.upkeep), name)?;
-                port.handshake().await?;
+                shake_hands(&mut port, handshakes).await?;
                 Ok(port)
             }
             Asked::Refused(socket) => Ok(unencrypted(socket)),
         },
     }
+}
+
+async fn shake_hands(port: &mut Port, handshakes: &Handshakes) -> Result<(), Fault> {
+    let under_way = handshakes.begin(Leg::Server);
+    port.handshake().await?;
+    port.note_handshake(under_way);
+    Ok(())
 }
 
 /// Gives back a welcome that no client is to see.

@@ -9,6 +9,7 @@ use crate::setup::{DirectTls, ListenerTls, PlaintextCancel};
 use crate::socket::Socket;
 use crate::strangers::Event;
 use buf::Cipher;
+use observe::Leg;
 use session::arrival::Reached;
 use session::fault::{Fault, FaultKind, Side};
 use session::greeting::{Encryption, Greeted, Greeting, Preamble};
@@ -95,10 +96,15 @@ impl Life<'_> {
             port.handshake_read().await?;
         }
         seat.take().await;
+        // Whoever leaves or comes to a deadline before the end has failed, too.
+        let under_way = self.context.counters.handshakes.begin(Leg::Client);
         loop {
             match port.handshake_step().await {
                 Ok(Handshake::Reading) => seat.patient(port.handshake_read()).await?,
-                Ok(Handshake::Done) => break,
+                Ok(Handshake::Done) => {
+                    port.note_handshake(under_way);
+                    break;
+                }
                 Err(fault) => {
                     if port.take_tally().flood.is_some() {
                         self.context.counters.tls.floods_of_handshake.add(1);

@@ -9,6 +9,7 @@ use crate::lend::{self, READ_BYTES};
 use crate::socket::{Detached, Socket};
 use crate::turn::turn;
 use buf::{Cipher, Plain};
+use observe::{TlsVersion, UnderWay};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
 use std::io;
@@ -241,6 +242,17 @@ impl Port {
             self.handshake_read().await?;
         }
         Ok(())
+    }
+
+    /// Notes that the handshake has come to its end.
+    pub(crate) fn note_handshake(&self, under_way: UnderWay<'_>) {
+        if let Some(agreed) = self.engine.agreed() {
+            let version = match agreed.is_tls13 {
+                true => TlsVersion::Tls13,
+                false => TlsVersion::Tls12,
+            };
+            under_way.done(version, agreed.is_resumed);
+        }
     }
 
     /// Takes the handshake as far as the bytes at hand go, and sends what it has to say.

@@ -12,6 +12,7 @@ use crate::port::{Arrived, Port};
 use crate::setup::{Host, HostAddress, ServerTls, TcpOptions};
 use auth::{Acceptance, AnswerRules, Credential, ServerUser};
 use buf::{Plain, Secret};
+use observe::Handshakes;
 use session::farewell::TERMINATE;
 use session::fault::{Fault, FaultKind, Side};
 use session::lookup::{Lookup, Row};
@@ -96,7 +97,7 @@ impl Probe<'_> {
     /// Connects up to the end of the TLS handshake, then leaves.
     pub fn leg(&self) -> Result<Leg, Fault> {
         block(self.timeout, async {
-            let port = reach(self.host, &TcpOptions::default()).await?;
+            let port = reach(self.host, &TcpOptions::default(), &Handshakes::default()).await?;
             let leg = look(&port);
             let _ = tokio::time::timeout(CLOSE, port.close()).await;
             Ok(leg)
@@ -152,7 +153,7 @@ pub fn unencrypted(address: SocketAddr, timeout: Duration) -> Result<Unencrypted
         rules: AnswerRules::default(),
     };
     block(timeout, async {
-        let mut port = reach(&host, &TcpOptions::default()).await?;
+        let mut port = reach(&host, &TcpOptions::default(), &Handshakes::default()).await?;
         // The role is of no importance: a listener that requires TLS answers before it looks.
         let login = Login {
             user: "portcullis",

@@ -6,7 +6,7 @@
 
 use crate::connection::{RECORD_MAX, Tls};
 use crate::context::{ListenerContext, ServerContext, ServerMode};
-use crate::facts::{LegFacts, PeerCertificate};
+use crate::facts::{Agreed, LegFacts, PeerCertificate};
 use crate::fault::{self, TlsFault};
 use crate::name::ServerName;
 use crate::upkeep::{Tally, Upkeep};
@@ -230,6 +230,14 @@ impl Engine {
         match &self.0 {
             Kind::Tls(tls) => tls.ssl().selected_alpn_protocol(),
             Kind::Clear => None,
+        }
+    }
+
+    /// The little of it that is counted; `None` as for [`facts`](Self::facts).
+    pub fn agreed(&self) -> Option<Agreed> {
+        match &self.0 {
+            Kind::Tls(tls) if tls.ssl().is_init_finished() => Some(Agreed::read(tls.ssl())),
+            Kind::Tls(_) | Kind::Clear => None,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::ffi;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::ssl::{NameType, SslRef};
+use openssl::ssl::{NameType, SslRef, SslVersion};
 use openssl::x509::{GeneralNameRef, X509Ref};
 use std::net::IpAddr;
 
@@ -27,6 +27,25 @@ pub struct LegFacts {
     pub end_point: Option<Vec<u8>>,
     /// The peer's certificate; verified only as far as the context demanded.
     pub peer: Option<PeerCertificate>,
+}
+
+/// What a handshake came to, without a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreed {
+    /// TLS 1.3, and not 1.2.
+    pub is_tls13: bool,
+    /// An earlier session was taken up.
+    pub is_resumed: bool,
+}
+
+impl Agreed {
+    /// Reads a connection whose handshake is done.
+    pub(crate) fn read(ssl: &SslRef) -> Agreed {
+        Agreed {
+            is_tls13: ssl.version2() == Some(SslVersion::TLS1_3),
+            is_resumed: ssl.session_reused(),
+        }
+    }
 }
 
 /// A certificate's identity. Texts are escaped and contain no control characters.

@@ -36,7 +36,7 @@ pub use context::{
     ServerSettings, Source, Tickets, UnknownNames, Warning, io_reason, key_file_is_private,
 };
 pub use engine::{EndOfInput, Engine, Handshake, Received};
-pub use facts::{LegFacts, PeerCertificate};
+pub use facts::{Agreed, LegFacts, PeerCertificate};
 pub use fault::{TlsFault, VerifyFault};
 pub use flood::FloodKind;
 pub use heap::{KeyHeap, KeyHeapFault, guard_keys, key_bytes, spare_wiping};

@@ -21,6 +21,10 @@ pub enum Source {
     Totals,
     /// Whether work goes on.
     State,
+    /// Clusters that databases follow.
+    Clusters,
+    /// Their hosts.
+    Hosts,
 }
 
 impl Source {
@@ -35,6 +39,8 @@ impl Source {
             Self::Databases => "SHOW DATABASES",
             Self::Totals => "SHOW STATS_TOTALS",
             Self::State => "SHOW STATE",
+            Self::Clusters => "SHOW CLUSTERS",
+            Self::Hosts => "SHOW HOSTS",
         }
     }
 }
@@ -128,6 +134,9 @@ pub enum Effect {
         /// The order.
         order: String,
     },
+    /// Give an order that may take minutes, beside everything else. It names things that have the same names in
+    /// every process of the proxy.
+    Errand(String),
     /// Draw everything anew, whatever the terminal shows.
     Redraw,
     /// End.

@@ -1,6 +1,7 @@
 //! Owns what keys do.
 
 use crate::clean::is_harmful;
+use crate::draw;
 use crate::event::{Effect, Key};
 use crate::lines::Sort;
 use crate::model::{Model, Over};
@@ -11,8 +12,8 @@ use crate::tab::Tab;
 const FILTER_MAX: usize = 200;
 
 /// What keys do, as the help shows it.
-pub(crate) const HELP: [(&str, &str); 14] = [
-    ("1…5  Tab", "choose a view"),
+pub(crate) const HELP: [(&str, &str); 17] = [
+    ("1…6  Tab", "choose a view"),
     ("↑ ↓ j k", "choose a row; PgUp, PgDn, Home, End"),
     ("Enter", "all that is known of it"),
     ("s  < >", "sort by the next column, or the one beside"),
@@ -20,12 +21,15 @@ pub(crate) const HELP: [(&str, &str); 14] = [
     ("/", "filter: words that a row must have; Esc ends it"),
     ("c", "cancel what the client executes"),
     ("K", "end the client's session"),
+    ("d", "drain the host: nothing new goes to it"),
+    ("u", "end that"),
+    ("S", "switch over to the host: make it the primary"),
     ("p  Space", "pause, and go on"),
     ("^L", "draw anew"),
     ("?", "this help"),
     ("q  ^C", "quit"),
     ("", ""),
-    ("", "c and K ask first, and take the rights of admin_users."),
+    ("", "c K d u S ask first, and take a right: admin_users."),
 ];
 
 impl Model {
@@ -46,11 +50,11 @@ impl Model {
     }
 
     fn key_of_view(&mut self, key: Key) -> Vec<Effect> {
-        let (at, page) = (self.look().at, self.page.max(1));
+        let (at, page) = (self.look().at, draw::page(self).max(1));
         match key {
             Key::Char('q') => return vec![Effect::Quit],
             Key::Char('?' | 'h') => self.over = Over::Help,
-            Key::Char(digit @ '1'..='5') => {
+            Key::Char(digit @ '1'..='6') => {
                 let tab = Tab::ALL[digit as usize - '1' as usize];
                 return self.open(tab);
             }
@@ -83,12 +87,15 @@ impl Model {
                     self.over = Over::Details { key, from: 0 };
                 }
             }
-            Key::Char('c') => self.propose(Wish::Cancel, None),
-            Key::Char('K') => self.propose(Wish::Kill, None),
             Key::Char('p' | ' ') => {
                 self.is_paused = !self.is_paused;
                 if !self.is_paused {
                     return self.ask();
+                }
+            }
+            Key::Char(other) => {
+                if let Some(wish) = Wish::of(other) {
+                    self.propose(wish, None);
                 }
             }
             _ => {}
@@ -123,9 +130,13 @@ impl Model {
     fn key_of_question(&mut self, key: Key, proposal: &Proposal) -> Vec<Effect> {
         match (key, self.generation()) {
             (Key::Char('y' | 'Y'), Some(generation)) => {
-                let order = proposal.order();
-                self.tell(&format!("{order} …"), false);
-                vec![Effect::Order { generation, order }]
+                let effect = proposal.effect(generation);
+                let text = format!("{} …", proposal.order);
+                match effect {
+                    Effect::Errand(_) => self.tell_until_answered(&text),
+                    _ => self.tell(&text, false),
+                }
+                vec![effect]
             }
             _ => {
                 self.tell("nothing was done", false);
@@ -135,22 +146,21 @@ impl Model {
     }
 
     fn key_of_details(&mut self, key: Key, row: String, from: usize) -> Vec<Effect> {
-        let page = self.page.max(1);
+        let page = draw::page(self).max(1);
         let from = match key {
             Key::Enter | Key::Escape | Key::Char('q') => return Vec::new(),
-            Key::Char('c') => {
-                self.propose(Wish::Cancel, Some(&row));
-                return Vec::new();
-            }
-            Key::Char('K') => {
-                self.propose(Wish::Kill, Some(&row));
-                return Vec::new();
-            }
             Key::Up | Key::Char('k') => from.saturating_sub(1),
             Key::Down | Key::Char('j') => from.saturating_add(1),
             Key::PageUp => from.saturating_sub(page),
             Key::PageDown => from.saturating_add(page),
             Key::Home => 0,
+            Key::Char(other) => match Wish::of(other) {
+                Some(wish) => {
+                    self.propose(wish, Some(&row));
+                    return Vec::new();
+                }
+                None => from,
+            },
             _ => from,
         };
         // No row has more lines than this; drawing stops at its end.
@@ -177,10 +187,7 @@ impl Model {
         match proposal {
             Some(_) if !self.is_up() => self.tell("there is no connection to the console", true),
             Some(proposal) => self.over = Over::Confirm(proposal),
-            None => self.tell(
-                "choose a client first: in Activity (1) or Clients (2)",
-                false,
-            ),
+            None => self.tell(wish.of_nobody(), false),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! it. Never does I/O, never looks at a clock.
 
 mod clean;
+mod clusters;
 mod draw;
 mod event;
 mod figures;

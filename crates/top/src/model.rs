@@ -1,7 +1,6 @@
 //! Owns what the monitor knows and shows, and what follows from each event.
 
 use crate::clean::clean;
-use crate::draw;
 use crate::event::{Answer, Connected, Effect, Event, Generation, Source};
 use crate::history::History;
 use crate::lines::{Line, Sort, lines};
@@ -67,7 +66,7 @@ pub(crate) enum Over {
 pub(crate) struct Notice {
     pub(crate) text: String,
     pub(crate) is_bad: bool,
-    until: Duration,
+    until: Option<Duration>,
 }
 
 /// How one view is looked at.
@@ -84,7 +83,7 @@ pub(crate) struct Look {
 pub struct Model {
     pub(crate) options: Options,
     pub(crate) tab: Tab,
-    pub(crate) looks: [Look; 5],
+    pub(crate) looks: [Look; 6],
     pub(crate) filter: String,
     pub(crate) over: Over,
     pub(crate) link: Link,
@@ -93,8 +92,8 @@ pub struct Model {
     pub(crate) lines: Vec<Line>,
     pub(crate) notice: Option<Notice>,
     pub(crate) is_paused: bool,
-    /// Rows of the view that the screen has room for.
-    pub(crate) page: usize,
+    /// Rows of the screen.
+    pub(crate) height: u16,
     asked: bool,
     due: Duration,
     pub(crate) now: Duration,
@@ -121,7 +120,7 @@ impl Model {
             lines: Vec::new(),
             notice: None,
             is_paused: false,
-            page: 10,
+            height: 16,
             asked: false,
             due: Duration::ZERO,
             now: Duration::ZERO,
@@ -131,14 +130,15 @@ impl Model {
     /// Takes an event at a time (since any beginning); gives what is to be done, in order.
     pub fn update(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         self.now = self.now.max(now);
-        if self.notice.as_ref().is_some_and(|it| it.until <= self.now) {
+        let until = self.notice.as_ref().and_then(|it| it.until);
+        if until.is_some_and(|until| until <= self.now) {
             self.notice = None;
         }
         match event {
             Event::Key(key) => self.key(key),
             Event::Tick => self.tick(),
             Event::Rows(rows) => {
-                self.page = draw::page(rows);
+                self.height = rows;
                 Vec::new()
             }
             Event::Connected(connected) => {
@@ -223,8 +223,16 @@ impl Model {
         self.notice = Some(Notice {
             text: clean(text),
             is_bad,
-            until: self.now + NOTICE,
+            until: Some(self.now + NOTICE),
         });
+    }
+
+    /// Says what is under way, until something else is said.
+    pub(crate) fn tell_until_answered(&mut self, text: &str) {
+        self.tell(text, false);
+        if let Some(notice) = &mut self.notice {
+            notice.until = None;
+        }
     }
 
     fn tick(&mut self) -> Vec<Effect> {
@@ -313,16 +321,13 @@ impl Model {
         self.arrange();
     }
 
-    /// A question about a client that has left is none any more.
+    /// A question about somebody who has left is none any more.
     fn drop_what_is_gone(&mut self) {
         if let Over::Confirm(proposal) = &self.over
-            && self.tab != Tab::Servers
-            && self.row(&proposal.id).is_none()
+            && let Some(key) = &proposal.key
+            && self.row(key).is_none()
         {
-            let gone = match self.tab {
-                Tab::Activity => format!("client {} does nothing any more", proposal.id),
-                _ => format!("client {} has left", proposal.id),
-            };
+            let gone = proposal.gone.clone();
             self.over = Over::Nothing;
             self.tell(&gone, false);
         }

@@ -1,5 +1,6 @@
 //! Owns the views: which tables each needs, and its columns.
 
+use crate::clusters;
 use crate::event::Source;
 use crate::figures;
 use crate::history::{self, History};
@@ -19,6 +20,8 @@ pub enum Tab {
     Pools,
     /// Server connections.
     Servers,
+    /// Hosts of clusters.
+    Clusters,
 }
 
 /// What a cell is sorted by.
@@ -47,7 +50,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    fn text(text: &str) -> Cell {
+    pub(crate) fn text(text: &str) -> Cell {
         Cell {
             text: text.to_owned(),
             weight: Weight::Text(text.to_lowercase()),
@@ -55,7 +58,7 @@ impl Cell {
         }
     }
 
-    fn number(number: f64, shown: String) -> Cell {
+    pub(crate) fn number(number: f64, shown: String) -> Cell {
         Cell {
             text: shown,
             weight: Weight::Number(number),
@@ -67,7 +70,7 @@ impl Cell {
         }
     }
 
-    fn toned(mut self, tone: Tone) -> Cell {
+    pub(crate) fn toned(mut self, tone: Tone) -> Cell {
         self.tone = tone;
         self
     }
@@ -80,7 +83,7 @@ pub(crate) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn find(&self, source: Source, column: &str, value: &str) -> Option<Row<'_>> {
+    pub(crate) fn find(&self, source: Source, column: &str, value: &str) -> Option<Row<'_>> {
         if value.is_empty() {
             return None;
         }
@@ -112,7 +115,7 @@ pub(crate) struct Column {
     pub(crate) cell: fn(&Known<'_>, Row<'_>) -> Cell,
 }
 
-const fn words(
+pub(crate) const fn words(
     head: &'static str,
     (width, rank): (u16, u8),
     cell: fn(&Known<'_>, Row<'_>) -> Cell,
@@ -127,7 +130,7 @@ const fn words(
     }
 }
 
-const fn figure(
+pub(crate) const fn figure(
     head: &'static str,
     (width, rank): (u16, u8),
     cell: fn(&Known<'_>, Row<'_>) -> Cell,
@@ -144,12 +147,13 @@ const fn figure(
 
 impl Tab {
     /// All of them, in order.
-    pub const ALL: [Tab; 5] = [
+    pub const ALL: [Tab; 6] = [
         Tab::Activity,
         Tab::Clients,
         Tab::Patterns,
         Tab::Pools,
         Tab::Servers,
+        Tab::Clusters,
     ];
 
     /// Its name.
@@ -160,6 +164,7 @@ impl Tab {
             Self::Patterns => "Patterns",
             Self::Pools => "Pools",
             Self::Servers => "Servers",
+            Self::Clusters => "Clusters",
         }
     }
 
@@ -171,6 +176,7 @@ impl Tab {
             Self::Patterns => Source::Patterns,
             Self::Pools => Source::Pools,
             Self::Servers => Source::Servers,
+            Self::Clusters => Source::Hosts,
         }
     }
 
@@ -181,6 +187,7 @@ impl Tab {
             Self::Clients => sources.push(Source::Servers),
             Self::Servers => sources.push(Source::Clients),
             Self::Pools => sources.push(Source::Databases),
+            Self::Clusters => sources.push(Source::Clusters),
             Self::Activity | Self::Patterns => {}
         }
         sources.sort();
@@ -195,6 +202,7 @@ impl Tab {
             Self::Servers => row.text("ptr").to_owned(),
             Self::Pools => [row.text("database"), row.text("user")].join("\0"),
             Self::Patterns => history::key(row),
+            Self::Clusters => [row.text("cluster"), &clusters::name(row)].join("\0"),
         }
     }
 
@@ -205,7 +213,7 @@ impl Tab {
             Self::Clients => "ID",
             Self::Patterns => "CALLS/s",
             Self::Pools => "MAXWAIT",
-            Self::Servers => "STATE",
+            Self::Servers | Self::Clusters => "STATE",
         };
         let at = self.columns().iter().position(|it| it.head == head);
         at.unwrap_or(0)
@@ -219,6 +227,7 @@ impl Tab {
             Self::Patterns => &PATTERNS,
             Self::Pools => &POOLS,
             Self::Servers => &SERVERS,
+            Self::Clusters => &clusters::COLUMNS,
         }
     }
 }
@@ -348,7 +357,7 @@ fn id(text: &str) -> Cell {
     Cell::number(text.parse().unwrap_or(0.0), text.to_owned()).toned(Tone::Plain)
 }
 
-fn counted(row: Row<'_>, column: &str) -> Cell {
+pub(crate) fn counted(row: Row<'_>, column: &str) -> Cell {
     let number = row.number(column);
     Cell::number(number, figures::count(number))
 }
@@ -364,7 +373,7 @@ fn took(row: Row<'_>, column: &str) -> Cell {
 }
 
 /// How long something goes on by now.
-fn age(us: f64) -> Cell {
+pub(crate) fn age(us: f64) -> Cell {
     let tone = match us {
         _ if us >= 60e6 => Tone::Bad,
         _ if us >= 5e6 => Tone::Warn,

@@ -8,12 +8,13 @@ use std::time::Duration;
 use top::{Answer, Connected, Effect, Event, Key, Model, Options, Source, Tab, Table, Theme};
 
 /// What takes a terminal over, turns text around, or fills the screen.
-const HOSTILE: [&str; 5] = [
+const HOSTILE: [&str; 6] = [
     "\x1b]0;owned\x07\x1b[2J",
     "\u{202e}txet",
     "a\u{301}\u{301}\u{301}\u{301}\u{301}",
     "日本語のアプリケーション",
     "line\r\n\tend\u{9b}31m",
+    "x\" \"y; SHUTDOWN",
 ];
 
 fn table(source: Source, hostile: usize) -> Table {
@@ -30,6 +31,8 @@ fn table(source: Source, hostile: usize) -> Table {
             "link",
         ]
         .as_slice(),
+        Source::Hosts => ["cluster", "host", "port", "role", "health", "lag_bytes"].as_slice(),
+        Source::Clusters => ["name", "leader", "state", "hosts", "hosts_up"].as_slice(),
         Source::Patterns => ["id", "query", "role", "database", "calls", "errors"].as_slice(),
         _ => [
             "database",
@@ -72,8 +75,12 @@ fn key() -> impl Strategy<Value = Key> {
             Key::End,
             Key::Redraw,
         ]),
-        prop::sample::select("12345jkscKrpyn/<>?h \u{202e}é".chars().collect::<Vec<_>>())
-            .prop_map(Key::Char),
+        prop::sample::select(
+            "123456jkscKduSrpyn/<>?h \u{202e}é"
+                .chars()
+                .collect::<Vec<_>>()
+        )
+        .prop_map(Key::Char),
     ]
 }
 
@@ -86,8 +93,9 @@ fn event() -> impl Strategy<Value = Event> {
             generation,
             about: HOSTILE[0].to_owned(),
         })),
-        4 => (0usize..5).prop_map(|hostile| Event::Answer(Answer {
-            tables: [Source::Activity, Source::Clients, Source::Patterns, Source::Pools, Source::Totals]
+        4 => (0usize..6).prop_map(|hostile| Event::Answer(Answer {
+            tables: [Source::Activity, Source::Clients, Source::Patterns, Source::Pools, Source::Totals,
+                Source::Clusters, Source::Hosts]
                 .map(|it| (it, Ok(table(it, hostile)))).to_vec(),
         })),
         1 => Just(Event::Lost(HOSTILE[0].to_owned())),
@@ -102,9 +110,24 @@ fn model() -> Model {
     })
 }
 
+/// Of one client by its number, or of one host by quoted names.
+fn is_one_order(order: &str) -> bool {
+    let Some((verb, rest)) = order.split_once(' ') else {
+        return false;
+    };
+    let quotes = rest.matches('"').count() - 2 * rest.matches("\"\"").count();
+    let is_quoted = rest.starts_with('"') && rest.ends_with('"') && quotes == 4;
+    match verb {
+        "CANCEL_CLIENT" | "KILL_CLIENT" => rest.parse::<u64>().is_ok(),
+        "DRAIN" | "UNDRAIN" => is_quoted && rest.contains("\" \""),
+        "SWITCHOVER" => is_quoted && rest.contains("\" TO \""),
+        _ => false,
+    }
+}
+
 proptest! {
     #[test]
-    fn nothing_that_comes_ends_it_and_orders_name_one_client(
+    fn nothing_that_comes_ends_it_and_orders_name_one_client_or_host(
         events in prop::collection::vec(event(), 0..80),
         (width, height) in (1u16..160, 1u16..50),
     ) {
@@ -112,10 +135,8 @@ proptest! {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         for (at, event) in events.into_iter().enumerate() {
             for effect in model.update(event, Duration::from_millis(300 * at as u64)) {
-                if let Effect::Order { order, .. } = effect {
-                    let words: Vec<_> = order.split(' ').collect();
-                    prop_assert!(matches!(words[0], "CANCEL_CLIENT" | "KILL_CLIENT"), "{order}");
-                    prop_assert!(words.len() == 2 && words[1].parse::<u64>().is_ok(), "{order}");
+                if let Effect::Order { order, .. } | Effect::Errand(order) = effect {
+                    prop_assert!(is_one_order(&order), "{order}");
                 }
             }
             terminal.draw(|frame| model.view(frame, Theme::Colour)).unwrap();

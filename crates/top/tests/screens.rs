@@ -95,6 +95,30 @@ fn pools() -> Table {
     )
 }
 
+fn clusters() -> Table {
+    table(
+        "name|leader|state|leader_since|hosts|hosts_up|timeline|databases|waiting|without_primary|version",
+        &[
+            "main|db-1.example.com:5432||2026-01-02 03:04:05 UTC|4|2|7|shop,crm|0|wait|9",
+            "old||no host says that it is the primary|~|1|0|~|archive|3|read_only|4",
+        ],
+    )
+}
+
+fn hosts() -> Table {
+    table(
+        "cluster|host|port|role|health|trouble|trouble_text|since_s|timeline|lsn|lag_bytes|lag_ms|weight|zone|drained|busy|sv_active|sv_total|last_answer_ms",
+        &[
+            "main|db-1.example.com|5432|primary|up|||90000|7|0/5000060|0|0|1|a|0|0|12|20|310",
+            "main|db-2.example.com|5432|standby|up|||90000|7|0/4000060|16777216|6200|1|b|0|3|3|5|310",
+            "main|db-3.example.com|5432|standby|up|||90000|7|0/5000060|0|0|4|b|1|0|0|0|310",
+            "main|db-4.example.com|5432|refused: split brain|up|||40|6|0/5000060|~|~|1|c|0|0|0|0|310",
+            "main|db-5.example.com|5432|standby|doubtful|timeout|no answer within 2s|3|7|0/5000060|0|0|1|c|0|0|0|1|2310",
+            "old|2001:db8::7|5432|unknown|down|tls|the certificate \u{1b}[2J is signed by a stranger|61|~|~|~|~|1||0|0|0|0|~",
+        ],
+    )
+}
+
 fn answer(seconds: u64) -> Answer {
     let totals = format!(
         "shop|{}|{}|0|{}",
@@ -121,6 +145,8 @@ fn answer(seconds: u64) -> Answer {
             Source::State,
             table("key|value", &["active|yes", "paused|no", "suspended|no"]),
         ),
+        (Source::Clusters, clusters()),
+        (Source::Hosts, hosts()),
     ];
     let tables = tables.into_iter().map(|(source, it)| (source, Ok(it)));
     Answer {
@@ -203,6 +229,7 @@ fn each_view() {
         ('3', "patterns"),
         ('4', "pools"),
         ('5', "servers"),
+        ('6', "clusters"),
     ] {
         let mut model = model(&[Key::Char(key)]);
         model.update(Event::Answer(answer(3)), Duration::from_secs(3));
@@ -223,6 +250,7 @@ fn sorting_filtering_details_and_help() {
             [typed("2"), vec![Key::Enter]].concat(),
             "details_of_a_client",
         ),
+        ([typed("6"), vec![Key::Enter]].concat(), "details_of_a_host"),
         (typed("?"), "help"),
         (typed("p"), "paused"),
     ] {
@@ -257,6 +285,83 @@ fn questions_name_whom_they_hit() {
 }
 
 #[test]
+fn hosts_are_drained_and_switched_to_after_a_question() {
+    // What is wrong comes first, and names go into orders as names.
+    let host = "\"main\" \"db-4.example.com:5432\"";
+    for (key, order) in [
+        ('d', format!("DRAIN {host}")),
+        ('u', format!("UNDRAIN {host}")),
+    ] {
+        let mut model = model(&typed(&format!("6{key}")));
+        assert!(text(&model, (100, 24)).contains(&format!("y: {order};")));
+        let given = model.update(Event::Key(Key::Char('y')), Duration::from_secs(2));
+        let generation = 1;
+        assert_eq!(given, [Effect::Order { generation, order }]);
+    }
+    let mut model = model(&typed("6jjjjS"));
+    is_golden("switchover", &text(&model, (100, 24)));
+    let given = model.update(Event::Key(Key::Char('y')), Duration::from_secs(2));
+    let order = "SWITCHOVER \"main\" TO \"db-2.example.com:5432\"".to_owned();
+    assert_eq!(given, [Effect::Errand(order.clone())]);
+    // It takes as long as it takes, and the screen says so until there is an answer.
+    model.update(Event::Tick, Duration::from_secs(100));
+    assert!(text(&model, (100, 24)).contains(&format!("{order} …")));
+    let why = "a transaction goes on".to_owned();
+    model.update(Event::Ordered(Err(why.clone())), Duration::from_secs(101));
+    assert!(text(&model, (100, 24)).contains(&why));
+    model.update(Event::Tick, Duration::from_secs(200));
+    assert!(!text(&model, (100, 24)).contains(&why));
+}
+
+#[test]
+fn a_host_that_leaves_is_no_longer_asked_about_and_clients_have_no_host() {
+    let mut model = model(&typed("6d"));
+    let tables = vec![(Source::Hosts, Ok(table("cluster|host|port", &[])))];
+    let at = Duration::from_secs(4);
+    model.update(Event::Answer(Answer { tables }), at);
+    assert!(text(&model, (100, 20)).contains("belongs to main no more"));
+    assert_eq!(model.update(Event::Key(Key::Char('y')), at), []);
+    for (keys, said) in [
+        ("1S", "choose a host first"),
+        ("6K", "choose a client first"),
+    ] {
+        let model = self::model(&typed(keys));
+        assert!(text(&model, (100, 20)).contains(said), "{keys}");
+    }
+}
+
+#[test]
+fn without_clusters_it_says_how_to_make_one() {
+    let mut model = model(&typed("6"));
+    let none = |source| (source, Ok(table("name", &[])));
+    let tables = vec![none(Source::Clusters), none(Source::Hosts)];
+    model.update(Event::Answer(Answer { tables }), Duration::from_secs(4));
+    is_golden("clusters_none", &text(&model, (100, 14)));
+}
+
+/// Of more clusters than the terminal has room for, those in trouble are seen.
+#[test]
+fn of_many_clusters_those_in_trouble_are_seen() {
+    let mut rows: Vec<String> = (0..40)
+        .map(|it| format!("c{it}|db-{it}:5432||~|1|1|1||0|wait|1"))
+        .collect();
+    rows.push("late||no host answers|~|1|0|~||0|wait|1".to_owned());
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let columns = "name|leader|state|leader_since|hosts|hosts_up|timeline|databases|waiting|without_primary|version";
+    let mut model = model(&typed("6"));
+    let tables = vec![(Source::Clusters, Ok(table(columns, &rows)))];
+    model.update(Event::Answer(Answer { tables }), Duration::from_secs(4));
+    let shown = text(&model, (100, 24));
+    assert!(
+        shown.contains("late  NO PRIMARY: no host answers"),
+        "{shown}"
+    );
+    assert!(shown.contains("and 34 clusters more"), "{shown}");
+    assert!(shown.contains("db-5.example.com:5432"), "{shown}");
+    assert!(model.plain(100).contains("c39"));
+}
+
+#[test]
 fn a_lost_connection_shows_and_is_made_anew() {
     let mut model = model(&[]);
     let at = Duration::from_secs(10);
@@ -281,6 +386,7 @@ fn small_terminals() {
         typed("?"),
         vec![Key::Enter],
         typed("/x"),
+        typed("6S"),
     ] {
         let model = model(&keys);
         for (width, height) in [(80, 24), (40, 10), (20, 5), (10, 3), (5, 2), (1, 1)] {

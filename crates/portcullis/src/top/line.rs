@@ -1,13 +1,19 @@
 //! Owns the line to the console: a thread that connects, asks and gives orders, one after the other, and says
-//! what came of it. Takes effects, gives events; a console that takes its time stops nobody's keys.
+//! what came of it. Takes effects, gives events; a console that takes its time stops nobody's keys. An errand has
+//! a connection and a thread of its own, so that one sees meanwhile what it does.
 
 use super::place::Place;
+use session::listing::{Listing, Words};
 use shell::inquiry::Inquiry;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 use top::{Answer, Connected, Effect, Event, Generation, Source, Table};
+
+/// What an errand may take: no switchover takes longer than an hour (`switchover_timeout`).
+const ERRAND: Duration = Duration::from_secs(3660);
 
 /// A line.
 pub(super) struct Line {
@@ -21,7 +27,7 @@ impl Line {
         let (effects, taken) = channel();
         let (give, events) = channel();
         let talk = Talk {
-            place,
+            place: Arc::new(place),
             inquiry: None,
             generation: 0,
         };
@@ -53,7 +59,7 @@ impl Line {
 }
 
 struct Talk {
-    place: Place,
+    place: Arc<Place>,
     inquiry: Option<Inquiry>,
     generation: Generation,
 }
@@ -65,6 +71,10 @@ impl Talk {
                 Effect::Connect => self.connect(),
                 Effect::Ask(sources) => self.ask(&sources),
                 Effect::Order { generation, order } => self.order(generation, &order),
+                Effect::Errand(order) => match self.send(order, events) {
+                    Ok(()) => continue,
+                    Err(fault) => Event::Ordered(Err(fault.to_string())),
+                },
                 Effect::Redraw | Effect::Quit => continue,
             };
             if events.send(event).is_err() {
@@ -115,17 +125,47 @@ impl Talk {
             return Event::Ordered(Err(words));
         };
         match inquiry.ask(order) {
-            Ok(Ok(_)) => Event::Ordered(Ok(format!("done: {order}"))),
-            Ok(Err(words)) => {
-                let hint = words.hint.map(|it| format!(" ({it})")).unwrap_or_default();
-                Event::Ordered(Err(format!("{}{hint}", words.message)))
-            }
+            Ok(answer) => ordered(order, answer),
             Err(fault) => self.lose(&fault),
         }
+    }
+
+    /// Has an errand done beside everything else.
+    fn send(&self, order: String, events: &Sender<Event>) -> io::Result<()> {
+        let (place, events) = (Arc::clone(&self.place), events.clone());
+        let builder = thread::Builder::new().name("errand".to_owned());
+        // Waited for by nobody, like the line itself.
+        builder.spawn(move || drop(events.send(errand(&place, &order))))?;
+        Ok(())
     }
 
     fn lose(&mut self, fault: &session::fault::Fault) -> Event {
         self.inquiry = None;
         Event::Lost(crate::leg::cause(fault))
     }
+}
+
+fn errand(place: &Place, order: &str) -> Event {
+    let mut inquiry = match place.open_for("portcullis top", ERRAND) {
+        Ok((inquiry, _)) => inquiry,
+        Err(why) => return Event::Ordered(Err(format!("{order} was not given: {why}"))),
+    };
+    match inquiry.ask(order) {
+        Ok(answer) => ordered(order, answer),
+        Err(fault) => {
+            let why = crate::leg::cause(&fault);
+            Event::Ordered(Err(format!("how {order} went is not known: {why}")))
+        }
+    }
+}
+
+/// What the console made of an order.
+fn ordered(order: &str, answer: Result<Listing, Words>) -> Event {
+    Event::Ordered(match answer {
+        Ok(_) => Ok(format!("done: {order}")),
+        Err(words) => {
+            let hint = words.hint.map(|it| format!(" ({it})")).unwrap_or_default();
+            Err(format!("{}{hint}", words.message))
+        }
+    })
 }

@@ -97,6 +97,7 @@ fn tab(view: TopView) -> Tab {
         TopView::Patterns => Tab::Patterns,
         TopView::Pools => Tab::Pools,
         TopView::Servers => Tab::Servers,
+        TopView::Clusters => Tab::Clusters,
     }
 }
 

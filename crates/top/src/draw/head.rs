@@ -114,7 +114,7 @@ impl Model {
     /// The views, how many rows the open one has, and the filter.
     pub(super) fn tabs(&self, painter: &mut Painter<'_>, y: u16) {
         let mut x = 0;
-        let brief = painter.width() < 60;
+        let brief = painter.width() < 72;
         for (number, tab) in (1..).zip(Tab::ALL) {
             let is_open = tab == self.tab;
             let name = match brief && !is_open {
@@ -162,6 +162,10 @@ impl Model {
             painter.put((0, y), &format!(" {} ", notice.text), width, ink);
             return;
         }
+        let orders = match self.tab {
+            Tab::Clusters => [("d", "drain"), ("u", "undrain"), ("S", "switchover")].as_slice(),
+            _ => &[("c", "cancel"), ("K", "kill")],
+        };
         let keys = [
             ("q", "quit"),
             ("?", "help"),
@@ -169,13 +173,10 @@ impl Model {
             ("r", "reverse"),
             ("/", "filter"),
             ("Enter", "details"),
-            ("c", "cancel"),
-            ("K", "kill"),
-            ("p", "pause"),
-            ("Tab", "view"),
         ];
+        let rest = [("p", "pause"), ("Tab", "view")];
         let mut x = 1;
-        for (key, what) in keys {
+        for (key, what) in keys.iter().chain(orders).chain(&rest) {
             let len = key.len() + what.len() + 1;
             if usize::from(x) + len > usize::from(width) {
                 break;
@@ -191,6 +192,14 @@ pub(super) fn nothing(model: &Model, tables: Option<&Table>) -> &'static str {
     match (tables, model.filter.is_empty(), model.tab) {
         (None, ..) => "nothing is known yet",
         (Some(_), false, _) => "no row has what the filter asks for",
+        (Some(_), true, Tab::Clusters)
+            if model
+                .tables
+                .get(&Source::Clusters)
+                .is_some_and(|it| it.rows().next().is_none()) =>
+        {
+            "there is none: a [[cluster]] with its hosts makes one, and a [[database]] follows it"
+        }
         (Some(_), true, Tab::Activity) => "nobody does anything",
         (Some(_), true, Tab::Patterns) => "no statement was counted (is inspection.statements on?)",
         (Some(_), true, _) => "there is none",

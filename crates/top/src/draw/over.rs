@@ -42,10 +42,16 @@ impl Model {
         let other = match self.tab {
             Tab::Clients => Some((Source::Servers, "its server connection")),
             Tab::Servers => Some((Source::Clients, "the client that has it")),
-            Tab::Activity | Tab::Patterns | Tab::Pools => None,
+            Tab::Activity | Tab::Patterns | Tab::Pools | Tab::Clusters => None,
         };
         let known = self.known();
-        let linked = other.and_then(|(source, name)| Some((known.linked(source, row)?, name)));
+        let linked = match (self.tab, other) {
+            (Tab::Clusters, _) => known
+                .find(Source::Clusters, "name", row.text("cluster"))
+                .map(|it| (it, "its cluster")),
+            (_, Some((source, name))) => known.linked(source, row).map(|it| (it, name)),
+            (_, None) => None,
+        };
         if let Some((other, name)) = linked {
             lines.push((String::new(), String::new()));
             lines.push((format!("— {name}"), String::new()));
@@ -68,12 +74,15 @@ impl Model {
     pub(super) fn question(&self, painter: &mut Painter<'_>, proposal: &Proposal) {
         let width = painter.width().min(76);
         let columns = usize::from(width.saturating_sub(4));
-        let mut lines = vec![(proposal.question(), Ink::Alarm), (String::new(), PLAIN)];
+        let mut lines = vec![
+            (proposal.question.clone(), Ink::Alarm),
+            (String::new(), PLAIN),
+        ];
         let whom = wrapped(&proposal.whom, columns);
         lines.extend(whom.into_iter().take(4).map(|it| (it, Ink::Strong)));
-        let statement = wrapped(&proposal.statement, columns);
-        lines.extend(statement.into_iter().take(5).map(|it| (it, FAINT)));
-        lines.push((format!("y: {}; any other key: no", proposal.order()), PLAIN));
+        let about = wrapped(&proposal.about, columns);
+        lines.extend(about.into_iter().take(5).map(|it| (it, FAINT)));
+        lines.push((format!("y: {}; any other key: no", proposal.order), PLAIN));
         let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
         let (x, y, inner) = painter.boxed((width, height), "Are you sure?");
         // In a low terminal, whom it hits and the keys are worth more than the rest.
