@@ -105,7 +105,7 @@ pub fn parameter(startup: &StartupMessage, name: &str) -> Option<Vec<u8>> {
         return Some(value.to_vec());
     }
     let settings = options(startup.options()?).ok()?;
-    let found = settings.into_iter().filter(|it| is(&it.name)).last();
+    let found = settings.into_iter().rfind(|it| is(&it.name));
     found.map(|it| it.value)
 }
 
