@@ -64,7 +64,7 @@ check-sql: ## compare the SQL scanner with PostgreSQL's own parser over its regr
 			PORTCULLIS_REGRESS_SQL="$$sources/sql" cargo test --locked -- --nocapture; }; }; \
 	fi
 
-soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, 100,000 cancels, 300 clients of a pool that must not meet, a million KeyUpdates, ten million distinct statements, properties over many more cases
+soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at once, 100 certificates under load, 100,000 cancels, 300 clients of a pool that must not meet, 64 clients through 21 failovers, a million KeyUpdates, ten million distinct statements, properties over many more cases
 	PROPTEST_CASES=20000 cargo test --package admission --package wire --package session --package auth --package tls --package sql --package patterns --package import
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test limits big_messages
@@ -74,6 +74,8 @@ soak: build-tests ## the big figures: a 900 MB row and parameter, 500 logins at 
 		cargo test --package e2e --test reload rotate
 	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
 		cargo test --package e2e --test isolation --test cancel_race --test pool_attacks
+	PORTCULLIS_SOAK=1 PORTCULLIS_BINARY=$(abspath $(TARGET)/debug/portcullis) \
+		cargo test --package e2e --test register -- --nocapture --test-threads=1
 	PORTCULLIS_SOAK=1 cargo test --release --package tls upkeep
 	PORTCULLIS_SOAK=1 cargo test --release --package patterns ten_million
 	PORTCULLIS_SOAK=1 cargo test --release --package sql --test evasions

@@ -51,6 +51,8 @@ pub struct FaultPipe {
 #[derive(Default)]
 struct State {
     released: Mutex<bool>,
+    /// Nothing passes at all. Changed under the lock of `released`.
+    parted: AtomicBool,
     change: Condvar,
     ending: AtomicBool,
     connections: Mutex<Vec<Weak<Connection>>>,
@@ -101,6 +103,20 @@ impl FaultPipe {
     /// Lets held bytes pass, now and from now on.
     pub fn release(&self) {
         *lock(&self.state.released) = true;
+        self.state.change.notify_all();
+    }
+
+    /// Lets nothing pass any more, neither bytes nor the end of a connection, and tells nobody: as a network that
+    /// loses everything. New connections are taken, and nothing passes over them.
+    pub fn part(&self) {
+        self.state.parted.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets everything pass again, also what was sent meanwhile, as TCP sends it again. What belongs to a connection
+    /// that one side has aborted is lost: nobody sends that again.
+    pub fn mend(&self) {
+        let _held = lock(&self.state.released);
+        self.state.parted.store(false, Ordering::SeqCst);
         self.state.change.notify_all();
     }
 
@@ -210,6 +226,15 @@ impl Connection {
     }
 }
 
+/// Whether the peer has ended the connection by RST.
+fn is_aborted(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).is_ok_and(|()| {
+        let peeked = stream.peek(&mut [0]);
+        let _ = stream.set_nonblocking(false);
+        peeked.is_err_and(|it| it.kind() == ErrorKind::ConnectionReset)
+    })
+}
+
 #[derive(Clone, Copy)]
 enum Way {
     ToServer,
@@ -233,7 +258,10 @@ impl Lane {
         let mut chunk = vec![0; 65_536];
         loop {
             match from.read(&mut chunk) {
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => {
+                    self.await_way(state);
+                    break;
+                }
                 Ok(ready) if self.pass(&chunk[..ready], to, state) => {}
                 Ok(_) => break,
             }
@@ -255,6 +283,7 @@ impl Lane {
             if allowed == 0 {
                 self.strike(state);
             }
+            self.await_way(state);
             if self.connection.is_broken() {
                 return false;
             }
@@ -269,6 +298,23 @@ impl Lane {
             }
         }
         true
+    }
+
+    /// Waits until something may pass.
+    fn await_way(&self, state: &State) {
+        if !state.parted.load(Ordering::SeqCst) {
+            return;
+        }
+        let connection = &self.connection;
+        let held = |_: &mut bool| state.parted.load(Ordering::SeqCst) && !connection.is_broken();
+        drop(state.change.wait_while(lock(&state.released), held));
+        let from = match self.way {
+            Way::ToServer => &connection.client,
+            Way::ToClient => &connection.server,
+        };
+        if is_aborted(from) {
+            connection.reset(state);
+        }
     }
 
     /// The limit of this lane's fault is reached.

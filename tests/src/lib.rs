@@ -7,6 +7,7 @@ pub mod load;
 pub mod observed;
 pub mod planted;
 mod program;
+pub mod register;
 pub mod scripted;
 pub mod search;
 mod stage;

@@ -1,6 +1,7 @@
 //! Proves the test kit against PostgreSQL alone: what fails here isn't the proxy's fault.
 
 use std::thread;
+use std::time::Duration;
 
 use openssl::ssl::SslVersion;
 use testkit::peer::message;
@@ -8,6 +9,9 @@ use testkit::{
     Authority, Binaries, ClientTls, Cluster, ClusterPlan, End, Fault, FaultPipe, Identity, KeyKind,
     Lifetime, Peer, ScriptedServer, ServerTls, wait,
 };
+
+/// Long enough for any answer that is on its way.
+const A_WHILE: Duration = Duration::from_millis(300);
 
 fn startup() -> Vec<u8> {
     message::startup(&[("user", "alice"), ("database", "postgres")])
@@ -203,6 +207,40 @@ fn a_fault_pipe_holds_cuts_and_resets() {
     assert_eq!(peer.end(), End::Fin);
     let (_server, _pipe, mut peer) = connect(Fault::ResetAfter(4));
     assert_eq!(peer.end(), End::Reset);
+}
+
+/// Bytes, and the end behind them, wait for the way to be open again, as long as their sender has not given them up.
+#[test]
+fn a_fault_pipe_that_is_parted_tells_nobody() {
+    let (heard, hears) = std::sync::mpsc::channel();
+    let server = ScriptedServer::start(move |mut peer: Peer| {
+        peer.send(b"one");
+        heard.send(peer.bytes(3)).expect("the test");
+        peer.send(b"two");
+        heard.send(peer.drain().0).expect("the test");
+    });
+    let pipe = FaultPipe::start(server.address(), Fault::None, Fault::None);
+    let connect = || {
+        let mut peer = Peer::tcp(pipe.address());
+        peer.expect(b"one");
+        peer.send(b"ONE");
+        assert_eq!(hears.recv_timeout(wait::LONG).as_deref(), Ok(&b"ONE"[..]));
+        peer.expect(b"two");
+        pipe.part();
+        peer.send(b"TWO");
+        assert!(peer.silent_for(A_WHILE));
+        peer
+    };
+    let peer = connect();
+    drop(peer);
+    assert!(hears.recv_timeout(A_WHILE).is_err(), "bytes from nowhere");
+    pipe.mend();
+    assert_eq!(hears.recv_timeout(wait::LONG).as_deref(), Ok(&b"TWO"[..]));
+
+    let peer = connect();
+    peer.reset();
+    pipe.mend();
+    assert_eq!(hears.recv_timeout(wait::LONG).as_deref(), Ok(&b""[..]));
 }
 
 #[test]

@@ -335,6 +335,13 @@ impl Port {
         self.abandon();
     }
 
+    /// Ends at once and without a word: what waits is not sent, and what was sent is not delivered any more if it
+    /// was not yet.
+    pub fn break_off(self) {
+        self.socket.give_up_undelivered();
+        self.abandon();
+    }
+
     async fn say_goodbye(&mut self) {
         const DISCARD_MAX: u64 = 1 << 20;
         let _ = self.send().await;

@@ -18,12 +18,16 @@ use session::lending::{self, Asked, Asking, Awaiting, Wanted};
 use session::login::Welcome;
 use session::relay::{self, Relayed};
 use session::reset::Reset;
-use session::{ClientStream, Server};
-use std::future::poll_fn;
+use session::{ClientStream, Server, Traffic};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use wire::startup::StartupMessage;
+
+/// How soon a talk with a server that was given up ends.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What two clients must have in common to use the same connection one after the other: all that
 /// its startup packet said (role, database, every parameter). RESET returns to those values.
@@ -137,9 +141,11 @@ impl ServerSide {
             full(begin.map(|reset| begun = Some(reset)))?;
             begun.unwrap_or_default()
         };
+        let traffic = Arc::clone(&self.server.traffic);
         let server = &mut self.server;
         server.traffic.set_tested(true);
-        let done = converse(&mut self.port, |input, _| reset.step(server, input)).await;
+        let asked = converse(&mut self.port, |input, _| reset.step(server, input));
+        let done = unless_cut(&traffic, asked).await;
         self.server.traffic.set_tested(false);
         done?;
         match self.port.is_quiet() {
@@ -218,9 +224,11 @@ impl ServerSide {
     /// that it had not noticed yet finds nothing to cancel then.
     pub async fn check(&mut self) -> Result<(), Fault> {
         let mut check = Reset::check(&mut self.server, self.port.room()).map_err(|_| lost())?;
+        let traffic = Arc::clone(&self.server.traffic);
         let server = &mut self.server;
         server.traffic.set_tested(true);
-        let done = converse(&mut self.port, |input, _| check.step(server, input)).await;
+        let asked = converse(&mut self.port, |input, _| check.step(server, input));
+        let done = unless_cut(&traffic, asked).await;
         self.server.traffic.set_tested(false);
         done
     }
@@ -242,8 +250,10 @@ impl ServerSide {
     /// Takes in the answers to what was put in front of a client's messages.
     pub async fn settle(&mut self) -> Result<(), Fault> {
         let mut awaiting = Awaiting::default();
+        let traffic = Arc::clone(&self.server.traffic);
         let server = &mut self.server;
-        converse(&mut self.port, |input, _| awaiting.step(server, input)).await
+        let answers = converse(&mut self.port, |input, _| awaiting.step(server, input));
+        unless_cut(&traffic, answers).await
     }
 
     /// Asks what became of the session's parameters; the caller holds the deadline.
@@ -252,8 +262,10 @@ impl ServerSide {
         let Some(mut asking) = full_of(begun)? else {
             return Ok(Asked::Known);
         };
+        let traffic = Arc::clone(&self.server.traffic);
         let server = &mut self.server;
-        match converse(&mut self.port, |input, _| asking.step(server, input)).await? {
+        let answer = converse(&mut self.port, |input, _| asking.step(server, input));
+        match unless_cut(&traffic, answer).await? {
             Asked::Known => Ok(asking.finish(&mut self.server, wanted)),
             Asked::Unknown => Ok(Asked::Unknown),
         }
@@ -310,6 +322,22 @@ impl ServerSide {
         if let Ok(mut port) = self.port.move_here() {
             let _ = port.room().push(session::farewell::TERMINATE);
             port.close().await;
+        }
+    }
+}
+
+/// What is talked with a server, until that is given up as one of a cluster: it may hang, or the network hide it, and
+/// whoever waits could go on elsewhere.
+async fn unless_cut<T>(
+    traffic: &Traffic,
+    talk: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut talk = pin!(talk);
+    loop {
+        match tokio::time::timeout(LOOK, &mut talk).await {
+            Ok(done) => return done,
+            Err(_) if traffic.is_cut() => return Err(lost()),
+            Err(_) => {}
         }
     }
 }

@@ -116,6 +116,14 @@ impl Socket {
         }
     }
 
+    /// Has the end of the stream be a reset: what was not delivered by then never is. The kernel would go on trying
+    /// for minutes, also behind the end of the socket.
+    pub fn give_up_undelivered(&self) {
+        if let Socket::Tcp(socket) = self {
+            let _ = socket2::SockRef::from(socket).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     /// True if the peer has hung up, whether or not what it sent before has been read. For a
     /// socket that isn't being read because the other side is slow.
     pub fn hung_up(&self) -> bool {

@@ -12,10 +12,12 @@ use std::process::Command;
 
 use testkit::{Cluster, tools};
 
+pub use tokio_client::connect as tokio_connect;
 pub use tokio_client::log_in_until;
 pub use tokio_client::read as tokio_read;
 pub use tokio_client::refusal;
 pub use tokio_client::run as tokio_postgres;
+pub use tokio_client::tls as tokio_tls;
 
 /// What drivers connect to: PostgreSQL, or the proxy in front of it.
 #[derive(Debug, Clone)]

@@ -131,11 +131,12 @@ async fn program(endpoint: &Endpoint) -> Result<(), Error> {
     notification(&client, &mut messages).await
 }
 
+/// Verifies the endpoint's certificate and name.
 #[expect(
     clippy::disallowed_methods,
     reason = "the driver's adapter takes nothing else, and the tests must not lean on the proxy's contexts"
 )]
-pub(super) fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
+pub fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("a TLS connector");
     connector
         .set_ca_file(&endpoint.ca_file)
@@ -143,7 +144,8 @@ pub(super) fn tls(endpoint: &Endpoint) -> MakeTlsConnector {
     MakeTlsConnector::new(connector.build())
 }
 
-pub(super) async fn connect(
+/// A session, and what it is told beside answers.
+pub async fn connect(
     endpoint: &Endpoint,
     tls: &MakeTlsConnector,
 ) -> Result<(Client, UnboundedReceiver<AsyncMessage>), Error> {

@@ -5,7 +5,7 @@
 //! sent yet.
 
 use super::ask::sick;
-use super::fleet::{Errand, Fleet, Reached};
+use super::fleet::{Errand, Fleet, Reached, Seen};
 use crate::context::Context;
 use crate::dial::{Dialled, ServerLogin, converse, dial, forget, full};
 use crate::exchange::{NO_LEADER, Place};
@@ -16,6 +16,7 @@ use session::fault::{Fault, FaultKind, Side};
 use session::lookup::Lookup;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How soon a host is tried again that could not be reached.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -46,7 +47,14 @@ pub(crate) async fn to_leader<C>(
             let generation = place.generation();
             let seen = Arc::clone(&changes.borrow_and_update());
             if let Some((key, reached)) = fleet.leader(&seen) {
-                match connect(context, (fleet, &key, &reached), (database, login), true).await {
+                let host = (fleet, &key, &reached);
+                let connecting = connect(context, host, (database, login), true);
+                let connected = tokio::select! {
+                    connected = connecting => connected,
+                    // It may hang, or the network hide it: who waits there goes on to the next one.
+                    () = leads_no_more(&mut changes, &key) => continue,
+                };
+                match connected {
                     Ok(dialled) if place.generation() == generation => {
                         return Ok((dialled, generation));
                     }
@@ -60,6 +68,15 @@ pub(crate) async fn to_leader<C>(
     };
     let reached = tokio::time::timeout(patience, reached).await;
     reached.unwrap_or_else(|_| Err(no_leader()))
+}
+
+/// Ready as soon as this host is not the leader.
+async fn leads_no_more(changes: &mut watch::Receiver<Arc<Seen>>, key: &Key) {
+    let is_over = |seen: &Arc<Seen>| seen.leader().is_none_or(|(leader, _)| leader != key);
+    if changes.wait_for(is_over).await.is_err() {
+        // Nobody says any more who leads: the proxy ends.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A connection to this standby. One that can't be reached is suspected.

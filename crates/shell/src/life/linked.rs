@@ -179,6 +179,14 @@ impl<'a> Life<'a> {
         let Held {
             mut server, lease, ..
         } = held;
+        if server.server.traffic.is_cut() {
+            // It is not the server that this was meant for. The network may hide it now and show it again later: it
+            // must not be told then what was meant for a primary.
+            server.port.break_off();
+            drop(lease);
+            let _ = client.await;
+            return;
+        }
         // A server in the middle of a message, or one whose client broke off a copy, is cut: what
         // it got of the session must not look complete.
         if stream.between_frames() && !matches!(&ending, Ending::Fault(f) if f.side == Side::Server)
