@@ -13,6 +13,7 @@ use e2e::drivers::Endpoint;
 use e2e::tables::{ADMIN as OPERATOR, console, show, text};
 use fetch::{Bounds, Request, Trust, Url};
 use members::{Etcd, Fault, Found, Login, Patroni, Plan, Servers, Source, SwitchoverFault};
+use openssl::base64::encode_block;
 use serde_json::{Value, json};
 use testkit::Cluster;
 use testkit::account::Account;
@@ -25,6 +26,8 @@ use tokio::sync::Notify;
 
 /// Longer than Patroni's own patience: initdb, a base backup, and the loss of a leader's key.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than it takes to hear of something and to ask.
+const A_WHILE: Duration = Duration::from_millis(1500);
 const ADMIN: (&str, &str) = ("admin", "rest \"secret\"");
 const ROOT: (&str, &str) = ("root", "etcd \"secret\"");
 
@@ -263,6 +266,112 @@ fn keys(found: &Found) -> Vec<&str> {
 
 fn leader(found: &Found) -> Option<&str> {
     found.leader.as_ref().map(|it| it.as_str())
+}
+
+/// Whoever writes to etcd as Patroni does.
+struct Writer<'a> {
+    place: &'a Place,
+    port: &'a Reserved,
+    token: String,
+}
+
+impl<'a> Writer<'a> {
+    fn new(place: &'a Place, port: &'a Reserved) -> Writer<'a> {
+        let mut writer = Writer {
+            place,
+            port,
+            token: String::new(),
+        };
+        let (name, password) = ROOT;
+        let login = json!({ "name": name, "password": password });
+        let answer = writer.tell("auth/authenticate", &login);
+        writer.token = answer["token"].as_str().expect("a token").to_owned();
+        writer
+    }
+
+    #[track_caller]
+    fn tell(&self, path: &str, body: &Value) -> Value {
+        let url = url(self.port).at(&format!("/v3/{path}"));
+        let bounds = Bounds {
+            deadline: LONG,
+            body_max: 65_536,
+        };
+        let request = Request::post(body.to_string());
+        let request = match self.token.is_empty() {
+            true => request,
+            false => request
+                .with(fetch::header::AUTHORIZATION, self.token.as_bytes(), true)
+                .expect("a header"),
+        };
+        let trust = self.place.trust();
+        let asked = fetch::fetch(&url, &trust, request, bounds);
+        let answer = self.place.runtime.block_on(asked).expect("an answer");
+        assert!(answer.is_success(), "{answer:?}");
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    #[track_caller]
+    fn put(&self, key: &str, value: &str) {
+        let encoded = |text: &str| encode_block(text.as_bytes());
+        let key = encoded(&format!("/service/main/{key}"));
+        self.tell("kv/put", &json!({ "key": key, "value": encoded(value) }));
+    }
+
+    #[track_caller]
+    fn remove(&self, key: &str) {
+        let key = encode_block(format!("/service/main/{key}").as_bytes());
+        self.tell("kv/deleterange", &json!({ "key": key }));
+    }
+
+    #[track_caller]
+    fn put_member(&self, name: &str, xlog_location: u64) {
+        let value = json!({
+            "conn_url": format!("postgres://{name}.example.com:5432/postgres"),
+            "state": "running", "role": "replica", "xlog_location": xlog_location,
+        });
+        self.put(&format!("members/{name}"), &value.to_string());
+    }
+}
+
+/// Who asks once an hour hears of another leader and of another member when that happens, and of nothing else.
+#[test]
+fn a_change_in_etcd_is_heard_of_when_it_happens() {
+    let place = Place::new();
+    let port = ports::reserve();
+    let _etcd = etcd(&place, &port);
+    let writer = Writer::new(&place, &port);
+    writer.put_member("one", 1);
+    writer.put_member("other", 1);
+    writer.put("leader", "one");
+    let mut source = Source::new(Plan::Etcd(Etcd {
+        servers: place.servers(&[url(&port)], ROOT),
+        scope: "/service/main".to_owned(),
+        interval: Duration::from_secs(3600),
+    }));
+    let hurry = Notify::new();
+    let mut next = |patience| {
+        let next = async { tokio::time::timeout(patience, source.next(&hurry)).await };
+        let answer = place.runtime.block_on(next);
+        answer.ok().map(|it| it.expect("what etcd has"))
+    };
+    let found = next(LONG).expect("what is there");
+    assert_eq!(leader(&found), Some("one.example.com:5432"));
+
+    // Nothing is missed that happens between the answer and the watch.
+    writer.put("leader", "other");
+    let found = next(LONG).expect("the other leader");
+    assert_eq!(leader(&found), Some("other.example.com:5432"));
+    assert!(next(A_WHILE).is_none(), "nothing has happened");
+    writer.put_member("one", 2);
+    writer.put_member("other", 2);
+    assert!(next(A_WHILE).is_none(), "that is no news");
+    writer.put_member("third", 1);
+    let found = next(LONG).expect("one more");
+    assert_eq!(keys(&found).len(), 3);
+    // A key that goes is news, too.
+    writer.remove("members/other");
+    let found = next(LONG).expect("one less");
+    assert_eq!(keys(&found).len(), 2);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! [`Answer`] or a [`Fault`] within a deadline. Follows no redirect, keeps no connection and no cookie, reads no proxy
 //! from the environment, and never reads more of an answer than it was told.
 
+mod lines;
 mod reach;
 mod tls;
 mod url;
@@ -12,7 +13,8 @@ pub use tls::{Identity, Trust, TrustFault};
 pub use url::{BadUrl, Scheme, Url};
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
+use hyper::Response;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use hyper::Method;
+pub use hyper::body::Bytes;
 
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -164,26 +167,71 @@ pub async fn fetch(
     }
 }
 
+/// Asks for an answer that never ends, and reads it line by line until `is_it` says that this is the line that was
+/// waited for. Has no deadline but the caller's, who drops it; holds one line, of at most `line_max` bytes.
+pub async fn await_line(
+    url: &Url,
+    trust: &Trust,
+    request: Request,
+    line_max: usize,
+    is_it: impl FnMut(&[u8]) -> bool,
+) -> Result<(), Fault> {
+    let host = url.host();
+    send(url, trust, request, |answer| {
+        lines::wait(host, answer, line_max, is_it)
+    })
+    .await
+}
+
 async fn ask(url: &Url, trust: &Trust, request: Request, body_max: usize) -> Result<Answer, Fault> {
+    let host = url.host();
+    send(url, trust, request, |answer| whole(host, answer, body_max)).await
+}
+
+/// Reads all of an answer.
+async fn whole(host: &str, answer: Response<Incoming>, body_max: usize) -> Result<Answer, Fault> {
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), body_max).collect().await;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => Fault::TooLong {
+            host: host.to_owned(),
+            most: body_max,
+        },
+        false => Fault::Http {
+            host: host.to_owned(),
+            reason: error.to_string(),
+        },
+    })?;
+    Ok(Answer {
+        status,
+        body: body.to_bytes(),
+    })
+}
+
+async fn send<T, R: Future<Output = Result<T, Fault>>>(
+    url: &Url,
+    trust: &Trust,
+    request: Request,
+    read: impl FnOnce(Response<Incoming>) -> R,
+) -> Result<T, Fault> {
     let socket = reach::reach(url).await?;
     match url.scheme() {
-        Scheme::Http => exchange(socket, url, request, body_max).await,
+        Scheme::Http => exchange(socket, url, request, read).await,
         Scheme::Https => {
             let stream = trust.handshake(socket, url.host()).await?;
-            exchange(stream, url, request, body_max).await
+            exchange(stream, url, request, read).await
         }
     }
 }
 
-async fn exchange(
+async fn exchange<T, R: Future<Output = Result<T, Fault>>>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     url: &Url,
     request: Request,
-    body_max: usize,
-) -> Result<Answer, Fault> {
-    let host = || url.host().to_owned();
+    read: impl FnOnce(Response<Incoming>) -> R,
+) -> Result<T, Fault> {
     let http = |error: hyper::Error| Fault::Http {
-        host: host(),
+        host: url.host().to_owned(),
         reason: reason(&error),
     };
     let (mut sender, connection) = http1::Builder::new()
@@ -196,22 +244,7 @@ async fn exchange(
             .send_request(built(url, request)?)
             .await
             .map_err(http)?;
-        let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), body_max).collect().await;
-        let body = body.map_err(|error| match error.is::<LengthLimitError>() {
-            true => Fault::TooLong {
-                host: host(),
-                most: body_max,
-            },
-            false => Fault::Http {
-                host: host(),
-                reason: error.to_string(),
-            },
-        })?;
-        Ok(Answer {
-            status,
-            body: body.to_bytes(),
-        })
+        read(answer).await
     };
     // The connection moves the bytes; what it says of its own end, the answer says better.
     let mut answered = std::pin::pin!(answered);

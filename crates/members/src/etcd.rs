@@ -1,5 +1,7 @@
 //! Owns what Patroni keeps in etcd: the keys of its members and its leader, by etcd v3's JSON gateway.
 
+mod watch;
+
 use crate::fault::{Fault, ServiceFault, Tried};
 use crate::line::PORT;
 use crate::located::Found;
@@ -8,12 +10,15 @@ use crate::web::{Servers, refused, words};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use buf::Secret;
-use fetch::{Answer, Request, Url, header};
+use fetch::{Answer, Bytes, Request, Url, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
 const SERVICE: &str = "etcd";
+
+/// What keys of members begin with, below the scope.
+const MEMBERS: &str = "members/";
 
 /// A cluster that Patroni keeps in etcd.
 #[derive(Debug, Clone)]
@@ -33,6 +38,8 @@ pub(crate) struct Session {
     first: usize,
     /// What it let us in with. Good for some minutes, or until etcd begins anew.
     token: Option<Secret>,
+    /// The revision that the last answer was of.
+    revision: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +98,7 @@ pub fn parse_range(body: &[u8], scope: &str) -> Result<Vec<Node>, ServiceFault> 
         let Some(rest) = key.strip_prefix(&prefix(scope)) else {
             return Err(unfit("it holds keys that were not asked for"));
         };
-        match rest.strip_prefix("members/") {
+        match rest.strip_prefix(MEMBERS) {
             Some(name) => nodes.push(node(name, &value)?),
             None if rest == "leader" => leader = Some(value),
             None => {}
@@ -171,11 +178,16 @@ fn prefix(scope: &str) -> String {
 /// One range for the leader's key and those of all members, so that both are of the same moment: they follow each
 /// other in the order of keys.
 fn range(scope: &str) -> String {
+    let (from, to) = ends(scope);
+    serde_json::json!({ "key": from, "range_end": to }).to_string()
+}
+
+/// The first key, and the one behind the last.
+fn ends(scope: &str) -> (String, String) {
     let prefix = prefix(scope);
     let encoded = |rest| BASE64_STANDARD.encode(format!("{prefix}{rest}"));
     // The character behind a slash is a zero.
-    let (from, to) = (encoded("leader"), encoded("members0"));
-    serde_json::json!({ "key": from, "range_end": to }).to_string()
+    (encoded("leader"), encoded("members0"))
 }
 
 /// What etcd said: the message of its error, if it is one of its own.
@@ -188,13 +200,28 @@ fn said(answer: &Answer) -> String {
     }
 }
 
+/// The same with a token, if there is one.
+fn admitted(request: Request, token: Option<&Secret>) -> Result<Request, ServiceFault> {
+    match token {
+        None => Ok(request),
+        Some(token) => request
+            .with(header::AUTHORIZATION, token.expose(), true)
+            .ok_or_else(|| unfit("its token is none for a header")),
+    }
+}
+
 impl Etcd {
     pub(crate) async fn ask(&self, session: &mut Session) -> Result<Found, Fault> {
         let from = format!("etcd below {}", prefix(&self.scope));
         let mut tried = Vec::new();
+        session.revision = None;
         for (place, url) in self.servers.from(session.first) {
-            let nodes = self.nodes(url, &mut session.token).await;
-            match nodes.and_then(|nodes| patroni::found(&nodes, &from)) {
+            let body = self.body(url, &mut session.token).await;
+            let found = body.and_then(|body| {
+                session.revision = watch::revision(&body);
+                patroni::found(&parse_range(&body, &self.scope)?, &from)
+            });
+            match found {
                 Ok(found) => {
                     session.first = place;
                     return Ok(found);
@@ -207,11 +234,7 @@ impl Etcd {
     }
 
     /// Asks one server, with the token that there is; where that doesn't work, with a new one.
-    async fn nodes(
-        &self,
-        url: &Url,
-        token: &mut Option<Secret>,
-    ) -> Result<Vec<Node>, ServiceFault> {
+    async fn body(&self, url: &Url, token: &mut Option<Secret>) -> Result<Bytes, ServiceFault> {
         if let Some(held) = token.as_ref() {
             // Of a token that is too old some versions say so, others break off: in doubt there is a new one.
             match self.range(url, Some(held)).await {
@@ -227,16 +250,11 @@ impl Etcd {
         self.range(url, token.as_ref()).await
     }
 
-    async fn range(&self, url: &Url, token: Option<&Secret>) -> Result<Vec<Node>, ServiceFault> {
-        let mut request = Request::post(range(&self.scope));
-        if let Some(token) = token {
-            request = request
-                .with(header::AUTHORIZATION, token.expose(), true)
-                .ok_or_else(|| unfit("its token is none for a header"))?;
-        }
+    async fn range(&self, url: &Url, token: Option<&Secret>) -> Result<Bytes, ServiceFault> {
+        let request = admitted(Request::post(range(&self.scope)), token)?;
         let answer = self.post(url, "/v3/kv/range", request).await?;
         match answer.status {
-            200 => parse_range(&answer.body, &self.scope),
+            200 => Ok(answer.body),
             _ => Err(refused(&answer, said(&answer))),
         }
     }

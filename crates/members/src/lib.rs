@@ -151,7 +151,7 @@ impl Source {
         }
     }
 
-    /// What is there: the first time at once, then when something has changed, what was known is too old, or
+    /// What is there: the first time at once, then when something has changed (in etcd this is heard of when it happens), what was known is too old, or
     /// somebody is in a `hurry` (at most once a second). A fault is tried again after a second, then after twice that
     /// and so on, up to the interval. A list answers once and never again.
     ///
@@ -186,6 +186,10 @@ impl Source {
         if let Origin::Static(None) = &self.origin {
             return pending().await;
         }
+        // Heard once, it is time to ask, and for that there is a soonest moment.
+        let mut is_heard = false;
+        let changed = changed(&self.origin);
+        tokio::pin!(changed);
         loop {
             let due = self.start.checked_add(self.due.at());
             let look = match &self.origin {
@@ -199,6 +203,10 @@ impl Source {
                 () = until(due) => return Wake::Due,
                 () = until(look), if look.is_some() => return Wake::Look,
                 () = hurry.notified() => self.due.hurried(),
+                () = &mut changed, if !is_heard => {
+                    is_heard = true;
+                    self.due.hurried();
+                }
             }
         }
     }
@@ -228,6 +236,17 @@ impl Source {
             Origin::Patroni(patroni, first) => patroni.ask(first).await.map(lasts),
             Origin::Etcd(etcd, session) => etcd.ask(session).await.map(lasts),
         }
+    }
+}
+
+/// Is over when a source says by itself that it has something new.
+async fn changed(origin: &Origin) {
+    match origin {
+        // Who asks once a second anyway hears nothing sooner.
+        Origin::Etcd(etcd, session)
+            if etcd.interval > due::CLOSEST && etcd.has_changed(session).await => {}
+        // The next question will tell.
+        _ => pending().await,
     }
 }
 

@@ -62,6 +62,17 @@ impl Servers {
         fetch(&url.at(path), &self.trust, request, bounds).await
     }
 
+    /// Asks one for lines without end, and waits for one of them. Without a deadline.
+    pub(crate) async fn await_line(
+        &self,
+        url: &Url,
+        path: &str,
+        request: Request,
+        is_it: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), fetch::Fault> {
+        fetch::await_line(&url.at(path), &self.trust, request, BODY_MAX, is_it).await
+    }
+
     /// All of them with their places, beginning with this one.
     pub(crate) fn from(&self, first: usize) -> impl Iterator<Item = (usize, &Url)> {
         let places = self.urls.iter().enumerate();

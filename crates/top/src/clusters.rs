@@ -1,8 +1,9 @@
 //! Owns the view of clusters: a column for each thing that one wants to know of a host, and a line for each
 //! cluster above them. What is wrong comes first in both.
 
+use crate::cells::{Cell, Tone, Weight, age, counted};
 use crate::figures;
-use crate::tab::{Cell, Column, Tone, Weight, age, counted, figure, words};
+use crate::tab::{Column, figure, words};
 use crate::table::{Row, Table};
 
 /// A standby that is this far behind has more to fetch than what is on its way.

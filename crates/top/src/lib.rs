@@ -6,6 +6,7 @@
 //! terminal would act on is taken out when a text comes in ([`Table`], [`clean()`]), before anything can draw
 //! it. Never does I/O, never looks at a clock.
 
+mod cells;
 mod clean;
 mod clusters;
 mod draw;

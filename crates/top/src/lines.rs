@@ -1,6 +1,7 @@
 //! Owns the rows of a view as they are shown: made from the tables, filtered, sorted.
 
-use crate::tab::{Cell, Column, Known, Tab, Weight};
+use crate::cells::{Cell, Weight};
+use crate::tab::{Column, Known, Tab};
 use crate::table::Row;
 use std::cmp::Ordering;
 

@@ -395,3 +395,41 @@ fn what_etcd_refuses_is_told_in_its_words() {
     let mut asked = Asked::new(etcd(&authority, vec![service.url()], login));
     assert_eq!(asked.keys().len(), 2);
 }
+
+/// Who asks once in a lifetime asks again when the watch tells of something, from the next revision on.
+#[test]
+fn etcd_is_asked_again_when_its_watch_has_news() {
+    let authority = Authority::new("etcd watch");
+    let script = |head: &str, body: &str| {
+        if !head.starts_with("POST /v3/watch ") {
+            return Answer::Says(200, keys_of_patroni());
+        }
+        assert!(body.contains(r#""start_revision":"10""#), "{body}");
+        let key = BASE64_STANDARD.encode("/service/main/leader");
+        let news =
+            format!(r#"{{"result":{{"events":[{{"type":"DELETE","kv":{{"key":"{key}"}}}}]}}}}"#);
+        Answer::Says(
+            200,
+            format!("{{\"result\":{{\"created\":true}}}}\n{news}\n"),
+        )
+    };
+    let service = Service::start(&authority, Box::new(script));
+    let plan = match etcd(&authority, vec![service.url()], None) {
+        Plan::Etcd(plan) => Plan::Etcd(Etcd {
+            interval: NEVER,
+            ..plan
+        }),
+        other => other,
+    };
+    let mut asked = Asked::new(plan);
+    for _ in 0..2 {
+        assert_eq!(asked.keys().len(), 2);
+    }
+    let asked = service.asked();
+    let paths: Vec<_> = asked
+        .iter()
+        .map(|(head, _)| head.split(' ').nth(1))
+        .collect();
+    let (range, watch) = (Some("/v3/kv/range"), Some("/v3/watch"));
+    assert_eq!(paths, [range, watch, range]);
+}

@@ -1,10 +1,10 @@
 //! Owns the lines about clusters, above their hosts.
 
 use super::painter::{Ink, Painter};
+use crate::cells::Tone;
 use crate::clusters::summaries;
 use crate::event::Source;
 use crate::model::{Link, Model};
-use crate::tab::Tone;
 
 impl Model {
     /// A line for each, as far as there is room: the last one says how many there are beside.

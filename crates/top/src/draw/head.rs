@@ -1,10 +1,11 @@
 //! Owns the lines above and below the rows.
 
 use super::painter::{Ink, Painter, Theme};
+use crate::cells::Tone;
 use crate::event::Source;
 use crate::figures;
 use crate::model::{Link, Model, Over};
-use crate::tab::{Tab, Tone};
+use crate::tab::Tab;
 use crate::table::Table;
 
 const FAINT: Ink = Ink::Tone(Tone::Faint);

@@ -1,11 +1,12 @@
 //! Owns what lies over the rows: details, questions, help.
 
 use super::painter::{Ink, Painter, wrapped};
+use crate::cells::Tone;
 use crate::event::Source;
 use crate::keys::HELP;
 use crate::model::Model;
 use crate::orders::Proposal;
-use crate::tab::{Tab, Tone};
+use crate::tab::Tab;
 use crate::table::Row;
 
 const FAINT: Ink = Ink::Tone(Tone::Faint);

@@ -1,6 +1,6 @@
 //! Owns the one way to put text into a frame: clipped, cut at its width, in the colours of the theme.
 
-use crate::tab::Tone;
+use crate::cells::Tone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};

@@ -2,8 +2,9 @@
 
 use super::head::nothing;
 use super::painter::{Ink, Painter, Theme};
+use crate::cells::Tone;
 use crate::model::{Link, Model};
-use crate::tab::{Column, Tone};
+use crate::tab::Column;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The least that a column gets that takes what is left.
