@@ -89,7 +89,7 @@ fn every_configuration_can_be_used() {
     let place = Workplace::new("portcullis-page-");
     material(place.path());
     let blocks = blocks("toml");
-    assert_eq!(blocks.len(), 8);
+    assert_eq!(blocks.len(), 10);
     for block in blocks {
         let lacks = |title: &str| !block.lines().any(|line| line == title);
         let before = [
@@ -256,9 +256,13 @@ fn hints_and_the_command_line_do_what_the_page_says() {
         .into_iter()
         .flat_map(|it| it.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    let [_, _, switchover] = &commands[..] else {
+    let [_, _, switchover, explain] = &commands[..] else {
         panic!("{commands:?}");
     };
+    assert!(
+        explain.starts_with("portcullis route explain "),
+        "{explain}"
+    );
     let console = format!(
         "--console postgres://{}@localhost:{} --ca ca.crt",
         ADMIN.0,

@@ -91,16 +91,20 @@ impl Follows {
     }
 
     /// The pool that its wish leads to now, if that is the leader's or one that it was led to before.
-    pub(super) fn known_place(&mut self, leaders: &Where) -> Option<Where> {
+    /// Else where it leads.
+    pub(super) fn known_place(&mut self, leaders: &Where) -> Result<Where, Pick> {
         let seen = self.fleet.seen();
         match self.pick(&seen) {
-            Pick::Leader => Some(Arc::clone(leaders)),
-            Pick::Standby(key) if self.visited.0 == seen.view.version => {
-                let mut visited = self.visited.1.iter();
-                let place = visited.find(|it| it.0 == key);
-                place.map(|it| Arc::clone(&it.1))
+            Pick::Leader => Ok(Arc::clone(leaders)),
+            Pick::Standby(key) => {
+                let is_known = self.visited.0 == seen.view.version;
+                let mut visited = self.visited.1.iter().filter(|_| is_known);
+                match visited.find(|it| it.0 == key) {
+                    Some((_, place)) => Ok(Arc::clone(place)),
+                    None => Err(Pick::Standby(key)),
+                }
             }
-            Pick::Standby(_) | Pick::Nobody => None,
+            Pick::Nobody => Err(Pick::Nobody),
         }
     }
 
@@ -165,15 +169,15 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// The pool that a wish leads to now, if it leads anywhere.
+    /// The pool that a wish leads to now, if it leads anywhere; `picked`: what was found out about that already.
     pub(super) fn place_by_wish(
         &self,
-        follows: &mut Follows,
+        (follows, picked): (&mut Follows, Option<Pick>),
         database: &Database,
     ) -> Option<Where> {
         let (seen, patience) = (follows.fleet.seen(), self.setup.timeouts.query_wait);
         let exchange = &self.context.exchange;
-        match follows.pick(&seen) {
+        match picked.unwrap_or_else(|| follows.pick(&seen)) {
             Pick::Leader => Some(exchange.place(database, patience)),
             Pick::Standby(key) => {
                 let reached = seen.hosts.get(&key)?;
@@ -190,7 +194,7 @@ impl<'a> Life<'a> {
     pub(super) async fn acquire_by_wish(
         &self,
         member: &Member<'a>,
-        follows: &mut Follows,
+        (follows, mut picked): (&mut Follows, Option<Pick>),
         client: &mut ClientSide,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let end = Instant::now() + self.setup.timeouts.query_wait;
@@ -203,7 +207,7 @@ impl<'a> Life<'a> {
         };
         loop {
             let mut changes = follows.fleet.changes();
-            let place = self.place_by_wish(follows, database);
+            let place = self.place_by_wish((follows, picked.take()), database);
             let pause = match &place {
                 Some(place) => {
                     match Box::pin(self.acquire_at(member, place, client)).await {
@@ -239,7 +243,7 @@ impl<'a> Life<'a> {
         let end = Instant::now() + patience;
         let mut changes = follows.fleet.changes();
         loop {
-            if let Some(place) = self.place_by_wish(&mut follows, database) {
+            if let Some(place) = self.place_by_wish((&mut follows, None), database) {
                 return Ok(place);
             }
             if Instant::now() >= end {

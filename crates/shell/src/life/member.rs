@@ -330,13 +330,14 @@ impl<'a> Life<'a> {
         let Some(follows) = follows else {
             return self.acquire_at(member, &member.place, client).await;
         };
-        if let Some(place) = follows.known_place(&member.place) {
-            match self.acquire_at(member, &place, client).await {
-                Err(Ending::Fault(fault)) if is_of_host(&fault) => {}
+        let picked = match follows.known_place(&member.place) {
+            Ok(place) => match self.acquire_at(member, &place, client).await {
+                Err(Ending::Fault(fault)) if is_of_host(&fault) => None,
                 acquired => return acquired,
-            }
-        }
-        Box::pin(self.acquire_by_wish(member, follows, client)).await
+            },
+            Err(picked) => Some(picked),
+        };
+        Box::pin(self.acquire_by_wish(member, (follows, picked), client)).await
     }
 
     /// The same from one pool.
