@@ -29,13 +29,16 @@ fn what_was_sent_to_a_primary_that_is_cut_off_does_not_reach_it_later() {
     let register = Register::start(&stage, &direct, crowd);
     let mut lost = session(&stage, &direct, "parted");
     let mut open = session(&stage, &direct, "parted");
+    // Within a transaction each has its server, whatever the others do.
+    lost.query("BEGIN");
     open.query("BEGIN");
     open.query("INSERT INTO register VALUES (1000, 1)");
     flock[1].await_caught_up_with(&flock[0]);
 
     pipe.part();
-    lost.peer
-        .send(&message::query("INSERT INTO register VALUES (1000, 2)"));
+    lost.peer.send(&message::query(
+        "INSERT INTO register VALUES (1000, 2); COMMIT",
+    ));
     open.peer.send(&message::query("COMMIT"));
     for session in [&mut lost, &mut open] {
         let error = session.peer.expect_frame(b'E');
