@@ -18,9 +18,10 @@ fn what_was_sent_to_a_primary_that_is_cut_off_does_not_reach_it_later() {
     let at = |member: &Member| SocketAddr::from(([127, 0, 0, 1], member.port()));
     let pipe = FaultPipe::start(at(&flock[0]), Fault::None, Fault::None);
     let hosts = [pipe.address().port(), flock[1].port()].map(|it| format!("localhost:{it}"));
-    // Who is just connecting there is not to wait for the end of that.
+    // Who is just connecting there, or asking whether it is well, is not to wait for the end of that.
     let stage = plan_of(&flock, &direct, &hosts, "check_timeout = '300ms'")
         .set("database", "server_connect_timeout", "'1h'")
+        .set("database", "server_check_delay", "0")
         .start();
     let crowd = Crowd {
         clients: 8,
