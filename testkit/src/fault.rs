@@ -226,13 +226,10 @@ impl Connection {
     }
 }
 
-/// Whether the peer has ended the connection by RST.
+/// Whether the peer has ended the connection by RST. What a read would say is another thing: it gives first what
+/// came before.
 fn is_aborted(stream: &TcpStream) -> bool {
-    stream.set_nonblocking(true).is_ok_and(|()| {
-        let peeked = stream.peek(&mut [0]);
-        let _ = stream.set_nonblocking(false);
-        peeked.is_err_and(|it| it.kind() == ErrorKind::ConnectionReset)
-    })
+    stream.take_error().is_ok_and(|error| error.is_some())
 }
 
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_postgres::{Client, Error, Row};
 
 use super::history::{Act, Deed, Outcome};
-use super::{Book, Complaint, Crowd, SHARED_BY, lock};
+use super::{Book, Complaint, Crowd, PATIENCE, SHARED_BY, lock};
 use crate::drivers::{Endpoint, tokio_connect, tokio_tls};
 
 /// How long a client thinks: as many as there are should not be held up by each other.
@@ -49,8 +49,17 @@ pub(super) fn run(
     });
     let idle = (0..crowd.idle).map(|_| idle(endpoint, &tls, book, over.clone()));
     let all = async { tokio::join!(join_all(at_work), join_all(idle)) };
-    let (_, served) = runtime.block_on(all);
-    served.iter().filter(|it| !**it).count()
+    let mut over = over.clone();
+    let too_late = async {
+        let _ = over.wait_for(|over| *over).await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            (_, served) = all => served.iter().filter(|it| !**it).count(),
+            () = too_late => panic!("clients are not answered"),
+        }
+    })
 }
 
 /// Logs in, asks, and asks again when all is over; gives whether it was served both times.
