@@ -94,6 +94,35 @@ fn ran(mirror: &Cluster, next: &str) -> Vec<String> {
     rows.iter().flatten().flatten().cloned().collect()
 }
 
+/// What rules refuse is not done at a mirror either, in either protocol.
+#[test]
+fn what_is_refused_is_not_copied() {
+    let mirror = Cluster::shared();
+    let Scene { direct, plan, next } = scene("mirrors_refused", mirror, mirror.port());
+    let rule = "[policy]\ndefault = 'allow'\n\
+        [[rule]]\nname = 'no-items'\naction = 'deny'\nrelation = 'items'\n";
+    let stage = plan.more(rule).start();
+    let mut client = Session::through(&stage, &stage.endpoint(&direct));
+    let peer = &mut client.peer;
+    for _ in 0..5 {
+        peer.send(&message::query("SELECT * FROM items"));
+        assert_eq!(code(&until_ready(peer)).as_deref(), Some("42501"));
+        let batch = [
+            parse("", "SELECT name FROM items"),
+            bind("", "", &[]),
+            execute(""),
+            sync(),
+        ];
+        peer.send(&batch.concat());
+        assert_eq!(code(&until_ready(peer)).as_deref(), Some("42501"));
+    }
+    // What passes is copied, behind all of them.
+    client.query("SELECT 'allowed'");
+    let row = outcome(&stage, "mirrors_refused", 1);
+    assert_eq!(counts(&row), [1, 0, 0, 0, 0]);
+    assert_eq!(ran(mirror, &next), ["SELECT 'allowed'"]);
+}
+
 /// Both protocols, statements of the client's own names, settings, and errors: the same on both sides.
 #[test]
 fn what_both_answer_alike_is_counted_and_nothing_else() {

@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod alone;
+mod aside;
 mod balancer;
 mod bell;
 mod brevity;

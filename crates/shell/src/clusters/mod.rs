@@ -16,13 +16,14 @@ pub(crate) use fleet::{Errand, Fleet, Pick, Seen};
 pub(crate) use reach::{Via, is_of_host, to_leader, to_standby};
 pub(crate) use switchover::switchover;
 
+use crate::aside::Aside;
 use crate::chance;
 use crate::context::Context;
 use crate::setup::{Host, Servers, Setup};
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// All clusters that are followed.
 #[derive(Default)]
@@ -59,13 +60,7 @@ impl Clusters {
 
 /// The thread on which clusters are kept; none before there is one.
 #[derive(Default)]
-pub(crate) struct Keeping(Mutex<Option<Thread>>);
-
-struct Thread {
-    handle: tokio::runtime::Handle,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
-}
+pub(crate) struct Keeping(Mutex<Option<Aside>>);
 
 impl Keeping {
     /// Follows the clusters of this setup from now on, and those of before no more.
@@ -91,43 +86,30 @@ impl Keeping {
                 .lock()
                 .insert(plan.name.clone(), Arc::clone(&fleet));
             let kept = keep::keep(Arc::clone(context), fleet, plan.clone(), errands);
-            self.handle()?.spawn(kept);
+            self.spawn(kept)?;
         }
         Ok(())
     }
 
-    fn handle(&self) -> std::io::Result<tokio::runtime::Handle> {
-        let mut thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = &*thread {
-            return Ok(thread.handle.clone());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        let body = move || {
-            // It ends with its sender, too.
-            let _ = runtime.block_on(stopped);
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let mut thread = self.lock();
+        let aside = match &mut *thread {
+            Some(aside) => aside,
+            none => none.insert(Aside::begin("clusters")?),
         };
-        let joined = std::thread::Builder::new()
-            .name("clusters".to_owned())
-            .spawn(body)?;
-        *thread = Some(Thread {
-            handle: handle.clone(),
-            stop,
-            thread: joined,
-        });
-        Ok(handle)
+        aside.spawn(task);
+        Ok(())
     }
 
     /// Ends all of it. Blocks for a moment.
     pub(crate) fn stop(&self) {
-        let thread = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Thread { stop, thread, .. }) = thread {
-            let _ = stop.send(());
-            let _ = thread.join();
+        let thread = self.lock().take();
+        if let Some(thread) = thread {
+            thread.end();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Aside>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

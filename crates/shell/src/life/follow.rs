@@ -91,8 +91,8 @@ impl Follows {
     }
 
     /// The pool that its wish leads to now, if that is the leader's or one that it was led to before.
-    /// Else where it leads.
-    pub(super) fn known_place(&mut self, leaders: &Where) -> Result<Where, Pick> {
+    /// Else the standby that it leads to, if any: so that its turn is not lost.
+    pub(super) fn known_place(&mut self, leaders: &Where) -> Result<Where, Option<Pick>> {
         let seen = self.fleet.seen();
         match self.pick(&seen) {
             Pick::Leader => Ok(Arc::clone(leaders)),
@@ -101,10 +101,10 @@ impl Follows {
                 let mut visited = self.visited.1.iter().filter(|_| is_known);
                 match visited.find(|it| it.0 == key) {
                     Some((_, place)) => Ok(Arc::clone(place)),
-                    None => Err(Pick::Standby(key)),
+                    None => Err(Some(Pick::Standby(key))),
                 }
             }
-            Pick::Nobody => Err(Pick::Nobody),
+            Pick::Nobody => Err(None),
         }
     }
 
@@ -112,7 +112,10 @@ impl Follows {
         if self.visited.0 != version {
             self.visited = (version, Vec::new());
         }
-        self.visited.1.push((key, Arc::clone(place)));
+        let visited = &mut self.visited.1;
+        if !visited.iter().any(|it| it.0 == key) {
+            visited.push((key, Arc::clone(place)));
+        }
     }
 
     /// Where the wish leads now. Who has written reads where that has arrived: what the leader has written by the

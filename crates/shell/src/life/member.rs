@@ -90,10 +90,8 @@ impl<'a> Life<'a> {
                 follows.look(&mut client, &member.wishes.want);
             }
             if let Some(mirrored) = &mut member.mirrored {
-                let alone = !member
-                    .follows
-                    .as_ref()
-                    .is_some_and(Follows::looks_at_statements);
+                let led = follows.as_ref();
+                let alone = !led.is_some_and(Follows::looks_at_statements);
                 mirrored.look(&mut client, &member.wishes.want, alone);
             }
             let acquired = match client.unlogged() {
@@ -335,7 +333,7 @@ impl<'a> Life<'a> {
                 Err(Ending::Fault(fault)) if is_of_host(&fault) => None,
                 acquired => return acquired,
             },
-            Err(picked) => Some(picked),
+            Err(picked) => picked,
         };
         Box::pin(self.acquire_by_wish(member, (follows, picked), client)).await
     }

@@ -15,6 +15,7 @@ mod told;
 pub(crate) use client::Mirrored;
 pub(crate) use glass::Mirror;
 
+use crate::aside::Aside;
 use crate::chance;
 use crate::context::Context;
 use crate::life::Life;
@@ -23,9 +24,8 @@ use patterns::Recogniser;
 use send::Sender;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use wire::startup::StartupMessage;
 
 /// How often lines that were left out are written.
@@ -84,11 +84,9 @@ impl Mirrors {
 pub(crate) struct Mirroring(Mutex<Option<Thread>>);
 
 struct Thread {
-    handle: tokio::runtime::Handle,
+    aside: Aside,
     /// Whose end is that of all that sends by the setup in force.
     sending: Option<watch::Sender<()>>,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
 }
 
 impl Mirroring {
@@ -110,7 +108,10 @@ impl Mirroring {
         }
         let thread = match &mut *thread {
             Some(thread) => thread,
-            none => none.insert(begin()?),
+            none => none.insert(Thread {
+                aside: Aside::begin("mirrors")?,
+                sending: None,
+            }),
         };
         let (sending, stop) = watch::channel(());
         thread.sending = Some(sending);
@@ -126,10 +127,10 @@ impl Mirroring {
                     mirror: Arc::clone(&mirror),
                     recogniser: recogniser.clone(),
                 };
-                thread.handle.spawn(sender.run(stop.clone()));
+                thread.aside.spawn(sender.run(stop.clone()));
             }
             let told = write_due(Arc::clone(context), mirror, stop.clone());
-            thread.handle.spawn(told);
+            thread.aside.spawn(told);
         }
         Ok(())
     }
@@ -147,37 +148,14 @@ impl Mirroring {
     /// Ends the thread, too. Blocks for a moment.
     pub(crate) fn stop(&self) {
         let thread = self.lock().take();
-        if let Some(Thread { stop, thread, .. }) = thread {
-            let _ = stop.send(());
-            let _ = thread.join();
+        if let Some(thread) = thread {
+            thread.aside.end();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Thread>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn begin() -> std::io::Result<Thread> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let handle = runtime.handle().clone();
-    let (stop, stopped) = oneshot::channel();
-    let body = move || {
-        // It ends with its sender, too.
-        let _ = runtime.block_on(stopped);
-    };
-    let thread = std::thread::Builder::new()
-        .name("mirrors".to_owned())
-        .spawn(body)?;
-    Ok(Thread {
-        handle,
-        sending: None,
-        stop,
-        thread,
-    })
 }
 
 /// Writes the lines that were left out, until the end.
