@@ -5,6 +5,7 @@
 mod follow;
 mod link;
 mod linked;
+mod lookers;
 mod member;
 mod route;
 mod rules;

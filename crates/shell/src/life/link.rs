@@ -1,7 +1,7 @@
 //! Owns the last steps of a login: a server connection for the client, and its welcome.
 
-use super::follow::Follows;
 use super::linked::{Held, Linked, Next};
+use super::lookers::Lookers;
 use super::member::Member;
 use super::{Course, Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
@@ -98,7 +98,7 @@ pub(super) enum In<'a> {
     /// With a server connection of its own.
     Linked(Box<Linked<'a>>),
     /// It shares server connections.
-    Member(Box<Member<'a>>),
+    Member(Box<(Member<'a>, Lookers)>),
     /// It is in the console.
     Guest(Guest),
 }
@@ -178,14 +178,17 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
-                let mirrored = self.mirrored(database, &plan.way.startup);
+                let lookers = Lookers {
+                    follows: self.follows(database, plan.wish),
+                    mirrored: self.mirrored(database, &plan.way.startup),
+                };
                 let member = member(
-                    (place, self.follows(database, plan.wish)),
+                    place,
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
                 );
-                Ok(In::Member(Box::new(Member { mirrored, ..member })))
+                Ok(In::Member(Box::new((member, lookers))))
             }
             (_, _, issued) => {
                 let Connection::Held(mut held) = connection else {
@@ -475,15 +478,13 @@ impl<'a> Life<'a> {
 }
 
 fn member<'a>(
-    (place, follows): (Arc<Place<Box<ServerSide>>>, Option<Follows>),
+    place: Arc<Place<Box<ServerSide>>>,
     (plan, key): (Plan, Key),
     (dialect, counted, present): (Dialect, Counts<'a>, Option<Present<'a>>),
     (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
 ) -> Member<'a> {
     Member {
         place,
-        follows,
-        mirrored: None,
         wanted: Wanted {
             key: Some(key),
             ..plan.wanted

@@ -6,6 +6,7 @@ use super::Life;
 use super::follow::Follows;
 use super::link::Counts;
 use super::linked::{End, Held, Next};
+use super::lookers::Lookers;
 use crate::alone::Alone;
 use crate::cancel::Issued;
 use crate::clusters::is_of_host;
@@ -14,7 +15,6 @@ use crate::control::Phase;
 use crate::dial::forget;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log::{self, Begun};
-use crate::mirror::Mirrored;
 use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::ready::{self, Present, Way};
@@ -41,10 +41,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A client that is in, and how it gets server connections.
 pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
-    /// How it finds its server anew each time, if not in that pool.
-    pub(super) follows: Option<Follows>,
-    /// Which of its requests are copied, where some are.
-    pub(super) mirrored: Option<Box<Mirrored>>,
     pub(super) wanted: pool::Wanted<Key>,
     pub(super) key: Key,
     pub(super) rules: PoolRules,
@@ -65,9 +61,14 @@ pub(super) struct Member<'a> {
 
 impl<'a> Life<'a> {
     /// Lends server connections to the client until its session ends, then says goodbye.
-    pub(super) async fn share(&self, client: Port, mut member: Member<'a>, number: u64) {
+    pub(super) async fn share(
+        &self,
+        client: Port,
+        (mut member, mut lookers): (Member<'a>, Lookers),
+        number: u64,
+    ) {
         let mut client = Box::new(self.client_side(client, &member.shown, number));
-        client.stream = self.stream(&member);
+        client.stream = self.stream(&member, &lookers);
         if client.stream.governor().is_some() {
             let aim = Arc::clone(member.issued.aim());
             client.hold = Some(self.hold(Some(aim)));
@@ -75,7 +76,6 @@ impl<'a> Life<'a> {
         if let Some(tracker) = &client.tracker {
             client.stream.inspect(tracker.inspection());
         }
-        let mut follows = member.follows.take();
         let (ending, held) = loop {
             match poll_fn(|cx| client.poll_alone(cx)).await {
                 Alone::Request => {}
@@ -86,24 +86,18 @@ impl<'a> Life<'a> {
             {
                 break (ending, None);
             }
-            if let Some(follows) = &mut follows {
-                follows.look(&mut client, &member.wishes.want);
-            }
-            if let Some(mirrored) = &mut member.mirrored {
-                let led = follows.as_ref();
-                let alone = !led.is_some_and(Follows::looks_at_statements);
-                mirrored.look(&mut client, &member.wishes.want, alone);
-            }
+            lookers.look(&mut client, &member.wishes.want);
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
-                None => self.acquire((&member, follows.as_mut()), &mut client).await,
+                None => {
+                    let follows = lookers.follows.as_mut();
+                    self.acquire((&member, follows), &mut client).await
+                }
             };
             let (lease, server) = match acquired {
                 Ok(lent) => lent,
                 Err(Ending::Fault(fault)) if refused(&fault, &mut client) => {
-                    if let Some(mirrored) = &mut member.mirrored {
-                        mirrored.forget();
-                    }
+                    lookers.forget();
                     continue;
                 }
                 Err(ending) => break (ending, None),
@@ -130,14 +124,9 @@ impl<'a> Life<'a> {
                 break (ending, Some(held));
             }
             member.issued.aim().leave();
-            if let Some(follows) = &mut follows {
-                follows.answered(|| self.context.born.elapsed());
-            }
             let rounds = held.server.server.rounds;
             self.give_back(held, client.stopwatch.last());
-            if let Some(mirrored) = &mut member.mirrored {
-                mirrored.answered(&mut client, rounds);
-            }
+            lookers.answered(&mut client, rounds, || self.context.born.elapsed());
         };
         let end = End {
             ending,
@@ -147,7 +136,7 @@ impl<'a> Life<'a> {
         Box::pin(self.finish(*client, held, end)).await;
     }
 
-    fn stream(&self, member: &Member<'_>) -> ClientStream {
+    fn stream(&self, member: &Member<'_>, lookers: &Lookers) -> ClientStream {
         let mode = match member.rules.mode {
             PoolMode::Statement => Mode::Statement,
             PoolMode::Session | PoolMode::Transaction => Mode::Transaction,
@@ -159,8 +148,7 @@ impl<'a> Life<'a> {
         if let Some(governor) = self.governor(&member.shown) {
             pooled.govern(governor);
         }
-        let routed = member.follows.as_ref();
-        if routed.is_some_and(Follows::looks_at_statements) {
+        if lookers.leads() {
             pooled.take_turns();
         }
         ClientStream::pooled(self.setup.limits.pipeline_max, pooled)

@@ -1,0 +1,60 @@
+//! Owns who looks at each request of a client before it gets a server connection: where it is led, and whether it is
+//! copied.
+
+use super::follow::Follows;
+use crate::mirror::Mirrored;
+use crate::pump::ClientSide;
+use session::wishes::Wishes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Those of one client.
+#[derive(Default)]
+pub(super) struct Lookers {
+    /// How it finds its server anew each time; `None`: always in the same pool.
+    pub(super) follows: Option<Follows>,
+    /// What is copied of what it asks for, if anything is.
+    pub(super) mirrored: Option<Box<Mirrored>>,
+}
+
+impl Lookers {
+    /// Whether requests are led one by one.
+    pub(super) fn leads(&self) -> bool {
+        let follows = self.follows.as_ref();
+        follows.is_some_and(Follows::looks_at_statements)
+    }
+
+    /// Looks at the request at the front of what the client has sent.
+    pub(super) fn look(&mut self, client: &mut ClientSide, settings: &Arc<Wishes>) {
+        let leads = self.leads();
+        if let Some(follows) = &mut self.follows {
+            follows.look(client, settings);
+        }
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.look(client, settings, !leads);
+        }
+    }
+
+    /// The request came to nothing.
+    pub(super) fn forget(&mut self) {
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.forget();
+        }
+    }
+
+    /// The client let go of its server connection, which has answered so many rounds by now; `now`: by the clock of the
+    /// clusters' views.
+    pub(super) fn answered(
+        &mut self,
+        client: &mut ClientSide,
+        rounds: u64,
+        now: impl FnOnce() -> Duration,
+    ) {
+        if let Some(follows) = &mut self.follows {
+            follows.answered(now);
+        }
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.answered(client, rounds);
+        }
+    }
+}
