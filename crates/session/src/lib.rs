@@ -9,6 +9,8 @@ pub mod cancel;
 mod client;
 pub mod farewell;
 pub mod fault;
+#[cfg(test)]
+mod framed;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod govern;

@@ -410,6 +410,7 @@ const VOLATILE: [&[u8]; 44] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framed::{frame, parse};
     use crate::statements::{CacheLimits, Interner, Mode, StatementLimits};
 
     const READS: Route = Route::Standby(ToStandby::Reads);
@@ -499,18 +500,6 @@ mod tests {
         assert_eq!(hinted("SELECT 1", Hint::Primary), primary(ToPrimary::Hint));
         assert_eq!(hinted("SELECT mine(1)", Hint::Standby), HINTED);
         assert_eq!(hinted("DELETE FROM t", Hint::Standby), does(Impact::WRITE));
-    }
-
-    fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
-        let len = (body.len() as u32 + 4).to_be_bytes();
-        [&[tag][..], &len, body].concat()
-    }
-
-    fn parse(name: &str, text: &str) -> Vec<u8> {
-        frame(
-            b'P',
-            &[name.as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat(),
-        )
     }
 
     fn bind(name: &str) -> Vec<u8> {

@@ -104,11 +104,7 @@ fn out_of_phase(tag: u8) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
-        let len = (body.len() as u32 + 4).to_be_bytes();
-        [&[tag][..], &len, body].concat()
-    }
+    use crate::framed::frame;
 
     /// What is read of these bytes in pieces of so many.
     fn read(bytes: &[u8], piece: usize) -> Result<Option<Answer>, Fault> {

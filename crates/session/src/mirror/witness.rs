@@ -66,11 +66,7 @@ impl Witness {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
-        let len = (body.len() as u32 + 4).to_be_bytes();
-        [&[tag][..], &len, body].concat()
-    }
+    use crate::framed::frame;
 
     fn told(frames: &[Vec<u8>]) -> Witness {
         let mut witness = Witness::default();

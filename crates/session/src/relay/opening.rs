@@ -76,12 +76,8 @@ pub fn refuse(input: &mut Plain, error: &Report<'_>, output: &mut Plain) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framed::frame;
     use wire::{Severity, Sqlstate};
-
-    fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
-        let len = (body.len() as u32 + 4).to_be_bytes();
-        [&[tag][..], &len, body].concat()
-    }
 
     /// However the bytes are cut, the same is found and the same is left.
     #[test]

@@ -1,19 +1,8 @@
 use super::*;
+use crate::framed::{frame, parse};
 use crate::statements::{CacheLimits, Dialect, Interner, Mode, Name, StatementLimits};
 use std::sync::Arc;
 use wire::from_client::Query;
-
-fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
-    let len = (body.len() as u32 + 4).to_be_bytes();
-    [&[tag][..], &len, body].concat()
-}
-
-fn parse(name: &str, text: &str) -> Vec<u8> {
-    frame(
-        b'P',
-        &[name.as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat(),
-    )
-}
 
 /// With one value.
 fn bind(name: &str) -> Vec<u8> {
