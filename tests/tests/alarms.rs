@@ -313,20 +313,6 @@ fn what_gets_slower_and_what_comes_more_often_is_told() {
         .set("events", "volume_percent", "200")
         .start();
     let mut session = Session::through(&stage, &stage.endpoint(&role));
-    // A long span of five windows has to be full.
-    let span = || {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        now.expect("a time").as_secs() / 5
-    };
-    let first = span();
-    let mut turns = 0..;
-    wait::until("a past", wait::LONG, || {
-        session.query("SELECT pg_sleep(0.025)");
-        if turns.next().is_some_and(|it| it % 10 == 0) {
-            session.query("SELECT 1");
-        }
-        span() >= first + 2
-    });
     let told = |kind: &str, phase: &str, query: &str| {
         let all = events(&stage);
         let is = |it: &Value| {
@@ -334,6 +320,26 @@ fn what_gets_slower_and_what_comes_more_often_is_told() {
         };
         all.into_iter().find(|it| is(it))
     };
+    // A long span of five windows has to be full, which began after both were known.
+    let span = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.expect("a time").as_secs() / 5
+    };
+    let known = || {
+        ["select pg_sleep(?)", "select ?"]
+            .iter()
+            .all(|it| told("new_pattern", "happened", it).is_some())
+    };
+    let mut known_in = None;
+    let mut turns = 0..;
+    wait::until("a past", wait::LONG, || {
+        session.query("SELECT pg_sleep(0.025)");
+        if turns.next().is_some_and(|it| it % 10 == 0) {
+            session.query("SELECT 1");
+            known_in = known_in.or_else(|| known().then(&span));
+        }
+        known_in.is_some_and(|it| span() >= it + 2)
+    });
     // So much of both that a machine with other work shows it, too, before it has become what is usual.
     wait::until("both changes", wait::LONG, || {
         session.query("SELECT pg_sleep(0.25)");
