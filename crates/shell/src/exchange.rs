@@ -7,6 +7,7 @@
 
 mod hall;
 mod lease;
+mod numbered;
 mod place;
 mod sync;
 #[cfg(test)]
@@ -123,7 +124,7 @@ impl<C> Exchange<C> {
         let (mut closed, mut called) = (Vec::new(), Vec::new());
         for place in places {
             let mut shared = place.lock();
-            let mut numbers = shared.pool.expire(self.clock.now());
+            let mut numbers = shared.pool.expire(self.clock.at(Instant::now()));
             let (mut gone, mut old) = (Vec::new(), None);
             for (number, connection) in &mut shared.resting {
                 match fate(connection) {
@@ -213,7 +214,7 @@ impl<C> Exchange<C> {
         let mut shared = Shared {
             leading: Leading::Configured,
             pool: Pool::new(bounds(database, patience), roll),
-            resting: HashMap::new(),
+            resting: HashMap::default(),
             waiters: HashMap::new(),
             fingerprint: database.fingerprint,
         };
@@ -271,7 +272,7 @@ fn bounds(database: &Database, patience: Duration) -> Bounds {
 }
 
 impl Clock {
-    fn now(&self) -> Duration {
-        self.start.elapsed()
+    fn at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
     }
 }

@@ -336,8 +336,9 @@ pub(crate) async fn make(context: &Context, control: &Control, order: Order) {
         return;
     }
     server.port.hibernate();
-    server.rest(Instant::now(), database.rest.lifetime);
-    for over in lease.keep((key, control.home), server) {
+    let now = Instant::now();
+    server.rest(now, database.rest.lifetime);
+    for over in lease.keep((key, control.home), server, now) {
         let _ = tokio::time::timeout(setup.timeouts.close, over.close()).await;
     }
 }

@@ -8,6 +8,7 @@ use pool::{Home, Lease, Ticket};
 use session::fault::Fault;
 use std::future::Future;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// What a client gets.
 pub enum Lent<C> {
@@ -70,13 +71,13 @@ impl<C> Leased<C> {
         self.generation = generation;
     }
 
-    /// Ends the lease; the connection may rest under `key`, or goes to somebody who waits for one.
+    /// Ends the lease at `now`; the connection may rest under `key`, or goes to somebody who waits for one.
     /// Gives the connections that are to be closed instead, this one if its setup is of the past.
-    pub fn keep(mut self, key: (Key, Home), connection: C) -> Vec<C> {
+    pub fn keep(mut self, key: (Key, Home), connection: C, now: Instant) -> Vec<C> {
         let current = self.place.generation();
         match self.lease.take() {
             Some(lease) if self.generation == current => {
-                self.place.give_back(lease, Some((key, connection)))
+                self.place.give_back(lease, Some((key, connection)), now)
             }
             lease => {
                 self.lease = lease;
@@ -89,7 +90,7 @@ impl<C> Leased<C> {
 impl<C> Drop for Leased<C> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            drop(self.place.give_back(lease, None));
+            drop(self.place.give_back(lease, None, Instant::now()));
         }
     }
 }
@@ -148,7 +149,7 @@ impl<C> Drop for Turn<C> {
                 && let Some(back) = leased.back
             {
                 // It came in the very moment in which nobody wanted it any more: nothing was sent to it.
-                drop(leased.keep(back, connection));
+                drop(leased.keep(back, connection, Instant::now()));
             }
             self.place.hall.look_again();
         }

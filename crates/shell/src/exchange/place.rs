@@ -5,6 +5,7 @@
 use super::Clock;
 use super::hall::{Hall, Roll};
 use super::lease::{Busy, Leased, Lent, Turn};
+use super::numbered::Numbered;
 use super::sync::{Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, oneshot};
 use crate::rest::Key;
 use crate::trouble::Trouble;
@@ -12,7 +13,7 @@ use pool::{Asked, Group, Hindrance, Home, Lease, Pool, Returned, Served, Ticket,
 use session::fault::{Fault, FaultKind, Side};
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One pool, what rests in it, and those who wait for it.
 pub struct Place<C> {
@@ -114,7 +115,7 @@ pub(super) enum Leading {
 pub(super) struct Shared<C> {
     pub(super) leading: Leading,
     pub(super) pool: Pool<Key, Roll>,
-    pub(super) resting: HashMap<u64, C>,
+    pub(super) resting: HashMap<u64, C, Numbered>,
     pub(super) waiters: HashMap<Ticket, Call<C>>,
     /// How its connections are made: see [`Database::fingerprint`](crate::setup::Database::fingerprint).
     pub(super) fingerprint: [u8; 32],
@@ -128,10 +129,11 @@ impl<C> Shared<C> {
 }
 
 impl<C> Place<C> {
-    /// A connection or the right to make one, if that can be had at once; else a turn to wait for.
-    pub fn ask(self: &Arc<Self>, wanted: Wanted<Key>) -> Result<Lent<C>, Turn<C>> {
+    /// A connection or the right to make one, if that can be had at once, at `now`; else a turn to wait for.
+    pub fn ask(self: &Arc<Self>, wanted: Wanted<Key>, now: Instant) -> Result<Lent<C>, Turn<C>> {
+        let now = self.clock.at(now);
         let mut shared = self.lock();
-        let lent = match shared.pool.ask(wanted, self.clock.now()) {
+        let lent = match shared.pool.ask(wanted, now) {
             Asked::Granted(lease) => match shared.resting.remove(&lease.number()) {
                 Some(rested) => Lent::Rested(self.guard(lease), rested),
                 None => Lent::Fresh(self.guard(lease)),
@@ -165,7 +167,7 @@ impl<C> Place<C> {
         wanted: Wanted<Key>,
         patience: Duration,
     ) -> Result<Lent<C>, Fault> {
-        let mut turn = match self.ask(wanted) {
+        let mut turn = match self.ask(wanted, Instant::now()) {
             Ok(lent) => return Ok(lent),
             Err(turn) => turn,
         };
@@ -335,16 +337,18 @@ impl<C> Place<C> {
         }
     }
 
-    /// Ends a lease; the connections that this closes are given.
+    /// Ends a lease at `now`; the connections that this closes are given.
     pub(super) fn give_back(
         self: &Arc<Self>,
         mut lease: Lease,
         mut clean: Option<((Key, Home), C)>,
+        now: Instant,
     ) -> Vec<C> {
+        let now = self.clock.at(now);
         loop {
             let mut shared = self.lock();
             let key = clean.as_ref().map(|(key, _)| *key);
-            let (call, lent) = match shared.pool.give_back(lease, key, self.clock.now()) {
+            let (call, lent) = match shared.pool.give_back(lease, key, now) {
                 Returned::Rest { kept, closed } => {
                     shared.resting.extend(clean.map(|(_, it)| (kept, it)));
                     if closed.is_empty() {

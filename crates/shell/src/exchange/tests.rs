@@ -150,7 +150,10 @@ async fn a_reload_changes_limits_and_counts_what_is_lent() {
 async fn what_rests_goes_to_the_next_with_the_same_key() {
     let exchange = Exchange::default();
     let only = database("a", 2);
-    assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
+    assert_eq!(
+        fresh(&exchange, &only).await.keep(HERE, 7, Instant::now()),
+        []
+    );
     assert_eq!(exchange.counts(), (1, 0));
     let Ok(Lent::Fresh(other)) = exchange.lease(&only, Some(OTHER), LONG).await else {
         panic!("somebody else's");
@@ -160,7 +163,7 @@ async fn what_rests_goes_to_the_next_with_the_same_key() {
     };
     assert_eq!(exchange.counts(), (0, 2));
     drop(leased);
-    assert_eq!(other.keep((OTHER, Home(0)), 8), []);
+    assert_eq!(other.keep((OTHER, Home(0)), 8, Instant::now()), []);
     assert_eq!(
         exchange.expire(|it| match *it {
             8 => Fate::IsGone,
@@ -184,7 +187,7 @@ async fn it_goes_from_hand_to_hand_to_one_that_waits() {
     while counts(&exchange, "a") != Some((1, 1)) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(first.keep(HERE, 7), []);
+    assert_eq!(first.keep(HERE, 7, Instant::now()), []);
     assert!(waiter.await.unwrap());
     assert_eq!(exchange.counts(), (0, 0));
 }
@@ -194,13 +197,16 @@ async fn nothing_of_the_setup_before_is_lent_again() {
     let exchange = Exchange::default();
     let only = database("a", 3);
     let held = fresh(&exchange, &only).await;
-    assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
+    assert_eq!(
+        fresh(&exchange, &only).await.keep(HERE, 7, Instant::now()),
+        []
+    );
     let other = Database {
         fingerprint: [2; 32],
         ..database("a", 3)
     };
     assert_eq!(exchange.rebound(&[other], LONG), [7]);
-    assert_eq!(held.keep(HERE, 8), [8]);
+    assert_eq!(held.keep(HERE, 8, Instant::now()), [8]);
     assert_eq!(exchange.counts(), (0, 0));
 }
 #[tokio::test]
@@ -208,9 +214,12 @@ async fn a_reload_that_changes_nothing_here_leaves_connections_alone() {
     let exchange = Exchange::default();
     let only = database("a", 3);
     let held = fresh(&exchange, &only).await;
-    assert_eq!(fresh(&exchange, &only).await.keep(HERE, 7), []);
+    assert_eq!(
+        fresh(&exchange, &only).await.keep(HERE, 7, Instant::now()),
+        []
+    );
     assert_eq!(exchange.rebound(&[database("a", 4)], LONG), []);
-    assert_eq!(held.keep(HERE, 8), []);
+    assert_eq!(held.keep(HERE, 8, Instant::now()), []);
     assert_eq!(exchange.counts(), (2, 0));
     // What is gone from the setup is closed.
     let mut closed = exchange.rebound(&[], LONG);
@@ -227,13 +236,13 @@ async fn pools_of_hosts_that_left_go() {
     let [left, stays] = ["left", "stays"].map(|host| cluster::Key::new(host, 5432));
     let leased = |host: &cluster::Key, key| {
         let place = exchange.place_at(&only, (host, &busy), LONG);
-        match place.ask(want(key)) {
+        match place.ask(want(key), Instant::now()) {
             Ok(Lent::Fresh(leased)) => leased,
             _ => panic!("nothing to connect with"),
         }
     };
-    assert_eq!(leased(&left, KEY).keep(HERE, 7), []);
-    assert_eq!(leased(&stays, KEY).keep(HERE, 8), []);
+    assert_eq!(leased(&left, KEY).keep(HERE, 7, Instant::now()), []);
+    assert_eq!(leased(&stays, KEY).keep(HERE, 8, Instant::now()), []);
     let held = leased(&stays, OTHER);
     assert_eq!(busy.load(Ordering::Relaxed), 1);
     let is_left =

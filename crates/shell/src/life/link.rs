@@ -13,7 +13,7 @@ use crate::log::{self, Begun, Started};
 use crate::port::Port;
 use crate::ready::{self, Present, Way, timed_out};
 use crate::rest::{Key, ServerSide};
-use crate::setup::{Database, Login, PoolMode, PoolRules};
+use crate::setup::{Database, Login, PoolMode, PoolRules, RestRules};
 use crate::welcomes::{Known, ServerFacts};
 use crate::{chance, credentials, lend};
 use auth::{Credential, LegFacts, Proof, ServerUser};
@@ -183,7 +183,7 @@ impl<'a> Life<'a> {
                     mirrored: self.mirrored(database, &plan.way.startup),
                 };
                 let member = member(
-                    place,
+                    (place, database.rest),
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
@@ -478,7 +478,7 @@ impl<'a> Life<'a> {
 }
 
 fn member<'a>(
-    place: Arc<Place<Box<ServerSide>>>,
+    (place, rest): (Arc<Place<Box<ServerSide>>>, RestRules),
     (plan, key): (Plan, Key),
     (dialect, counted, present): (Dialect, Counts<'a>, Option<Present<'a>>),
     (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
@@ -491,6 +491,7 @@ fn member<'a>(
         },
         key,
         rules: plan.rules,
+        rest,
         dialect,
         wishes: plan.wishes,
         way: plan.way,

@@ -321,9 +321,10 @@ impl<'a> Life<'a> {
         match (reset, next) {
             (Ok(Ok(())), Some(Next { key, lifetime })) if untouched => {
                 server.port.hibernate();
-                server.rest(Instant::now(), lifetime);
+                let now = Instant::now();
+                server.rest(now, lifetime);
                 let home = server.home;
-                for over in lease.keep((key, home), server) {
+                for over in lease.keep((key, home), server, now) {
                     let _ = tokio::time::timeout(limit, over.close()).await;
                 }
             }

@@ -19,7 +19,7 @@ use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::ready::{self, Present, Way};
 use crate::rest::{Key, ServerSide};
-use crate::setup::{PoolMode, PoolRules, Servers};
+use crate::setup::{PoolMode, PoolRules, RestRules, Servers};
 use session::ClientStream;
 use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
@@ -44,6 +44,8 @@ pub(super) struct Member<'a> {
     pub(super) wanted: pool::Wanted<Key>,
     pub(super) key: Key,
     pub(super) rules: PoolRules,
+    /// How long its server connections may rest.
+    pub(super) rest: RestRules,
     pub(super) wishes: Wanted,
     pub(super) dialect: Dialect,
     pub(super) way: Arc<Way>,
@@ -104,7 +106,7 @@ impl<'a> Life<'a> {
             };
             let next = Some(Next {
                 key: member.key,
-                lifetime: self.lifetime(&member),
+                lifetime: member.rest.lifetime,
             });
             let mut held = Held {
                 server,
@@ -258,11 +260,6 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn lifetime(&self, member: &Member<'_>) -> Duration {
-        let database = self.setup.database(&member.way.database);
-        database.map_or(Duration::ZERO, |it| it.rest.lifetime)
-    }
-
     /// Lets a connection rest whose client's transaction is over, at `now`.
     pub(super) fn give_back(&self, held: Held, now: Instant) {
         let usable = held.may_serve_another(now) && self.control.phase() == Phase::Running;
@@ -335,7 +332,7 @@ impl<'a> Life<'a> {
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let asked = Instant::now();
         let mut now = asked;
-        let lent = match place.ask(member.wanted) {
+        let lent = match place.ask(member.wanted, asked) {
             Ok(lent) => lent,
             Err(turn) => {
                 let desk = &self.context.console;
@@ -353,7 +350,7 @@ impl<'a> Life<'a> {
         };
         let (lease, server) = match lent {
             Lent::Rested(lease, mut server) => {
-                let check_after = self.check_after(member);
+                let check_after = member.rest.check_after;
                 if server.is_ready(self.home, check_after, now) {
                     client.lent(asked, now);
                     return Ok((lease, server));
@@ -364,11 +361,6 @@ impl<'a> Life<'a> {
         };
         client.lent(asked, Instant::now());
         Ok((lease, server))
-    }
-
-    fn check_after(&self, member: &Member<'_>) -> Duration {
-        let database = self.setup.database(&member.way.database);
-        database.map_or(Duration::ZERO, |it| it.rest.check_after)
     }
 
     async fn wake_or_dial(
@@ -550,7 +542,7 @@ fn rest(held: Held, now: Instant) -> Vec<Box<ServerSide>> {
     };
     server.rest(now, lifetime);
     let home = server.home;
-    lease.keep((key, home), server)
+    lease.keep((key, home), server, now)
 }
 
 async fn pump(client: &mut ClientSide, server: &mut ServerSide) -> Ending {

@@ -5,6 +5,8 @@
 mod hall;
 #[path = "../../src/exchange/lease.rs"]
 mod lease;
+#[path = "../../src/exchange/numbered.rs"]
+mod numbered;
 #[path = "../../src/exchange/place.rs"]
 mod place;
 
@@ -17,7 +19,7 @@ use crate::trouble::Trouble;
 use place::Shared;
 use pool::{Bounds, Pool};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sync::{Arc, AtomicU64, AtomicUsize, Mutex};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -26,7 +28,7 @@ const LONG: Duration = Duration::from_secs(60);
 pub struct Clock;
 
 impl Clock {
-    fn now(&self) -> Duration {
+    fn at(&self, _: Instant) -> Duration {
         Duration::ZERO
     }
 }
@@ -47,7 +49,7 @@ pub fn pool_of(hall: &Arc<Hall<Connection>>, connections_max: usize) -> Arc<Plac
         shared: Mutex::new(Shared {
             leading: place::Leading::Configured,
             pool: Pool::new(bounds, roll),
-            resting: HashMap::new(),
+            resting: HashMap::default(),
             waiters: HashMap::new(),
             fingerprint: [0; 32],
         }),

@@ -24,6 +24,7 @@ use exchange::{Hall, Leased, Lent, Place, Turn, left, pool_of};
 use loom::thread;
 use pool::{Group, Home, Wanted};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// A connection, counted while it lives.
 pub struct Connection(Arc<AtomicUsize>);
@@ -62,14 +63,14 @@ fn limited() -> Wanted<char> {
 }
 
 fn get(place: &Arc<Place<Connection>>, wanted: Wanted<char>) -> Leased<Connection> {
-    match place.ask(wanted) {
+    match place.ask(wanted, Instant::now()) {
         Ok(Lent::Fresh(leased)) => leased,
         Ok(Lent::Rested(..)) | Err(_) => panic!("nothing was lent before"),
     }
 }
 
 fn wait(place: &Arc<Place<Connection>>, wanted: Wanted<char>) -> Turn<Connection> {
-    match place.ask(wanted) {
+    match place.ask(wanted, Instant::now()) {
         Ok(_) => panic!("it is lent"),
         Err(turn) => turn,
     }
@@ -85,8 +86,8 @@ fn poll(turn: &mut Turn<Connection>) -> Option<Lent<Connection>> {
 /// Uses what was lent, and gives it back.
 fn give_back(lent: Lent<Connection>, living: &Arc<AtomicUsize>) {
     match lent {
-        Lent::Rested(leased, connection) => drop(leased.keep(HERE, connection)),
-        Lent::Fresh(leased) => drop(leased.keep(HERE, Connection::new(living))),
+        Lent::Rested(leased, connection) => drop(leased.keep(HERE, connection, Instant::now())),
+        Lent::Fresh(leased) => drop(leased.keep(HERE, Connection::new(living), Instant::now())),
     }
 }
 
@@ -108,7 +109,7 @@ fn a_lease_that_is_given_while_its_waiter_gives_up_is_neither_lost_nor_doubled()
         let leased = get(&place, want());
         let mut turn = wait(&place, want());
         let connection = Connection::new(&living);
-        let giver = thread::spawn(move || drop(leased.keep(HERE, connection)));
+        let giver = thread::spawn(move || drop(leased.keep(HERE, connection, Instant::now())));
         match poll(&mut turn) {
             Some(lent) => give_back(lent, &living),
             None => drop(turn),
@@ -129,7 +130,7 @@ fn who_waits_behind_one_that_gives_up_is_served() {
         let gives_up = wait(&place, want());
         let mut waits = wait(&place, want());
         let connection = Connection::new(&living);
-        let giver = thread::spawn(move || drop(leased.keep(HERE, connection)));
+        let giver = thread::spawn(move || drop(leased.keep(HERE, connection, Instant::now())));
         drop(gives_up);
         giver.join().unwrap();
         assert_eq!(left(&place), [1, 0, 0, 0]);
@@ -153,7 +154,7 @@ fn the_reserve_and_a_turn_are_not_had_both() {
         let leased = get(&place, one);
         let mut turn = wait(&place, one);
         let connection = Connection::new(&living);
-        let giver = thread::spawn(move || drop(leased.keep(HERE, connection)));
+        let giver = thread::spawn(move || drop(leased.keep(HERE, connection, Instant::now())));
         let reserve = turn.reserve(1);
         let lent = match (reserve, poll(&mut turn)) {
             (Some(leased), None) => Some(Lent::Fresh(leased)),
@@ -177,10 +178,10 @@ fn a_role_of_two_pools_has_one_connection_and_each_pool_its_turn() {
         let leased = get(&here, limited());
         let mut turns = vec![wait(&there, limited())];
         let connection = Connection::new(&living);
-        let giver = thread::spawn(move || drop(leased.keep(HERE, connection)));
+        let giver = thread::spawn(move || drop(leased.keep(HERE, connection, Instant::now())));
         // Meanwhile somebody asks where the connection is.
         let mut served = Vec::new();
-        match here.ask(limited()) {
+        match here.ask(limited(), Instant::now()) {
             Ok(lent) => served.push(lent),
             Err(turn) => turns.push(turn),
         }
