@@ -126,7 +126,6 @@ impl<'a, 'x> Reader<'a, 'x> {
             only_explained: here.only_explained,
             has_secret: here.has_secret,
             parameters: here.parameters,
-            group: None,
             shape: None,
             relations: before.0..self.out.relations.len() as u32,
             calls: before.1..self.out.calls.len() as u32,
