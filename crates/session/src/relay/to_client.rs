@@ -162,6 +162,7 @@ fn relay<const POOLED: bool>(
     input.pour(done, output);
     if POOLED && let Some(governor) = pooled.and_then(Pooled::governor) {
         governor.settle(&server.ledger);
+        governor.settle_views(|| server.ledger.is_settled() && server.status == Status::Idle);
     }
     result.map(|()| relayed)
 }
