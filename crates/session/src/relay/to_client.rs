@@ -299,6 +299,15 @@ fn reply<const POOLED: bool>(
         {
             Ok(Step::Wait)
         }
+        b't' if server
+            .inspector
+            .as_ref()
+            .is_some_and(|it| it.keeps_values())
+            && header.total() <= inspect::TYPES_BYTES_MAX
+            && whole(header, bytes).is_none() =>
+        {
+            Ok(Step::Wait)
+        }
         b'C' if POOLED && may_tell(header) => match whole(header, bytes) {
             Some(body) => {
                 let replaced = server.ledger.promises() && server.statements.deallocates_next();
