@@ -85,6 +85,7 @@ fn sample(table: Table) -> Snapshot {
         Table::Activity => Snapshot::Activity(vec![Activity::default(); 2]),
         Table::Rules => Snapshot::Rules(vec![Rule::default(); 2]),
         Table::Routes => Snapshot::Routes(vec![Route::default(); 2]),
+        Table::Views => Snapshot::Views(vec![View::default(); 2]),
         Table::Throttles => Snapshot::Throttles(vec![Throttle::default(); 2]),
         Table::Patterns => Snapshot::Patterns(vec![Pattern::default(); 2]),
         Table::ActiveSockets => Snapshot::ActiveSockets(vec![Wire::default(); MANY]),

@@ -50,5 +50,5 @@ pub use tables::{
     Activity, Certificate, Cluster, Column, Config, Counter, Counts, Database, DnsHost, DnsZone,
     Event, Host, List, Lists, Memory, Mirror, Pattern, Pauses, Peer, PeerPool, Pool, Route, Rule,
     Snapshot, Socket, State, Statistics, Stats, StatsAverages, StatsTotals, Table, Throttle, Total,
-    User, Version, Wire,
+    User, Version, View, Wire,
 };

@@ -241,6 +241,12 @@ pub enum Conflict {
         "rules need [policy] with default = \"allow\" or \"deny\"; write what becomes of all other statements"
     )]
     NoPolicyDefault,
+    /// Views are to be seen, and nobody may look.
+    #[error(
+        "somebody has to read the catalogs of every database: set catalog_user, or auth.auth_user, or a user \
+         for each database"
+    )]
+    NobodyLooks,
     /// A rule behind one that decides about everything.
     #[error(
         "this rule is never reached: {name:?} before it decides about everything; change their order"

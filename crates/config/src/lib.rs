@@ -52,7 +52,8 @@ pub use warning::{Warning, Weakness};
 pub use words::{
     Audit, Balance, ChannelBinding, EventKind, LeastTls, LogFormat, LogLevel, LogParameters,
     LogText, MaxTlsVersion, Method, MinTlsVersion, Negotiation, OnFull, Pinning, PlaintextCancel,
-    PolicyDefault, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation, RouteReads,
-    RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, RuleTarget,
-    Sandbox, ServerReset, Tls12Limit, UnixSocketMethod, UnknownName, Weekday, WithoutPrimary,
+    PolicyDefault, PolicyViews, PoolMode, Profile, QueryLogFormat, Reload, Renegotiation,
+    RouteReads, RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer,
+    RuleTarget, Sandbox, ServerReset, Tls12Limit, UnixSocketMethod, UnknownName, Weekday,
+    WithoutPrimary,
 };

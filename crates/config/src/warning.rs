@@ -47,6 +47,12 @@ pub enum Weakness {
         "a cancel key sent unencrypted can be read and used to cancel queries; \"refuse\" is safe"
     )]
     PlaintextCancel,
+    /// Nobody may look at what views depend on.
+    #[error(
+        "it is for this name alone, not for views that read it; policy.catalog_user has somebody look what views \
+         depend on, and views = \"off\" says that it is meant so"
+    )]
+    ViewsUnseen,
     /// A lower security level.
     #[error("keys and signatures of 80 bits are taken; level 2 asks for 112")]
     SecurityLevel,

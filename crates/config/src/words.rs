@@ -339,6 +339,18 @@ choice! {
 }
 
 choice! {
+    /// Whether rules on relations see through views.
+    pub enum PolicyViews {
+        /// they don't
+        Off = "off",
+        /// they do where somebody may look: as catalog_user, as the database's own user, or as auth_user; where the catalogs can't be read, rules go by names
+        Auto = "auto",
+        /// they do; where the catalogs can't be read, rules that deny on relations refuse whatever names one
+        Required = "required",
+    }
+}
+
+choice! {
     /// How far a rule goes.
     pub enum RuleMode {
         /// its matches are counted

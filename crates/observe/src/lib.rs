@@ -15,6 +15,7 @@ mod mirror;
 mod reload;
 mod server;
 mod tls;
+mod views;
 
 pub use admission::Admission;
 pub use counter::{Counter, Reading};
@@ -26,6 +27,7 @@ pub use mirror::Mirror;
 pub use reload::Reload;
 pub use server::Server;
 pub use tls::Tls;
+pub use views::Views;
 
 use counter::Group;
 
@@ -42,12 +44,20 @@ pub struct Counters {
     pub server: Server,
     /// Configurations that were read while the proxy ran.
     pub reload: Reload,
+    /// Looks at what views depend on.
+    pub views: Views,
 }
 
 impl Counters {
     /// Shows every counter, group by group, in the order of their definition.
     pub fn each(&self, mut visit: impl FnMut(Reading)) {
-        let groups: [&dyn Group; 4] = [&self.admission, &self.tls, &self.server, &self.reload];
+        let groups: [&dyn Group; 5] = [
+            &self.admission,
+            &self.tls,
+            &self.server,
+            &self.reload,
+            &self.views,
+        ];
         for group in groups {
             group.each(&mut visit);
         }

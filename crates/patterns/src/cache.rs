@@ -50,7 +50,7 @@ impl Recogniser {
             Err(_) => None,
         };
         let known = known.unwrap_or_else(|| {
-            let made = Arc::new(pattern::pattern(text, lexing));
+            let made = Arc::new(Pattern::of(text, lexing));
             put(&mut tables.patterns, made.id.0, &made);
             made
         });

@@ -35,6 +35,17 @@ impl Pattern {
     /// Bytes of a pattern's text.
     pub const TEXT_MAX: usize = 1024;
 
+    /// The pattern of a text.
+    pub fn of(text: &[u8], lexing: Lexing) -> Pattern {
+        match id(text, lexing) {
+            Ok(id) => Pattern {
+                id,
+                text: stripped(text, lexing),
+            },
+            Err(unknown) => Pattern::untold(&format!("not read: {unknown}")),
+        }
+    }
+
     /// The pattern of a text of which nothing is known but a reason for that.
     pub fn untold(reason: &str) -> Pattern {
         let text: Box<str> = format!("({reason})").into();
@@ -64,17 +75,6 @@ pub(crate) fn id(text: &[u8], lexing: Lexing) -> Result<PatternId, Unknown> {
         Piece::Blank => {}
     })?;
     Ok(PatternId(hash.finish()))
-}
-
-/// The pattern of a text.
-pub(crate) fn pattern(text: &[u8], lexing: Lexing) -> Pattern {
-    match id(text, lexing) {
-        Ok(id) => Pattern {
-            id,
-            text: stripped(text, lexing),
-        },
-        Err(unknown) => Pattern::untold(&format!("not read: {unknown}")),
-    }
 }
 
 /// The text without its literals.
@@ -131,7 +131,7 @@ fn each(text: &[u8], lexing: Lexing, mut take: impl FnMut(Piece)) -> Result<(), 
         lexer: Lexer::new(text, lexing)?,
         end: 0,
     };
-    let (mut row, mut value) = (Row::No, Value::Start);
+    let (mut row, mut value, mut before) = (Row::No, Value::Start, None);
     while let Some(token) = reader.lexer.significant()? {
         if token.kind == Kind::Semicolon && reader.is_last()? {
             break;
@@ -140,6 +140,15 @@ fn each(text: &[u8], lexing: Lexing, mut take: impl FnMut(Piece)) -> Result<(), 
             take(Piece::Blank);
         }
         reader.end = token.span.end;
+        if is_sign(text, token)
+            && before.is_none_or(|it| leaves_operand_due(text, it))
+            && let Some(number) = reader.number_ahead()?
+        {
+            // It is part of the literal, with what is between them.
+            reader.end = number.start;
+            continue;
+        }
+        before = Some(token);
         let stands_for_value = value.next(text, token);
         row = match (token.kind, row) {
             (Kind::Open, _) => Row::Open,
@@ -213,6 +222,41 @@ impl Value {
     }
 }
 
+fn is_sign(text: &[u8], token: Token) -> bool {
+    token.kind == Kind::Operator && matches!(token.span.of(text), b"-" | b"+")
+}
+
+/// Whether what stands before a sign has it be a number's and no operator of two values.
+fn leaves_operand_due(text: &[u8], before: Token) -> bool {
+    const WORDS: [&str; 16] = [
+        "select",
+        "distinct",
+        "where",
+        "and",
+        "or",
+        "not",
+        "between",
+        "when",
+        "then",
+        "else",
+        "limit",
+        "offset",
+        "returning",
+        "by",
+        "having",
+        "on",
+    ];
+    let bytes = before.span.of(text);
+    match before.kind {
+        Kind::Open | Kind::Comma | Kind::Operator | Kind::Semicolon => true,
+        Kind::Punctuation => bytes != b"]",
+        Kind::Word => WORDS
+            .iter()
+            .any(|it| bytes.eq_ignore_ascii_case(it.as_bytes())),
+        _ => false,
+    }
+}
+
 fn is_literal(kind: Kind) -> bool {
     matches!(
         kind,
@@ -240,6 +284,12 @@ impl Reader<'_> {
         Ok(true)
     }
 
+    /// The number that comes next, if one does.
+    fn number_ahead(mut self) -> Result<Option<Span>, Unknown> {
+        let token = self.lexer.significant()?;
+        Ok(token.filter(|it| it.kind == Kind::Number).map(|it| it.span))
+    }
+
     /// Steps over the next token if it is of this kind.
     fn eat(&mut self, wanted: impl Fn(Kind) -> bool) -> Result<bool, Unknown> {
         let token = self.lexer.significant()?;
@@ -253,8 +303,7 @@ impl Reader<'_> {
     fn eat_literal(&mut self) -> Result<bool, Unknown> {
         let mut ahead = *self;
         if let Some(sign) = ahead.lexer.significant()?
-            && sign.kind == Kind::Operator
-            && matches!(sign.span.of(self.text), b"-" | b"+")
+            && is_sign(self.text, sign)
         {
             *self = ahead;
         }
@@ -306,7 +355,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(of: &str) -> String {
-        pattern(of.as_bytes(), Lexing::default()).text.into()
+        Pattern::of(of.as_bytes(), Lexing::default()).text.into()
     }
 
     #[test]
@@ -340,6 +389,20 @@ mod tests {
                 "insert into t values (?, now()), (?, now())",
             ),
             ("select 1, 2 + x", "select ?, ? + x"),
+            ("select -1", "select ?"),
+            ("-1", "?"),
+            (
+                "update t set a = - 1, b = a -1 where c in (-1, +2) limit -1",
+                "update t set a = ?, b = a -? where c in (?, ...) limit ?",
+            ),
+            (
+                "select a[-1], b[1] - 1, (c) - 1, f(-1), -x, a::int -1",
+                "select a[?], b[?] - ?, (c) - ?, f(?), -x, a::int -?",
+            ),
+            (
+                "insert into t values (-1, -2), (3, 4)",
+                "insert into t values (?, ...), ...",
+            ),
             ("select $$secret$$, E'a\\'b', X'1f', 1.5e3", "select ?, ..."),
             ("alter role x password 'a'", "alter role x password ?"),
             ("alter role x password hunter2", "alter role x password ?"),
@@ -405,7 +468,7 @@ mod tests {
                 _ => format!("$a${MARKER}$a$"),
             };
             let text = format!("{front} {literal} {back}");
-            let shown = pattern(text.as_bytes(), Lexing::default());
+            let shown = Pattern::of(text.as_bytes(), Lexing::default());
             prop_assert!(!shown.text.contains(MARKER), "{}", shown.text);
         }
     }

@@ -1,5 +1,6 @@
-//! Owns what is known of a client and of the time, as rules ask for it.
+//! Owns what is known of a client, its database and the time, as rules ask for it.
 
+use crate::views::Sight;
 use std::net::IpAddr;
 
 /// Who sends a statement.
@@ -19,6 +20,8 @@ pub struct Context {
     pub tls: Tls,
     /// It showed a certificate that was verified.
     pub client_certificate: bool,
+    /// What is known of its database's views, by the rules that are asked.
+    pub views: Sight,
 }
 
 /// How a client is encrypted; ordered.

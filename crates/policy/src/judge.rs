@@ -1,7 +1,7 @@
 //! Owns the verdict: the total function from rules, context and facts.
 
 use crate::context::{Context, Moment};
-use crate::matching::{Match, matches};
+use crate::matching::{Match, Reached, blindly, matches};
 use crate::rule::{Action, Default, Lead, Mode, ParameterState, Rules};
 use crate::throttle::Measure;
 use sql::{Analysis, Call, Facts, NAME_MAX, Relation, ShapeId, Span, Unsure};
@@ -99,6 +99,8 @@ pub enum Why {
     Rule(usize),
     /// No rule allows it.
     Default,
+    /// The rule with this index says so, since nobody knows where the statement's relations lead.
+    Unseen(usize),
     /// It can't be judged, and no rule speaks of such.
     Unsure(Unsure),
 }
@@ -192,9 +194,10 @@ impl Rules {
         (context, now): (&Context, Moment),
         subject: &Subject<'_>,
     ) -> Option<(usize, Lead)> {
+        let reached = Reached::of(&context.views, subject);
         for (index, rule) in self.rules().iter().enumerate() {
             let is_meant = rule.who.is(context, now)
-                && matches((self, index), subject, ParameterState::None) == Match::Yes;
+                && matches((self, index), (subject, &reached), ParameterState::None) == Match::Yes;
             match (is_meant, rule.action, rule.mode) {
                 (true, Action::Route(lead), mode) => {
                     self.count(&[index]);
@@ -249,6 +252,7 @@ impl Rules {
         parameters: ParameterState,
         verdict: &mut Verdict,
     ) -> Decision {
+        let reached = Reached::of(&context.views, subject);
         for (index, rule) in self.rules().iter().enumerate() {
             if !rule.who.is(context, now) {
                 continue;
@@ -257,7 +261,17 @@ impl Rules {
             if matches!(rule.action, Action::Route(_)) {
                 continue;
             }
-            let matched = matches((self, index), subject, parameters);
+            let matched = matches((self, index), (subject, &reached), parameters);
+            if matched == Match::No {
+                match blindly((self, index), (subject, &reached), parameters) {
+                    Match::No => {}
+                    Match::Later => return Decision::Later,
+                    Match::Yes => {
+                        verdict.matched.push(index);
+                        return Decision::Deny(Why::Unseen(index));
+                    }
+                }
+            }
             if !rule.action.decides() {
                 if matched == Match::Yes {
                     self.hold(index, subject, &mut verdict.held);

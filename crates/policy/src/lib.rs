@@ -5,7 +5,8 @@
 //!
 //! The first *enforcing* rule that allows or denies and matches decides; rules that observe or warn never do, nor do
 //! those that delay, limit or throttle. What can't be judged is refused, unless a rule speaks of it. A rule that
-//! allows matches if *everything* that a statement does is what it names; all others match if *anything* is.
+//! allows matches if *everything* that a statement does is what it names; all others match if *anything* is, also
+//! where a view leads there ([`views`]).
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod learned;
 mod matching;
 mod rule;
 pub mod throttle;
+pub mod views;
 
 pub use context::{Context, Moment, Network, Tls};
 pub use judge::{Decision, Held, Subject, Verdict, Why};

@@ -3,6 +3,7 @@
 use crate::context::{Context, Moment};
 use crate::judge::{Subject, Telling};
 use crate::rule::{Action, Mode, NamePattern, ParameterState, Rule, Rules, Statement, Who};
+use crate::views::Sight;
 use sql::{Access, Impact, NAME_MAX, Span};
 
 /// Whether a rule matches.
@@ -67,10 +68,79 @@ impl Statement {
     }
 }
 
+/// What a statement's relations lead to beyond their names.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    /// What these rules name.
+    Rules(Vec<usize>),
+    /// Nobody knows.
+    Anything,
+}
+
+impl Reached {
+    /// Looks each relation up once, if anything leads anywhere.
+    pub(crate) fn of(views: &Sight, subject: &Subject<'_>) -> Reached {
+        let through = match views {
+            Sight::Names => return Reached::Rules(Vec::new()),
+            Sight::Blind => return Reached::Anything,
+            Sight::Through(through) => through,
+        };
+        let mut found = Vec::new();
+        for relation in subject.relations() {
+            let (mut of_schema, mut of_name) = ([0; NAME_MAX], [0; NAME_MAX]);
+            let schema = relation
+                .schema
+                .and_then(|it| subject.name(it, &mut of_schema));
+            // What only the server can fold is no statement that is judged by its names.
+            if let Some(name) = subject.name(relation.name, &mut of_name) {
+                found.extend(through.rules((schema, name), relation.access));
+            }
+        }
+        Reached::Rules(found)
+    }
+
+    fn has(&self, index: usize) -> bool {
+        match self {
+            Reached::Rules(rules) => rules.contains(&index),
+            Reached::Anything => false,
+        }
+    }
+}
+
+/// Whether a rule in force refuses a statement that names none of what it names, because its relations may lead there.
+pub(crate) fn blindly(
+    (rules, index): (&Rules, usize),
+    (subject, reached): (&Subject<'_>, &Reached),
+    parameters: ParameterState,
+) -> Match {
+    let Some(rule) = rules.rule(index) else {
+        return Match::No;
+    };
+    // A view's query only reads; whoever writes to a view or defines one anew reads as well.
+    let may_be = |access: Access| match access {
+        Access::Read => rule.statement.access.contains(&Access::Read),
+        Access::Write => rule.statement.access != [Access::Ddl],
+        Access::Ddl => true,
+    };
+    let is_meant = matches!(reached, Reached::Anything)
+        && rule.action == Action::Deny
+        && rule.mode == Mode::Enforce
+        && !rule.statement.relations.is_empty()
+        && (subject.relations().iter())
+            .any(|it| rule.statement.access.is_empty() || may_be(it.access));
+    match is_meant {
+        true => {
+            let anyhow = Reached::Rules(vec![index]);
+            matches((rules, index), (subject, &anyhow), parameters)
+        }
+        false => Match::No,
+    }
+}
+
 /// Whether the rule with this index matches.
 pub(crate) fn matches(
     (rules, index): (&Rules, usize),
-    subject: &Subject<'_>,
+    (subject, reached): (&Subject<'_>, &Reached),
     parameters: ParameterState,
 ) -> Match {
     let Some(rule) = rules.rule(index) else {
@@ -83,7 +153,7 @@ pub(crate) fn matches(
     let holds = match (&subject.telling(), rule.action) {
         (Telling::Nothing, _) => unsure(rule),
         (Telling::Facts, Action::Allow) => all(wanted, subject),
-        (Telling::Facts, _) => any(wanted, subject),
+        (Telling::Facts, _) => any(wanted, subject, reached.has(index)),
     };
     match (holds, rules.parameter_number(index)) {
         (false, _) => Match::No,
@@ -115,8 +185,9 @@ fn unsure(rule: &Rule) -> bool {
     }
 }
 
-/// Whether anything that a statement does is what a rule names that restricts.
-fn any(wanted: &Statement, subject: &Subject<'_>) -> bool {
+/// Whether anything that a statement does is what a rule names that restricts. `leads`: a relation of it leads to one
+/// that the rule names.
+fn any(wanted: &Statement, subject: &Subject<'_>, leads: bool) -> bool {
     let Some(facts) = subject.facts() else {
         return false;
     };
@@ -127,6 +198,7 @@ fn any(wanted: &Statement, subject: &Subject<'_>) -> bool {
             .is_none_or(|it| it == facts.without_where)
         && (wanted.shapes.is_empty() || shape(wanted, subject, true))
         && (!asks_for_relation
+            || leads
             || subject
                 .relations()
                 .iter()

@@ -268,6 +268,7 @@ pub struct Rules {
     is_timeless: bool,
     wants_shapes: bool,
     wants_clock: bool,
+    wants_views: bool,
     /// A rule leads somewhere.
     leads: bool,
     learned: Option<Arc<Learned>>,
@@ -301,6 +302,7 @@ impl Rules {
                 .iter()
                 .any(|rule| matches!(rule.action, Action::Delay { .. } | Action::Throttle(_))),
             leads: (rules.iter()).any(|rule| matches!(rule.action, Action::Route(_))),
+            wants_views: rules.iter().any(asks_for_views),
             is_timeless: !rules.iter().any(|rule| rule.who.asks_for_time()),
             wants_shapes: rules.iter().any(asks_for_shapes),
             parameters,
@@ -409,6 +411,12 @@ impl Rules {
         self.wants_clock
     }
 
+    /// True if a rule that restricts names relations, so that it matters what views lead to.
+    #[inline]
+    pub fn wants_views(&self) -> bool {
+        self.wants_views
+    }
+
     /// True if a rule leads statements somewhere.
     #[inline]
     pub fn leads(&self) -> bool {
@@ -466,6 +474,10 @@ impl Rules {
         }
         ParameterState::Bound { may, surely }
     }
+}
+
+fn asks_for_views(rule: &Rule) -> bool {
+    rule.action != Action::Allow && !rule.statement.relations.is_empty()
 }
 
 fn asks_for_shapes(rule: &Rule) -> bool {

@@ -282,6 +282,7 @@ fn conditions_on_clients_and_times() {
         address: Some("10.1.2.3".parse().unwrap()),
         tls: policy::Tls::V1_2,
         client_certificate: false,
+        views: policy::views::Sight::Names,
     };
     let night = Hours {
         from: 1320,

@@ -162,6 +162,7 @@ fn context(options: &ExplainOptions, newcomer: &Newcomer, entry: &Database) -> C
         address: options.address,
         tls: Tls::V1_3,
         client_certificate: false,
+        views: policy::views::Sight::Names,
     }
 }
 

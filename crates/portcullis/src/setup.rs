@@ -139,6 +139,7 @@ pub(crate) fn setup(
             Some(shell::setup::PolicyRules {
                 rules: Arc::new(crate::rules::rules(policy, &material.statements)?),
                 message_bytes_max: policy.message_bytes_max,
+                views: views(policy, &material),
             })
         }),
         console: config.admin.as_ref().map(|admin| shell::console::Users {
@@ -241,6 +242,24 @@ fn login(user: &DatabaseUser, material: &Material) -> Login {
     Login::Forced {
         user: ServerUser::configured(&user.name),
         password: password(user.password.as_ref(), material),
+    }
+}
+
+/// How rules see through views.
+fn views(policy: &config::Policy, material: &Material) -> Option<shell::setup::ViewRules> {
+    let user = policy.catalog_user.as_ref().map(|(user, origin)| {
+        let user = ServerUser::configured(user);
+        (user, password(origin.as_ref(), material))
+    });
+    match policy.views {
+        config::PolicyViews::Off => None,
+        config::PolicyViews::Auto | config::PolicyViews::Required => {
+            Some(shell::setup::ViewRules {
+                is_required: policy.views == config::PolicyViews::Required,
+                user,
+                interval: policy.catalog_interval,
+            })
+        }
     }
 }
 

@@ -8,6 +8,9 @@
 //! DROP TABLE orders;
 //! -- expect: allow
 //! SELECT 1;
+//! -- view: public.totals reads public.orders, public.rates
+//! -- expect: deny by orders
+//! SELECT * FROM totals;
 //! ```
 
 use crate::cli::TestRulesOptions;
@@ -15,8 +18,10 @@ use crate::fault::Fault;
 use crate::material::rules_about_statements;
 use crate::output::say;
 use crate::{load, rules};
+use policy::views::{Dependencies, Dependency, Leads, Sight, Through};
 use policy::{Context, Decision, Moment, ParameterState, Rules, Subject, Tls, Why};
 use sql::{Analysis, Asked, Lexing, Unsure};
+use std::sync::Arc;
 
 /// Judges all cases, and fails if one isn't as expected.
 pub(crate) fn run(options: &TestRulesOptions) -> Result<(), Vec<Fault>> {
@@ -77,6 +82,8 @@ fn judge(rules: &Rules, text: &str) -> Result<Vec<Case>, usize> {
         tls: Tls::V1_3,
         ..Context::default()
     };
+    let mut known = Vec::new();
+    let mut views = Sight::Names;
     let mut cases = Vec::new();
     let mut open: Option<(usize, String, String)> = None;
     for (index, line) in text.lines().enumerate() {
@@ -95,6 +102,15 @@ fn judge(rules: &Rules, text: &str) -> Result<Vec<Case>, usize> {
                 cases.push(case(rules, &context, open));
             }
             context = self::client(client).ok_or(index + 1)?;
+            context.views = views.clone();
+        } else if let Some(view) = line.strip_prefix("-- view:") {
+            if let Some(open) = open.take() {
+                cases.push(case(rules, &context, open));
+            }
+            known.extend(self::view(view).ok_or(index + 1)?);
+            let graph = Dependencies::new(known.iter().cloned()).map_err(|_| index + 1)?;
+            views = Sight::Through(Arc::new(Through::new(rules, &graph)));
+            context.views = views.clone();
         } else if let Some((_, _, statement)) = &mut open {
             statement.push_str(line);
             statement.push('\n');
@@ -138,6 +154,25 @@ fn client(words: &str) -> Option<Context> {
     Some(context)
 }
 
+/// `schema.view reads schema.relation, …`, with names as the catalogs have them; without a schema it is `public`.
+fn view(words: &str) -> Option<Vec<Dependency>> {
+    let name = |written: &str| {
+        let (schema, name) = written.split_once('.').unwrap_or(("public", written));
+        let is_name = |it: &str| !it.is_empty() && !it.contains(char::is_whitespace);
+        (is_name(schema) && is_name(name)).then(|| (schema.into(), name.into()))
+    };
+    let (view, relations) = words.trim().split_once(" reads ")?;
+    let from: (Vec<u8>, Vec<u8>) = name(view.trim())?;
+    let dependency = |relation: &str| {
+        Some(Dependency {
+            leads: Leads::View,
+            from: from.clone(),
+            to: name(relation.trim())?,
+        })
+    };
+    relations.split(',').map(dependency).collect()
+}
+
 fn case(rules: &Rules, context: &Context, (line, wanted, text): (usize, String, String)) -> Case {
     let mut analysis = Analysis::new();
     let text = text.trim().as_bytes();
@@ -166,7 +201,7 @@ fn case(rules: &Rules, context: &Context, (line, wanted, text): (usize, String, 
     };
     let found = match verdict.decision {
         Decision::Allow | Decision::Later => "allow".to_owned(),
-        Decision::Deny(Why::Rule(index)) => {
+        Decision::Deny(Why::Rule(index) | Why::Unseen(index)) => {
             let name = rules.rule(index).map_or("", |rule| &rule.name);
             format!("deny by {name}")
         }
@@ -249,6 +284,8 @@ mod tests {
             ("SELECT 1", 1),
             ("-- expect: perhaps\nSELECT 1", 1),
             ("-- expect: allow\nSELECT 1\n-- client: colour=red\n", 3),
+            ("-- view: v depends on t\n", 1),
+            ("-- view: v reads\n", 1),
         ] {
             assert_eq!(judge(&rules, text).err(), Some(line), "{text}");
         }

@@ -8,7 +8,7 @@ use wire::from_client::Query;
 use wire::from_server::{self, CommandComplete, DataRow, ErrorResponse, RowDescription};
 use wire::{Fields, Message, Text};
 
-/// Rows that are kept; further ones are only counted.
+/// Rows that are kept unless it is said otherwise; further ones are only counted.
 pub const ROWS_MAX: usize = 20_000;
 
 /// Bytes of values that are kept; a row beyond is only counted.
@@ -39,11 +39,23 @@ pub struct Words {
 }
 
 /// A query under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reading {
     listing: Listing,
+    rows_max: usize,
     bytes: usize,
     refused: Option<Words>,
+}
+
+impl Default for Reading {
+    fn default() -> Reading {
+        Reading {
+            listing: Listing::default(),
+            rows_max: ROWS_MAX,
+            bytes: 0,
+            refused: None,
+        }
+    }
 }
 
 impl Reading {
@@ -51,6 +63,11 @@ impl Reading {
     pub fn ask(sql: &str, output: &mut Plain) -> Result<Reading, Full> {
         Query { sql: sql.into() }.encode(output)?;
         Ok(Reading::default())
+    }
+
+    /// Keeps so many rows.
+    pub fn rows_max(self, rows_max: usize) -> Reading {
+        Reading { rows_max, ..self }
     }
 
     /// Takes the answer off `input`; `None` asks for more.
@@ -105,7 +122,7 @@ impl Reading {
 
     fn take(&mut self, row: &DataRow<'_>, len: usize) {
         self.bytes = self.bytes.saturating_add(len);
-        if self.listing.rows.len() >= ROWS_MAX || self.bytes > BYTES_MAX {
+        if self.listing.rows.len() >= self.rows_max || self.bytes > BYTES_MAX {
             self.listing.left_out += 1;
             return;
         }

@@ -318,11 +318,7 @@ proptest! {
             analysis.read(text, &asked);
             for facts in analysis.statements() {
                 let shape = facts.shape.expect("a shape");
-                wanted.note(&Identity::default(), shape, (times, 0), || {
-                    let mut normal = Vec::new();
-                    sql::normalise(text, lexing, facts.statement.span, &mut normal);
-                    String::from_utf8_lossy(&normal).into_owned()
-                });
+                wanted.note(&Identity::default(), shape, (times, 0), || "a text".to_owned());
             }
         };
         for text in &machine.texts {

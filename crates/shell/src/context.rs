@@ -16,6 +16,7 @@ use crate::ready::Ready;
 use crate::rest::ServerSide;
 use crate::setup::Setup;
 use crate::strangers::Strangers;
+use crate::views::Catalogs;
 use crate::welcomes::Welcomes;
 use buf::Secret;
 use events::Events;
@@ -67,6 +68,8 @@ pub struct Context {
     pub(crate) clusters: Clusters,
     /// The mirrors that databases have.
     pub(crate) mirrors: Mirrors,
+    /// What is known of the views of governed databases.
+    pub(crate) catalogs: Catalogs,
     /// What operators should hear of.
     pub events: Arc<Events>,
     /// What clients' statements are judged by.
@@ -138,6 +141,7 @@ impl Context {
             inspections: Inspections::default(),
             clusters: Clusters::default(),
             mirrors: Mirrors::default(),
+            catalogs: Catalogs::default(),
             events: Arc::new(happenings::begin(setup.events_kept)),
             rules: in_force(&setup),
             born: Instant::now(),

@@ -56,6 +56,7 @@ mod strangers;
 mod tcp;
 mod trouble;
 mod turn;
+mod views;
 mod watch;
 mod welcomes;
 mod worker;

@@ -15,6 +15,7 @@ use crate::mirror::Mirroring;
 use crate::observed::Observed;
 use crate::ready;
 use crate::setup::{Address, Listener, Setup};
+use crate::views::Looking;
 use crate::worker::Worker;
 use events::Events;
 use observe::{Counters, Gauges};
@@ -72,6 +73,7 @@ pub struct Proxy {
     acceptor: Option<JoinHandle<()>>,
     keeping: Keeping,
     mirroring: Mirroring,
+    looking: Looking,
 }
 
 /// A listening socket, as it may be handed on while the doors are not closed.
@@ -120,6 +122,10 @@ impl Proxy {
         mirroring
             .follow(&context, &setup)
             .map_err(StartFault::Thread)?;
+        let looking = Looking::default();
+        looking
+            .follow(&context, &setup)
+            .map_err(StartFault::Thread)?;
         let (doors, state) = watch::channel(Doors::NotYet);
         let acceptor = start_acceptor(bound, &context, &workers, state)?;
         Ok(Proxy {
@@ -131,6 +137,7 @@ impl Proxy {
             acceptor: Some(acceptor),
             keeping,
             mirroring,
+            looking,
         })
     }
 
@@ -287,6 +294,9 @@ impl Proxy {
         if let Err(error) = self.mirroring.follow(&self.context, &setup) {
             tracing::error!(target: "portcullis::mirror", "nothing is mirrored: {error}");
         }
+        if let Err(error) = self.looking.follow(&self.context, &setup) {
+            tracing::error!(target: "portcullis::rules", "nobody looks at views: {error}");
+        }
     }
 
     /// Stops accepting, and ends each session at its next moment without a transaction.
@@ -334,6 +344,7 @@ impl Drop for Proxy {
         }
         self.keeping.stop();
         self.mirroring.stop();
+        self.looking.stop();
         if let Some(workers) = Arc::get_mut(&mut self.workers) {
             for worker in workers.drain(..) {
                 worker.join();

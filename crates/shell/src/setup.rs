@@ -107,6 +107,19 @@ pub struct PolicyRules {
     pub rules: Arc<policy::Rules>,
     /// Bytes of the longest message that is judged.
     pub message_bytes_max: usize,
+    /// How rules see through views; `None`: they don't.
+    pub views: Option<ViewRules>,
+}
+
+/// How rules see through views.
+#[derive(Clone)]
+pub struct ViewRules {
+    /// Where what they lead to can't be known, rules that deny on relations refuse whatever names one.
+    pub is_required: bool,
+    /// Who looks in the catalogs, and the password; `None`: the database's own user, else that of `auth_query`.
+    pub user: Option<(auth::ServerUser, Option<Secret>)>,
+    /// How often.
+    pub interval: Duration,
 }
 
 /// How clients' statements are looked at.

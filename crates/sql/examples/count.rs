@@ -1,7 +1,7 @@
 //! Judges one text many times, so that its instructions can be counted:
 //! `valgrind --tool=callgrind target/release/examples/count short 1000 facts`, and the same with 0 rounds: the
-//! difference is the scanner's. What is counted: the session's `effects` by default, `facts`, `ids` (facts with
-//! both ids), a `hit` of the cache.
+//! difference is the scanner's. What is counted: the session's `effects` by default, `facts`, `shape` (facts with
+//! the shape), a `hit` of the cache.
 
 use std::hint::black_box;
 
@@ -28,7 +28,7 @@ fn main() {
             format!("SELECT 1{columns} FROM \"public\".\"t\" WHERE id IN (1, 2, 3)")
         }
         _ => {
-            eprintln!("usage: count short|call|orm|long ROUNDS [effects|facts|ids|hit]");
+            eprintln!("usage: count short|call|orm|long ROUNDS [effects|facts|shape|hit]");
             return;
         }
     };
@@ -46,8 +46,7 @@ fn main() {
     let mut cache = sql::Cache::new([1, 2, 3, 4], limits);
     let key = cache.key(text.as_bytes(), lexing, 0);
     cache.insert(key, 1u64, 0);
-    let ids = sql::Asked {
-        group: true,
+    let shape = sql::Asked {
         shape: Some(b""),
         ..sql::Asked::facts(lexing)
     };
@@ -56,7 +55,7 @@ fn main() {
         let text = black_box(text.as_bytes());
         match what.as_str() {
             "facts" => analysis.read(text, &sql::Asked::facts(lexing)),
-            "ids" => analysis.read(text, &ids),
+            "shape" => analysis.read(text, &shape),
             "hit" => {
                 let key = cache.key(text, lexing, 0);
                 black_box(cache.find(&key));

@@ -17,8 +17,6 @@ pub struct Asked<'a> {
     pub server_is_utf8: bool,
     /// Collect the places of literals.
     pub literals: bool,
-    /// Compute [`Facts::group`].
-    pub group: bool,
     /// Compute [`Facts::shape`], within this scope: what the same tokens' meaning depends on, in a form of
     /// the caller's (database, role, effective `search_path`).
     pub shape: Option<&'a [u8]>,
@@ -31,7 +29,6 @@ impl Asked<'_> {
             lexing,
             server_is_utf8: true,
             literals: false,
-            group: false,
             shape: None,
         }
     }
@@ -76,9 +73,9 @@ impl Analysis {
         if let Err(unknown) = reader.statements() {
             self.unsure = Some(Unsure::Text(unknown));
         }
-        if asked.group || asked.shape.is_some() {
+        if let Some(scope) = asked.shape {
             for facts in &mut self.facts {
-                ids::identify(text, asked, facts);
+                facts.shape = Some(ids::shape_of(text, asked.lexing, scope, facts));
             }
         }
     }

@@ -127,6 +127,7 @@ impl<'a> Body<'a> {
     }
 
     /// A token with what [`pack`] makes of it.
+    #[inline(always)]
     pub(crate) fn packed(&mut self, token: Token, word: Packed) -> Result<(), Unknown> {
         let seen = Seen {
             token: Some(token),
@@ -186,11 +187,16 @@ impl<'a> Body<'a> {
         if self.last.is(Kind::Dot) {
             self.schema = self.tail.token;
         } else {
-            self.is_as_not = seen.word == w("not") && self.last.word == w("as")
-                || self.is_as_not && seen.word == w("materialized");
             self.before = self.last;
             self.schema = None;
-            self.key_word(seen.word);
+            // Most names are no key words.
+            if seen.word == 0 {
+                self.is_as_not = false;
+            } else {
+                self.is_as_not = seen.word == w("not") && self.last.word == w("as")
+                    || self.is_as_not && seen.word == w("materialized");
+                self.key_word(seen.word);
+            }
         }
         self.tail = seen;
         if self.may_be_temporary_schema(seen) {

@@ -87,11 +87,6 @@ impl fmt::Display for Unsure {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShapeId(pub [u8; 32]);
 
-/// What a group of statements is told by: coarse, for dashboards and statistics. **Never for rules**: whoever writes
-/// the SQL can make two statements of one group that do different things.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub u64);
-
 impl fmt::Display for ShapeId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
@@ -99,18 +94,6 @@ impl fmt::Display for ShapeId {
 }
 
 impl fmt::Debug for ShapeId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, out)
-    }
-}
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:016x}", self.0)
-    }
-}
-
-impl fmt::Debug for GroupId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, out)
     }
@@ -135,8 +118,6 @@ pub struct Facts {
     pub has_secret: bool,
     /// The highest `$n`; 0 without any.
     pub parameters: u16,
-    /// For dashboards, if it was asked for.
-    pub group: Option<GroupId>,
     /// For rules, if it was asked for.
     pub shape: Option<ShapeId>,
     pub(crate) relations: Range<u32>,

@@ -1,9 +1,7 @@
 //! Owns what must hold for any bytes at all: plain functions that a fuzzer or a seeded mutator calls,
 //! and that panic if it doesn't hold.
 
-use crate::{
-    Analysis, Asked, Encoding, Facts, Kind, Lexer, Lexing, Span, Unsure, normalise, statements,
-};
+use crate::{Analysis, Asked, Encoding, Facts, Lexer, Lexing, Span, Unsure, statements};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Utf8,
@@ -64,8 +62,8 @@ fn chosen(choice: u8) -> Lexing {
 }
 
 /// The first byte chooses the lexing state. The facts speak of the statements that the first layer finds; their
-/// places lie in them; a statement alone has the facts that it has among others; other literals leave the
-/// group as it is; anything else that is added changes the shape; and normalised text holds no literal.
+/// places lie in them; a statement alone has the facts that it has among others; and whatever is added changes the
+/// shape.
 pub fn facts(data: &[u8]) {
     let Some((&choice, text)) = data.split_first() else {
         return;
@@ -73,7 +71,6 @@ pub fn facts(data: &[u8]) {
     let lexing = chosen(choice);
     let asked = Asked {
         literals: true,
-        group: true,
         shape: Some(b"scope"),
         ..Asked::facts(lexing)
     };
@@ -103,14 +100,13 @@ pub fn facts(data: &[u8]) {
         };
         assert_eq!(only.impact, facts.impact);
         assert_eq!(only.unsure, facts.unsure);
-        assert_eq!(only.group, facts.group);
         assert_eq!(only.shape, facts.shape);
         let (one, other) = (places(&alone, only), places(&analysis, facts));
         assert!(
             one.map(|place| place.start + span.start)
                 .eq(other.map(|place| place.start))
         );
-        vary(text, &asked, &analysis, facts);
+        vary(text, &asked, facts);
     }
 }
 
@@ -124,54 +120,14 @@ fn places<'a>(analysis: &'a Analysis, facts: &'a Facts) -> impl Iterator<Item = 
     relations.chain(calls).flatten().chain(literals)
 }
 
-/// Other literals, and other tokens.
-fn vary(text: &[u8], asked: &Asked<'_>, analysis: &Analysis, facts: &Facts) {
+/// Other tokens.
+fn vary(text: &[u8], asked: &Asked<'_>, facts: &Facts) {
     let span = facts.statement.span;
-    let mut changed = Vec::new();
-    let mut at = span.start;
-    for literal in analysis.literals(facts) {
-        changed.extend_from_slice(&text[at..literal.start]);
-        let mut lexer = Lexer::within(text, asked.lexing, literal.start);
-        let kind = lexer.token().ok().flatten().map(|token| token.kind);
-        changed.extend_from_slice(match kind {
-            Some(Kind::Number) => b"4711 ",
-            Some(Kind::Bits) => b"B'1011'",
-            _ => b"'another'",
-        });
-        at = literal.end;
-    }
-    changed.extend_from_slice(&text[at..span.end]);
     let mut other = Analysis::new();
-    other.read(&changed, asked);
-    // A number may have held two tokens together (`1..2`), and UESCAPE a string.
-    if let [only] = other.statements() {
-        let is_same_length = tokens(&changed, asked.lexing) == tokens(span.of(text), asked.lexing);
-        if is_same_length && other.unsure.is_none() {
-            assert_eq!(only.group, facts.group, "a literal changed the group");
-        }
-    }
-    changed.clear();
-    changed.extend_from_slice(span.of(text));
+    let mut changed = span.of(text).to_vec();
     changed.extend_from_slice(b"\n, more");
     other.read(&changed, asked);
     if let [only] = other.statements() {
         assert_ne!(only.shape, facts.shape, "a token more left the shape");
     }
-    let mut normal = Vec::new();
-    normalise(text, asked.lexing, span, &mut normal);
-    // In other encodings a quote can be the second byte of a letter.
-    let is_walked = matches!(asked.lexing.encoding, Encoding::Utf8 | Encoding::AsciiSafe);
-    if is_walked && !text.contains(&b'"') {
-        assert!(!normal.contains(&b'\''), "a literal in normalised text");
-    }
-}
-
-fn tokens(text: &[u8], lexing: Lexing) -> usize {
-    let mut count = 0;
-    if let Ok(mut lexer) = Lexer::new(text, lexing) {
-        while let Ok(Some(_)) = lexer.significant() {
-            count += 1;
-        }
-    }
-    count
 }

@@ -47,7 +47,21 @@ impl<'a> Lexer<'a> {
     /// The next token, blanks included; `None` at the end.
     pub fn token(&mut self) -> Result<Option<Token>, Unknown> {
         let start = self.at;
-        let Some(&first) = self.text.get(start) else {
+        let kind = self.kind()?;
+        Ok(kind.map(|kind| self.since(start, kind)))
+    }
+
+    fn since(&self, start: usize, kind: Kind) -> Token {
+        let end = self.at;
+        Token {
+            kind,
+            span: Span { start, end },
+        }
+    }
+
+    /// Steps over the next token; its kind alone fits into a register.
+    fn kind(&mut self) -> Result<Option<Kind>, Unknown> {
+        let Some(&first) = self.text.get(self.at) else {
             return Ok(None);
         };
         let kind = match first {
@@ -85,22 +99,17 @@ impl<'a> Lexer<'a> {
             0 => return Err(Unknown::Encoding),
             _ => return Err(Unknown::Byte),
         };
-        Ok(Some(Token {
-            kind,
-            span: Span {
-                start,
-                end: self.at,
-            },
-        }))
+        Ok(Some(kind))
     }
 
     /// The next token that the server's parser would see.
     pub fn significant(&mut self) -> Result<Option<Token>, Unknown> {
         loop {
             self.skip(is_space);
-            match self.token()? {
-                Some(token) if token.kind.is_blank() => {}
-                other => return Ok(other),
+            let start = self.at;
+            match self.kind()? {
+                Some(kind) if kind.is_blank() => {}
+                kind => return Ok(kind.map(|kind| self.since(start, kind))),
             }
         }
     }

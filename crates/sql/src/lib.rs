@@ -10,9 +10,8 @@
 //! - [`statements`] and [`effects()`] for pooling: verbs, and what stays in the session ([`Effects`]). Never allocates.
 //! - [`Analysis::read`] for rules, logs and statistics: for each statement its [`Facts`], with what it does
 //!   ([`Impact`]), its [`Relation`]s with their [`Access`], its [`Call`]s, a missing WHERE, literals, and on demand the
-//!   [`GroupId`] and [`ShapeId`]. One forward pass; the caller keeps the `Analysis` and fills it again, so that
-//!   nothing is allocated once it has grown. [`name()`] folds a name as the server does, [`normalise`] writes a
-//!   statement without its literals, and a [`Cache`] remembers what was made of a text.
+//!   [`ShapeId`]. One forward pass; the caller keeps the `Analysis` and fills it again, so that nothing is allocated
+//!   once it has grown. [`name()`] folds a name as the server does, and a [`Cache`] remembers what was made of a text.
 //!
 //! There is no parser: what is lexed is lexed exactly as PostgreSQL 15 to 18 do (`scan.l`), and what is
 //! concluded from it errs on one side. A flag in [`Effects`] may be set for a statement that leaves
@@ -90,8 +89,7 @@ pub use analysis::{Analysis, Asked, DEPTH_MAX, LIST_MAX};
 pub use cache::{Cache, CacheKey, CacheLimits};
 pub use effects::Effects;
 pub use encoding::{Encoding, Lexing};
-pub use facts::{Access, Call, Facts, GroupId, Relation, ShapeId, Unsure};
-pub use ids::normalise;
+pub use facts::{Access, Call, Facts, Relation, ShapeId, Unsure};
 pub use impact::Impact;
 pub use lexer::Lexer;
 pub use name::name;

@@ -8,7 +8,7 @@ use crate::impact::Impact;
 use crate::reader::Reader;
 use crate::token::Kind;
 use crate::unknown::Unknown;
-use crate::word::{Packed, w};
+use crate::word::{Packed, packed_len, w};
 
 /// Where a run of the automaton ends, outside all parentheses that it opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ const fn first_letters() -> [u32; 17] {
 
 /// Whether a word may be a telling one: most names are told by their length and first letter that they aren't.
 fn may_matter(word: Packed) -> bool {
-    let len = (128 - word.leading_zeros() as usize).div_ceil(8);
+    let len = packed_len(word);
     if len == 0 {
         return false;
     }
@@ -256,7 +256,21 @@ impl Reader<'_, '_> {
     }
 
     /// A word or a quoted name.
+    #[inline]
     pub(crate) fn name(&mut self) -> Result<(), Unknown> {
+        if self.word == 0 && !self.defines {
+            return self.plain();
+        }
+        // It says nothing between what a query gives.
+        let gives = |mode| matches!(mode, Mode::Select | Mode::Expression);
+        if self.word == w("as") && !self.defines && gives(self.frame().mode) {
+            return self.advance();
+        }
+        self.word_or_name()
+    }
+
+    #[inline(never)]
+    fn word_or_name(&mut self) -> Result<(), Unknown> {
         // Behind AS any word is a label.
         let is_label =
             self.last_word == w("as") && !matches!(self.frame().mode, Mode::Start | Mode::From);

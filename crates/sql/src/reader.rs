@@ -16,7 +16,7 @@ use crate::statement::{self, Statement};
 use crate::token::{Kind, Span, Token};
 use crate::unknown::Unknown;
 use crate::verb::Verb;
-use crate::word::{NAME_MAX, Packed, pack, w};
+use crate::word::{NAME_MAX, Packed, pack, packed_len, w};
 
 /// What is known of the statement being read.
 #[derive(Default)]
@@ -126,7 +126,6 @@ impl<'a, 'x> Reader<'a, 'x> {
             only_explained: here.only_explained,
             has_secret: here.has_secret,
             parameters: here.parameters,
-            group: None,
             shape: None,
             relations: before.0..self.out.relations.len() as u32,
             calls: before.1..self.out.calls.len() as u32,
@@ -229,10 +228,12 @@ impl<'a, 'x> Reader<'a, 'x> {
     }
 
     pub(crate) fn is_any(&self, words: &[&'static str]) -> bool {
-        self.word != 0 && words.iter().any(|word| self.word == w(word))
+        let len = packed_len(self.word);
+        len != 0 && (words.iter()).any(|word| word.len() == len && self.word == w(word))
     }
 
     /// Steps over one of the words if it is there.
+    #[inline]
     pub(crate) fn eat(&mut self, words: &[&'static str]) -> Result<bool, Unknown> {
         let found = self.is_any(words);
         if found {

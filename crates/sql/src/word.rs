@@ -52,6 +52,11 @@ pub(crate) fn pack(text: &[u8], token: Token) -> Packed {
     word | ((from_a & !past_z & each(0x80)) >> 2)
 }
 
+/// How many letters a word has that is packed.
+pub(crate) fn packed_len(word: Packed) -> usize {
+    (128 - word.leading_zeros() as usize).div_ceil(8)
+}
+
 /// Room for a folded name: NAMEDATALEN - 1 bytes.
 pub const NAME_MAX: usize = 63;
 

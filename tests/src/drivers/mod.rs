@@ -1,6 +1,7 @@
 //! Real drivers, each with one program that uses all it can do. The same programs
 //! run against PostgreSQL itself, which proves them, and against the proxy.
 
+pub mod described;
 mod pgbench;
 pub mod pooled;
 mod psql;

@@ -5,6 +5,7 @@ mod audit;
 mod log;
 mod scene;
 mod sinks;
+mod values;
 
 use e2e::scripted::Session;
 use e2e::twins::Message;

@@ -14,6 +14,7 @@ mod routes;
 mod rules;
 mod socket;
 mod statistics;
+mod views;
 
 pub use clusters::{Cluster, Host};
 pub use define::Column;
@@ -31,6 +32,7 @@ pub use routes::Route;
 pub use rules::{Rule, Throttle};
 pub use socket::{Socket, Wire};
 pub use statistics::{Counts, Statistics, Stats, StatsAverages, StatsTotals, Total};
+pub use views::View;
 
 tables! {
     /// Sockets of which bytes wait in a buffer.
@@ -95,6 +97,8 @@ tables! {
     Users "USERS" User,
     /// What this program is.
     Version "VERSION" Version,
+    /// What is known of views that rules on relations see through, by database. Not in PgBouncer.
+    Views "VIEWS" View,
 }
 
 impl Snapshot {

@@ -8,7 +8,8 @@ use crate::checked::{Holds, Policy, Rule};
 use crate::conflict::Conflict;
 use crate::read::Given;
 use crate::sections::{self, Sections};
-use crate::words::{RouteReads, RuleAction, RuleMode};
+use crate::warning::Weakness;
+use crate::words::{PolicyViews, RouteReads, RuleAction, RuleMode};
 use std::collections::HashMap;
 
 /// Rules that may speak of parameters.
@@ -74,13 +75,44 @@ impl Judge<'_, '_> {
             path: self.directory.join(path),
             statements_max: policy.learn_max.value as usize,
         });
+        let catalog_password = self.password(
+            &policy.catalog_password_file,
+            &policy.catalog_password_env,
+            &policy.catalog_user,
+        );
+        self.somebody_looks(sections, policy);
         Some(Policy {
+            views: policy.views.value,
+            catalog_user: (policy.catalog_user.value.clone()).map(|it| (it, catalog_password)),
+            catalog_interval: policy.catalog_interval.value,
             default,
             rules_file: self.optional_file(&policy.rules_file, Holds::Statements),
             learn,
             message_bytes_max: policy.message_bytes_max.value as usize,
             rules: rules.iter().map(rule).collect(),
         })
+    }
+}
+
+impl Judge<'_, '_> {
+    /// Somebody may look at what views depend on, where that matters.
+    fn somebody_looks(&self, sections: &Sections, policy: &sections::Policy) {
+        let looks = policy.catalog_user.value.is_some()
+            || (sections.auth.as_ref()).is_some_and(|it| it.auth_user.value.is_some());
+        let mut databases = sections.databases.iter();
+        if looks || databases.all(|it| it.database.user.value.is_some()) {
+            return;
+        }
+        let names = |it: &&sections::Rule| {
+            it.action.value != RuleAction::Allow && it.relation.value.is_some()
+        };
+        match (policy.views.value, sections.rules.iter().find(names)) {
+            (PolicyViews::Required, _) => self.conflict(&policy.views, Conflict::NobodyLooks),
+            (PolicyViews::Auto, Some(rule)) => {
+                self.warn(&rule.relation, Weakness::ViewsUnseen);
+            }
+            (PolicyViews::Auto, None) | (PolicyViews::Off, _) => {}
+        }
     }
 }
 

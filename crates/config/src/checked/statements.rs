@@ -1,8 +1,10 @@
 //! Owns the shape of what is checked of statements: how they are looked at, logged and judged.
 
+use super::Origin;
 use crate::words::{
-    Audit, LeastTls, LogParameters, LogText, OnFull, PolicyDefault, QueryLogFormat, RuleAccess,
-    RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, RuleTarget, Weekday,
+    Audit, LeastTls, LogParameters, LogText, OnFull, PolicyDefault, PolicyViews, QueryLogFormat,
+    RuleAccess, RuleAction, RuleEffect, RuleExcess, RuleLog, RuleMode, RulePer, RuleTarget,
+    Weekday,
 };
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -71,6 +73,12 @@ pub struct Policy {
     pub rules_file: Option<PathBuf>,
     /// What is learned, if nothing is to be refused.
     pub learn: Option<Learn>,
+    /// Whether rules see through views.
+    pub views: PolicyViews,
+    /// Who reads the catalogs, and what proves that, if it is somebody of its own.
+    pub catalog_user: Option<(String, Option<Origin>)>,
+    /// How often.
+    pub catalog_interval: Duration,
 }
 
 /// What is learned of statements.

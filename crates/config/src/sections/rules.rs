@@ -4,9 +4,9 @@ use super::NAME;
 use crate::rule_values::{Accesses, Days, Effects, Hours, NameList, Patterns, Pers, Shapes, Texts};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, section};
-use crate::values::Networks;
+use crate::values::{EnvName, Networks};
 use crate::words::{
-    LeastTls, PolicyDefault, RuleAction, RuleExcess, RuleLog, RuleMode, RuleTarget,
+    LeastTls, PolicyDefault, PolicyViews, RuleAction, RuleExcess, RuleLog, RuleMode, RuleTarget,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,28 @@ section! {
         }
         /// Bytes of the longest message that is judged; longer ones are refused (54000).
         message_bytes_max: u32 { fallback: Value("1048576"), bounds: Bounds::new(1024, 1_048_576) }
+        /// Whether rules that name relations are for statements, too, that reach them through views, materialized views,
+        /// rules of the server, partitions, or parents. Rules that allow go by names alone.
+        views: PolicyViews { fallback: Value("\"auto\"") }
+        /// Server user that reads in the catalogs what views depend on, in each database to which such rules apply. It
+        /// needs no right but to connect.
+        catalog_user: Option<String> {
+            fallback: Unset("the database's own user, else auth.auth_user"),
+            bounds: NAME,
+            sample: "\"portcullis\"",
+        }
+        /// File whose first line is the password of catalog_user.
+        catalog_password_file: Option<PathBuf> {
+            fallback: Unset("no password, unless catalog_password_env is set"),
+            sample: "\"catalog_user.password\"",
+        }
+        /// Environment variable with the password of catalog_user.
+        catalog_password_env: Option<EnvName> {
+            fallback: Unset("no password, unless catalog_password_file is set"),
+            sample: "\"CATALOG_PASSWORD\"",
+        }
+        /// How often the catalogs are read, beside when a definition that passes through here may have changed them.
+        catalog_interval: Duration { fallback: Value("\"60s\""), bounds: Bounds::new(1000, 24 * HOUR) }
         /// A file with further [[rule]]s, which are asked behind those here: for example one that was learned.
         rules_file: Option<PathBuf> {
             fallback: Unset("none"),

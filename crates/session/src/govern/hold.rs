@@ -5,6 +5,7 @@ use super::open::Bound;
 use super::{Denial, Governor, in_force};
 use crate::statements::Refusal;
 use policy::throttle::{Looked, Pass, Tried, Waiting};
+use policy::views::{Doubted, Views};
 use policy::{Action, Held, Mode, Rules};
 use std::sync::Arc;
 use std::task::Waker;
@@ -34,13 +35,29 @@ pub(super) struct Plan {
     /// Of what was asked for before.
     bounds: Vec<Bound>,
     bytes: u64,
+    /// It has waited for a look at the catalogs already.
+    has_waited: bool,
 }
 
 #[derive(Debug)]
 enum Wait {
     Until(u64),
-    Lane { waiting: Waiting, until_us: u64 },
+    Lane {
+        waiting: Waiting,
+        until_us: u64,
+    },
+    /// For a look at the catalogs: names in the statement may mean something else by now.
+    Views {
+        views: Arc<Views>,
+        /// Why.
+        by: Vec<Doubted>,
+        /// `None`: nobody has told the time yet.
+        until_us: Option<u64>,
+    },
 }
+
+/// How long a statement waits for a look at the catalogs.
+const LOOK_MAX_US: u64 = 2_000_000;
 
 /// A statement that has been through all of it.
 #[derive(Debug)]
@@ -50,6 +67,7 @@ pub(super) struct Over {
     pub passes: Vec<Pass>,
     pub bounds: Vec<Bound>,
     refusal: Option<Refusal>,
+    has_waited: bool,
 }
 
 /// Whether a statement may go now.
@@ -68,7 +86,7 @@ impl Governor {
     pub fn wants_clock(&mut self) -> bool {
         self.refresh();
         let rules = self.rules.as_ref().is_some_and(|it| it.wants_clock());
-        rules || self.open.is_some() || !matches!(self.hold, Hold::None)
+        rules || self.open.is_some() || !matches!(self.hold, Hold::None) || self.may_be_in_doubt()
     }
 
     /// The time, in microseconds since whatever all sessions share, and who is to be woken when a wait ends.
@@ -95,6 +113,7 @@ impl Governor {
                         until_us: at_us, ..
                     },
                 ) => Some(at_us),
+                Some(Wait::Views { until_us, .. }) => Some(until_us.unwrap_or(self.now_us)),
                 None => Some(self.now_us),
             },
             _ => None,
@@ -144,7 +163,15 @@ impl Governor {
 
     /// Asks for the statement that was judged last, of so many bytes.
     pub(crate) fn admit(&mut self, bytes: usize) -> Admitted {
-        if self.held.is_empty() && matches!(self.hold, Hold::None) {
+        let admitted = self.ask(bytes);
+        if matches!(admitted, Admitted::Go) {
+            self.goes();
+        }
+        admitted
+    }
+
+    fn ask(&mut self, bytes: usize) -> Admitted {
+        if self.held.is_empty() && matches!(self.hold, Hold::None) && !self.is_in_doubt() {
             return Admitted::Go;
         }
         let mut held = std::mem::take(&mut self.held);
@@ -163,10 +190,21 @@ impl Governor {
             }
             Hold::Over(_) | Hold::None => {}
         }
-        let Some(rules) = self.rules.clone().filter(|_| !held.is_empty()) else {
+        let has_waited = over_already.as_ref().is_some_and(|it| it.has_waited);
+        let look = match has_waited {
+            true => None,
+            false => self.look_awaited(),
+        };
+        if look.is_some() {
+            // What else holds it up is judged anew afterwards.
+            held.clear();
+        }
+        let is_wanted = look.is_some() || !held.is_empty();
+        let Some(rules) = self.rules.clone().filter(|_| is_wanted) else {
             self.hold = over_already.map_or(Hold::None, Hold::Over);
             return Admitted::Go;
         };
+        let has_waited = has_waited || look.is_some();
         let (passes, bounds) =
             over_already.map_or_else(Default::default, |it| (it.passes, it.bounds));
         let plan = Plan {
@@ -174,10 +212,11 @@ impl Governor {
             generation: self.generation,
             held,
             at: 0,
-            wait: None,
+            wait: look,
             passes,
             bounds,
             bytes: bytes as u64,
+            has_waited,
         };
         self.hold = self.advance(Box::new(plan));
         if let Some(refusal) = self.take_held_refusal() {
@@ -192,9 +231,19 @@ impl Governor {
         }
     }
 
+    /// The wait for a look, if the statement that was judged last needs one.
+    fn look_awaited(&self) -> Option<Wait> {
+        let views = self.views.as_ref().filter(|_| self.is_in_doubt())?;
+        Some(Wait::Views {
+            views: Arc::clone(&views.shared),
+            by: views.doubted().to_vec(),
+            until_us: None,
+        })
+    }
+
     /// The same for one that was [foreseen](Governor::foresee): what comes next was not judged yet.
     pub(crate) fn admit_in_advance(&mut self, bytes: usize) -> Admitted {
-        let admitted = self.admit(bytes);
+        let admitted = self.ask(bytes);
         self.judges_again = false;
         admitted
     }
@@ -204,6 +253,10 @@ impl Governor {
             match plan.look((self.now_us, &self.waker)) {
                 Look::Waits => return Hold::Waiting(plan),
                 Look::Late(rule) => return self.refused(*plan, rule),
+                Look::Unseen => {
+                    let refusal = Refusal::Policy(Arc::new(Denial::unseen()));
+                    return Hold::Over(Box::new(plan.over(Some(refusal))));
+                }
                 Look::Next => {}
             }
             let Some(&held) = plan.held.get(plan.at) else {
@@ -273,6 +326,8 @@ enum Look {
     Waits,
     /// Too long, for this rule.
     Late(usize),
+    /// Nobody has looked at the catalogs in time, and that is required.
+    Unseen,
     Next,
 }
 
@@ -282,6 +337,21 @@ impl Plan {
             None => return Look::Next,
             Some(Wait::Until(at_us)) if *at_us > now_us => return Look::Waits,
             Some(Wait::Until(_)) => {}
+            Some(Wait::Views {
+                views,
+                by,
+                until_us,
+            }) => {
+                let is_over = views.wait(by, waker);
+                let until_us = *until_us.get_or_insert(now_us.saturating_add(LOOK_MAX_US));
+                match (is_over, until_us <= now_us) {
+                    (false, false) => return Look::Waits,
+                    (false, true) if views.is_required() => return Look::Unseen,
+                    _ => {}
+                }
+                self.wait = None;
+                return Look::Next;
+            }
             Some(Wait::Lane { waiting, until_us }) => match waiting.look((now_us, waker)) {
                 Looked::Until(at_us) => {
                     *until_us = at_us;
@@ -318,6 +388,7 @@ impl Plan {
                 None => self.passes,
             },
             refusal,
+            has_waited: self.has_waited,
         }
     }
 }

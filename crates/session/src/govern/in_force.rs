@@ -36,6 +36,9 @@ impl RulesInForce {
     }
 }
 
+const UNSEEN: &str =
+    "permission denied: it isn't known at present what this statement's relations lead to";
+
 /// What a client reads of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
@@ -52,6 +55,10 @@ impl Denial {
                 Some(rule) => (sentence(rule), format!("rule: {}", rule.name)),
                 None => (String::new(), String::new()),
             },
+            Why::Unseen(index) => (
+                UNSEEN.to_owned(),
+                (rules.rule(index)).map_or(String::new(), |it| format!("rule: {}", it.name)),
+            ),
             Why::Default => (
                 "permission denied: no rule allows this statement".to_owned(),
                 "policy.default = \"deny\"".to_owned(),
@@ -105,6 +112,15 @@ impl Denial {
                 None => String::new(),
             },
             hint: format!("rule: {name}"),
+        }
+    }
+
+    /// Of a statement that waited too long for a look at what its relations lead to.
+    pub(super) fn unseen() -> Denial {
+        Denial {
+            sqlstate: "42501",
+            message: UNSEEN.to_owned(),
+            hint: "policy.views = \"required\"".to_owned(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Owns telling whoever learns what a client executes.
 
 use super::{Governor, Known};
+use patterns::Pattern;
 use policy::Identity;
 use sql::{Unsure, Verb};
 use std::sync::Arc;
@@ -36,10 +37,8 @@ impl Governor {
                 continue;
             };
             learned.note(&identity, shape, (times, self.unix_s), || {
-                let mut text = Vec::new();
-                let span = facts.statement.span;
-                sql::normalise(known.text.expose(), known.lexing, span, &mut text);
-                String::from_utf8_lossy(&text).into_owned()
+                let text = facts.statement.span.of(known.text.expose());
+                Pattern::of(text, known.lexing).text.into()
             });
         }
     }

@@ -32,7 +32,9 @@ impl Logged {
         }
         if let Decision::Deny(why) = verdict.decision {
             let rule = match why {
-                Why::Rule(index) => rules.rule(index).map(|it| it.name.clone()),
+                Why::Rule(index) | Why::Unseen(index) => {
+                    rules.rule(index).map(|it| it.name.clone())
+                }
                 Why::Default | Why::Unsure(_) => None,
             };
             self.denied = Some(Denied {

@@ -10,6 +10,7 @@ mod learn;
 mod logged;
 mod open;
 mod prepared;
+mod views;
 
 pub(crate) use hold::Admitted;
 pub use in_force::{Denial, RulesInForce};
@@ -30,6 +31,7 @@ use sql::{Analysis, Asked, Lexing, Unsure, Verb};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
+use views::Watched;
 use wire::from_client::Bind;
 
 /// A text that was read.
@@ -84,6 +86,8 @@ struct Portal {
     parameters: ParameterState,
     /// The rules that it was judged by.
     generation: u64,
+    /// And what was known of views.
+    views: u64,
     /// What they wanted of the query log.
     log: Log,
     /// What delays, limits and throttles its execution.
@@ -101,6 +105,7 @@ pub struct Governor {
     rules: Option<Arc<RuleList>>,
     generation: u64,
     context: Context,
+    views: Option<Box<Watched>>,
     now: Moment,
     unix_s: u64,
     unnamed: Option<Portal>,
@@ -143,6 +148,7 @@ impl Governor {
             rules,
             generation,
             context,
+            views: None,
             now: Moment::default(),
             unix_s: 0,
             unnamed: None,
@@ -236,6 +242,7 @@ impl Governor {
     /// Judges a message whose text isn't in sight.
     pub(crate) fn unread(&mut self, unsure: Unsure, bytes: usize) -> Option<Refusal> {
         self.refresh();
+        self.overlook();
         let rules = Arc::clone(self.rules.as_ref()?);
         let verdict = rules.judge(
             (&self.context, self.now),
@@ -276,6 +283,7 @@ impl Governor {
                 known,
                 parameters,
                 generation: self.generation,
+                views: self.views_generation(),
                 log: self.logged.wish,
                 held: std::mem::take(&mut self.held),
                 bytes,
@@ -303,6 +311,7 @@ impl Governor {
             known,
             parameters,
             generation,
+            views,
             log,
             held,
             ..
@@ -311,7 +320,14 @@ impl Governor {
             return self.unread(Unsure::Prepared, 0);
         };
         self.logged.wish = log;
-        let is_judged = generation == self.generation && known.is_some();
+        // What matched was counted at its Bind.
+        self.judges_again = false;
+        match &known {
+            Some(known) => self.look_at(known),
+            None => self.overlook(),
+        }
+        let is_judged = (generation, views) == (self.generation, self.views_generation());
+        let is_judged = is_judged && known.is_some();
         if is_judged && !self.wants_time() {
             self.held = held;
             return None;
@@ -354,6 +370,7 @@ impl Governor {
         let Some(rules) = self.rules.clone().filter(asks) else {
             return false;
         };
+        self.overlook();
         let verdict = self.verdict(&rules, known, ParameterState::Later);
         let passes = !matches!(verdict.decision, Decision::Deny(_));
         self.held = if passes { verdict.held } else { Vec::new() };
@@ -378,14 +395,28 @@ impl Governor {
 
     #[inline]
     fn refresh(&mut self) {
-        if self.in_force.generation() != self.generation {
+        let is_outdated = self.in_force.generation() != self.generation;
+        if is_outdated {
             (self.rules, self.generation) = self.in_force.rules();
+        }
+        if let Some(views) = &self.views
+            && (is_outdated || views.shared.generation() != views.generation)
+        {
+            let shared = Arc::clone(&views.shared);
+            let generation = self.see(&shared);
+            if let Some(views) = &mut self.views {
+                views.generation = generation;
+            }
         }
     }
 
     fn judge(&mut self, known: Option<&Known>, parameters: ParameterState) -> Option<Refusal> {
         self.refresh();
         let rules = Arc::clone(self.rules.as_ref()?);
+        match known {
+            Some(known) => self.look_at(known),
+            None => self.overlook(),
+        }
         let verdict = self.verdict(&rules, known, parameters);
         self.logged.note(&rules, known, &verdict);
         self.carry_out(&rules, verdict)

@@ -286,6 +286,7 @@ impl Governor {
 
     /// The server connection is another one from now on.
     pub(crate) fn relink(&mut self) {
+        self.lose_changes();
         self.open = None;
         self.stop = Stop::None;
         self.failure = None;

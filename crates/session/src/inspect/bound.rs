@@ -1,5 +1,6 @@
 //! Owns what is known of the values that are bound to a statement: kept as they came, and read when somebody asks.
 
+use super::types::Types;
 use super::values;
 use buf::Secret;
 use std::fmt::Write as _;
@@ -46,9 +47,14 @@ impl Bound {
         }
     }
 
-    /// Appends the values as an array of JSON, and says that there is something to show. `types`: of the first
-    /// parameters. What a value has beyond `cut` bytes is left out.
-    pub fn write(&self, types: &[u32], (shown, cut): (Shown, usize), to: &mut String) -> bool {
+    /// Appends the values as an array of JSON, and says that there is something to show. What a value has beyond `cut`
+    /// bytes is left out.
+    pub fn write(
+        &self,
+        types: Option<&Types>,
+        (shown, cut): (Shown, usize),
+        to: &mut String,
+    ) -> bool {
         let body = match self {
             Bound::None => return false,
             Bound::TooLong => {
@@ -62,7 +68,7 @@ impl Bound {
         };
         to.push('[');
         for (index, value) in bind.values.iter().enumerate() {
-            let oid = types.get(index).copied().unwrap_or(0);
+            let oid = types.map_or(0, |it| it.of(index));
             let is_binary = format(&bind, index) != 0;
             if index > 0 {
                 to.push(',');
@@ -140,19 +146,22 @@ mod tests {
             ),
         ] {
             let mut text = String::new();
-            assert!(bound.write(&[23, 99_999], (shown, 100), &mut text));
+            let types = Types::said([23, 99_999].into_iter());
+            assert!(bound.write(Some(&types), (shown, 100), &mut text));
             assert_eq!(text, wanted);
         }
         let mut text = String::new();
-        assert!(bind(&[], &[Some(b"abcdef")]).write(&[25], (Shown::Values, 3), &mut text));
+        let types = Types::said([25].into_iter());
+        let bound = bind(&[], &[Some(b"abcdef")]);
+        assert!(bound.write(Some(&types), (Shown::Values, 3), &mut text));
         assert_eq!(text, r#"[{"type":"text","value":"abc","bytes":6}]"#);
     }
 
     #[test]
     fn what_is_not_kept_is_not_shown() {
         let mut text = String::new();
-        assert!(!Bound::of(Some(b"x"), 0).write(&[], (Shown::Values, 9), &mut text));
-        assert!(!Bound::of(Some(b"x"), 9).write(&[], (Shown::Values, 9), &mut text));
+        assert!(!Bound::of(Some(b"x"), 0).write(None, (Shown::Values, 9), &mut text));
+        assert!(!Bound::of(Some(b"x"), 9).write(None, (Shown::Values, 9), &mut text));
         assert!(text.is_empty());
         for long in [Bound::of(Some(b"1234"), 3), Bound::of(None, 3)] {
             assert!(matches!(long, Bound::TooLong));

@@ -1,6 +1,7 @@
 //! Owns what there is to tell of a statement.
 
 use super::bound::Bound;
+use super::types::Types;
 use buf::Secret;
 use patterns::Pattern;
 use policy::Log;
@@ -14,8 +15,8 @@ pub struct Known {
     pub pattern: Arc<Pattern>,
     /// The text itself, where it is kept. It may hold literals.
     pub text: Option<Arc<Secret>>,
-    /// The types of its first parameters, where values are kept and the client said them.
-    pub types: Option<Arc<[u32]>>,
+    /// The types of its parameters, where values are kept.
+    pub types: Option<Arc<Types>>,
     /// The values that were bound to it.
     pub bound: Bound,
     /// What caused it, where that is looked for and its text says it.

@@ -25,7 +25,7 @@ pub(crate) fn forwarded(
     let is_read = matches!(
         request,
         Request::Query | Request::Parse | Request::Bind | Request::Execute | Request::Close
-    );
+    ) || (request == Request::DescribeStatement && inspector.keeps_values());
     if !is_read {
         let before = ledger.statements_asked();
         ledger.request(request);
@@ -60,16 +60,19 @@ fn read(
             let front = bytes.get(HEADER..).unwrap_or_default();
             let name = Text::cut(front).bytes();
             let known = match body.map(Parse::decode) {
-                Some(Ok(parse)) => {
-                    let inspection = &inspector.inspection;
-                    let mut known = inspection.known(&parse.sql, inspector.lexing);
-                    known.types = inspection.types(parse.types.iter());
-                    known
-                }
+                Some(Ok(parse)) => inspector.inspection.parsed(&parse, inspector.lexing),
                 _ => inspector.inspection.untold("too long to be read"),
             };
             if ledger.owe(request, DEFINES) {
                 inspector.statements.change(name, Some(known));
+            }
+        }
+        Request::DescribeStatement => {
+            let name = body.and_then(|it| Some(Text::cut(it.get(1..)?).bytes()));
+            let known = name.and_then(|it| inspector.statements.find(it));
+            let types = known.and_then(|it| it.types);
+            if ledger.owe(request, DEFINES) {
+                inspector.statements.describe(types);
             }
         }
         Request::Close => {

@@ -4,6 +4,7 @@
 use super::bound::Bound;
 use super::event::{Completed, End, Event, Known, Protocol, Refused, Started, Word};
 use super::names::{Portals, Statements};
+use super::types::Types;
 use crate::govern::Denied;
 use crate::ledger::Outcome;
 use buf::Secret;
@@ -12,6 +13,7 @@ use policy::Log;
 use sql::Lexing;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use wire::from_client::Parse;
 
 /// How a client's statements are looked at.
 #[derive(Debug, Clone)]
@@ -45,8 +47,16 @@ impl Inspection {
     }
 
     /// The types of a Parse, where they are of use.
-    pub(crate) fn types(&self, types: impl Iterator<Item = u32>) -> Option<Arc<[u32]>> {
-        (self.keep_values > 0).then(|| types.collect())
+    fn types(&self, types: impl Iterator<Item = u32>) -> Option<Arc<Types>> {
+        (self.keep_values > 0).then(|| Arc::new(Types::said(types)))
+    }
+
+    /// What is known of a Parse.
+    pub(super) fn parsed(&self, parse: &Parse<'_>, lexing: Lexing) -> Known {
+        Known {
+            types: self.types(parse.types.iter()),
+            ..self.known(&parse.sql, lexing)
+        }
     }
 
     /// What is known without a text.

@@ -15,11 +15,14 @@ mod forward;
 mod inspector;
 mod names;
 mod reply;
+mod types;
 mod values;
 
 pub use bound::{Bound, Shown};
 pub use event::{Completed, End, Event, Known, Protocol, Refused, Started, Word};
 pub use inspector::{Inspection, Inspector};
+pub use types::Types;
 
 pub(crate) use forward::forwarded;
-pub(crate) use reply::{Passed, cut, dropped, lexing, replied, withdrawn};
+pub(crate) use reply::{Passed, TYPES_BYTES_MAX, cut, dropped, lexing, replied, withdrawn};
+pub(crate) use types::TypesByStatement;

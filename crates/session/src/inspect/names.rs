@@ -4,8 +4,10 @@
 //! that, as whatever uses it is skipped if it fails. Beyond the bounds a name isn't followed.
 
 use super::event::Known;
+use super::types::Types;
 use crate::ledger::Outcome;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Named portals and named statements that are followed.
 const PORTALS_MAX: usize = 256;
@@ -69,10 +71,11 @@ impl Portals {
 
 /// What becomes true with the server's answer.
 #[derive(Debug)]
-struct Change {
-    name: Box<[u8]>,
-    /// `None`: the statement is closed.
-    known: Option<Known>,
+enum Change {
+    /// A name stands for this; `None`: for nothing.
+    Name(Box<[u8]>, Option<Known>),
+    /// Nothing but that these types are known, if they are those of a statement that is followed.
+    Described(Option<Arc<Types>>),
 }
 
 /// Statements of a client that has its server connection to itself.
@@ -88,7 +91,20 @@ impl Statements {
     /// A Parse or Close is sent; each is a promise of the ledger.
     pub(super) fn change(&mut self, name: &[u8], known: Option<Known>) {
         let name = name[..name.len().min(NAME_MAX + 1)].into();
-        self.changes.push_back(Change { name, known });
+        self.changes.push_back(Change::Name(name, known));
+    }
+
+    /// A Describe of a statement with these types is sent, which is a promise as well.
+    pub(super) fn describe(&mut self, types: Option<Arc<Types>>) {
+        self.changes.push_back(Change::Described(types));
+    }
+
+    /// The types that a ParameterDescription tells now.
+    pub(super) fn described(&self) -> Option<&Arc<Types>> {
+        match self.changes.front() {
+            Some(Change::Described(types)) => types.as_ref(),
+            _ => None,
+        }
     }
 
     /// The statement that a name will have when all that was sent before has succeeded.
@@ -97,12 +113,15 @@ impl Statements {
             return None;
         }
         let mut recent = self.changes.iter().rev().take(LOOK_BACK_MAX);
-        let coming = recent.find(|it| &*it.name == name);
+        let coming = recent.find_map(|it| match it {
+            Change::Name(of, known) if **of == *name => Some(known),
+            _ => None,
+        });
         if coming.is_none() && self.changes.len() > LOOK_BACK_MAX {
             return None;
         }
         match (coming, name.is_empty()) {
-            (Some(change), _) => change.known.clone(),
+            (Some(known), _) => known.clone(),
             (None, true) => self.unnamed.clone(),
             (None, false) => self.named.get(name).cloned(),
         }
@@ -120,7 +139,10 @@ impl Statements {
         }
     }
 
-    fn apply(&mut self, Change { name, known }: Change) {
+    fn apply(&mut self, change: Change) {
+        let Change::Name(name, known) = change else {
+            return;
+        };
         match known {
             _ if name.len() > NAME_MAX => {}
             known if name.is_empty() => self.unnamed = known,

@@ -21,6 +21,8 @@ pub(crate) struct Passed {
 
 /// Bytes of an ErrorResponse in which its SQLSTATE is looked for: PostgreSQL sends it third.
 const LOOK_AHEAD_MAX: usize = 8192;
+/// Bytes of a ParameterDescription that is read.
+pub(crate) const TYPES_BYTES_MAX: usize = 16 * 1024;
 /// SQLSTATE of an error that has none where it is looked for.
 const UNKNOWN_STATE: [u8; 5] = *b"XX000";
 
@@ -29,6 +31,7 @@ const UNKNOWN_STATE: [u8; 5] = *b"XX000";
 pub(crate) fn replied(server: &mut Server, header: Header, bytes: &[u8], passed: Passed) {
     let Server {
         inspector: Some(inspector),
+        statements,
         ledger,
         reported,
         status,
@@ -42,6 +45,13 @@ pub(crate) fn replied(server: &mut Server, header: Header, bytes: &[u8], passed:
         b'C' if passed.was_statement => {
             let tag = bytes.get(HEADER..header.total()).unwrap_or_default();
             inspector.tag(tag.strip_suffix(b"\0").unwrap_or(tag));
+        }
+        b't' if inspector.keeps_values() => {
+            // The client shares its connection, or has it to itself.
+            let types = statements.described().or(inspector.statements.described());
+            if let (Some(types), Some(body)) = (types, bytes.get(HEADER..header.total())) {
+                types.told(body);
+            }
         }
         b's' if passed.was_statement => inspector.suspended(),
         b'E' => failed(inspector, ledger, bytes, passed),

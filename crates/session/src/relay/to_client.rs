@@ -162,6 +162,7 @@ fn relay<const POOLED: bool>(
     input.pour(done, output);
     if POOLED && let Some(governor) = pooled.and_then(Pooled::governor) {
         governor.settle(&server.ledger);
+        governor.settle_views(|| server.ledger.is_settled() && server.status == Status::Idle);
     }
     result.map(|()| relayed)
 }
@@ -294,6 +295,15 @@ fn reply<const POOLED: bool>(
         },
         b'C' if server.inspector.is_some()
             && header.body() <= TAG_BYTES_MAX
+            && whole(header, bytes).is_none() =>
+        {
+            Ok(Step::Wait)
+        }
+        b't' if server
+            .inspector
+            .as_ref()
+            .is_some_and(|it| it.keeps_values())
+            && header.total() <= inspect::TYPES_BYTES_MAX
             && whole(header, bytes).is_none() =>
         {
             Ok(Step::Wait)

@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::{Dialect, Interner, Name, Statement};
 use crate::Server;
 use crate::govern::Governor;
+use crate::inspect::TypesByStatement;
 use crate::lending::PinRule;
 use crate::mirror::Witness;
 use crate::routing::Leading;
@@ -73,6 +74,8 @@ pub struct Pooled {
     pub(crate) flushed: bool,
     /// Judges what it sends, where there are rules.
     pub(crate) governor: Option<Box<Governor>>,
+    /// Of statements whose values are written down.
+    pub(crate) types: TypesByStatement,
     /// Counts an answer, where its request is copied to a mirror.
     pub(crate) witness: Option<Witness>,
 }
@@ -152,6 +155,7 @@ impl Pooled {
             parsed: None,
             flushed: false,
             governor: None,
+            types: TypesByStatement::default(),
             witness: None,
         }
     }

@@ -3,6 +3,7 @@
 
 use super::names::Names;
 use super::{Id, Name, Refusal, Statement};
+use crate::inspect::Types;
 use std::sync::Arc;
 
 /// A client's unnamed statement.
@@ -60,6 +61,8 @@ pub(crate) enum Promise {
     Dropped(Name),
     /// A Query that forgets the client's statement of this name.
     Deallocated(Name),
+    /// The types of a statement's parameters are told before it is kept, for whoever writes values down.
+    Described(Arc<Types>),
     /// A request that fails in the place of one that is refused.
     Refused { refusal: Refusal, instead: Instead },
 }

@@ -3,9 +3,11 @@
 
 use super::promise::{Holdings, Instead, Promise, Result, Unnamed, Way};
 use super::{Found, Id, Refusal};
+use crate::inspect::Types;
 use crate::ledger::Outcome;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 /// Statements that a server connection holds.
 #[derive(Debug)]
@@ -263,6 +265,14 @@ impl There {
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.max > 0
+    }
+
+    /// The types that a ParameterDescription tells now.
+    pub(crate) fn described(&self) -> Option<&Arc<Types>> {
+        match self.promises.front().map(|it| &it.promise) {
+            Some(Promise::Described(types)) => Some(types),
+            _ => None,
+        }
     }
 
     /// True if the oldest promise is that a statement of the client's is forgotten.

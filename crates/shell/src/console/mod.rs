@@ -25,6 +25,7 @@ mod show;
 mod sums;
 mod talk;
 mod times;
+mod views;
 
 pub use admin::Shutdown;
 pub use clients::Meter;

@@ -41,6 +41,7 @@ pub(crate) fn show(context: &Context, table: Table) -> Snapshot {
         Table::Activity => shown::activity(context),
         Table::Rules => Snapshot::Rules(super::rules::rules(context)),
         Table::Routes => Snapshot::Routes(super::routes::routes(context, &setup)),
+        Table::Views => Snapshot::Views(super::views::views(context)),
         Table::Throttles => Snapshot::Throttles(super::rules::throttles(context)),
         Table::Patterns => shown::patterns(context),
         Table::Events => Snapshot::Events(crate::happenings::rows(&context.events)),

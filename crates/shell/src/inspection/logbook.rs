@@ -303,7 +303,7 @@ impl Logbook {
             Form::Json => ",\"parameters\":",
             Form::Human => " parameters=",
         });
-        let types = known.types.as_deref().unwrap_or_default();
+        let types = known.types.as_deref();
         if !known.bound.write(types, (shown, VALUE_MAX), &mut self.line) {
             self.line.truncate(before);
         }

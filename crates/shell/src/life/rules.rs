@@ -6,6 +6,7 @@ use crate::console;
 use crate::hold::Hold;
 use crate::pump::unix_now_s;
 use policy::throttle::Tried;
+use policy::views::Sight;
 use policy::{Context, Mode, Moment, Tls};
 use session::ClientStream;
 use session::fault::{Fault, FaultKind, Side};
@@ -18,9 +19,14 @@ use std::task::Poll;
 impl Life<'_> {
     /// Who judges the client's statements; `None` if there are no rules.
     pub(super) fn governor(&self, shown: &console::Client) -> Option<Governor> {
-        let message_max = self.setup.policy.as_ref()?.message_bytes_max;
+        let policy = self.setup.policy.as_ref()?;
         let rules = Arc::clone(&self.context.rules);
-        Some(Governor::new(rules, facts(shown), message_max))
+        let mut governor = Governor::new(rules, facts(shown), policy.message_bytes_max);
+        let database = &shown.facts.database;
+        if let Some(views) = self.context.catalogs.views(self.setup, database) {
+            governor.watch(views);
+        }
+        Some(governor)
     }
 
     /// Lets a client that has proved who it is go on, in time, or says why not.
@@ -80,6 +86,7 @@ fn facts(shown: &console::Client) -> Context {
             _ => Tls::V1_2,
         },
         client_certificate: facts.has_certificate,
+        views: Sight::Names,
     }
 }
 

@@ -35,7 +35,9 @@ impl Run<'_> {
     pub(super) fn held_up(&mut self, header: Header) -> Option<Step> {
         let server = &self.sides.server;
         let (copies, skips) = (server.ledger.reads_copy(), server.ledger.skips());
+        let is_in_transaction = server.status != Status::Idle;
         let governor = self.sides.pooled.governor()?;
+        governor.stands(is_in_transaction);
         if governor.blocks() && !copies {
             return Some(self.stall());
         }

@@ -2,7 +2,7 @@
 
 use super::{Run, Sides};
 use crate::inspect::{Inspection, Known, Protocol};
-use crate::statements::{Found, Name, Statement, Unnamed};
+use crate::statements::{Found, Name, Promise, Statement, Unnamed};
 use std::sync::Arc;
 use wire::Text;
 use wire::frame::{HEADER, Header};
@@ -66,21 +66,43 @@ impl Sides<'_> {
         let Some(inspection) = self.server.inspector.as_ref().map(|it| it.inspection()) else {
             return;
         };
-        let holdings = &self.pooled.holdings;
-        let known = match name.is_empty() {
-            true => match self.server.statements.unnamed(holdings) {
-                Some(Unnamed::Kept(statement)) => Some(known(inspection, statement)),
-                _ => None,
+        let known = match self.kept_by_name(name) {
+            Some(statement) => Known {
+                types: (inspection.keep_values > 0).then(|| self.pooled.types.of(&statement)),
+                ..known(inspection, &statement)
             },
-            false => match self.server.statements.name(holdings, Name::cut(name)) {
-                Found::Here(statement) => Some(known(inspection, &statement)),
-                _ => None,
-            },
+            None => inspection.untold(NOT_FOLLOWED),
         };
-        let known = known.unwrap_or_else(|| inspection.untold(NOT_FOLLOWED));
         if let Some(inspector) = &mut self.server.inspector {
             inspector.bind(portal, known, (bytes, body));
         }
+    }
+}
+
+impl Sides<'_> {
+    /// The client's statement of this name, if that is kept and known now.
+    fn kept_by_name(&self, name: &[u8]) -> Option<Arc<Statement>> {
+        let (statements, holdings) = (&self.server.statements, &self.pooled.holdings);
+        match name.is_empty() {
+            true => match statements.unnamed(holdings) {
+                Some(Unnamed::Kept(statement)) => Some(Arc::clone(statement)),
+                _ => None,
+            },
+            false => match statements.name(holdings, Name::cut(name)) {
+                Found::Here(statement) => Some(statement),
+                _ => None,
+            },
+        }
+    }
+
+    /// What a Describe of the client's statement of this name promises, where values are written down.
+    pub(super) fn describes(&mut self, name: &[u8]) -> Option<Promise> {
+        self.server
+            .inspector
+            .as_ref()
+            .filter(|it| it.keeps_values())?;
+        let statement = self.kept_by_name(name)?;
+        Some(Promise::Described(self.pooled.types.of(&statement)))
     }
 }
 
@@ -89,7 +111,5 @@ fn known(inspection: &Inspection, statement: &Arc<Statement>) -> Known {
         statement.pattern(&inspection.recogniser),
         statement.dialect().lexing,
     );
-    let mut known = inspection.known_as(pattern, statement.text(), lexing);
-    known.types = inspection.types(statement.types());
-    known
+    inspection.known_as(pattern, statement.text(), lexing)
 }

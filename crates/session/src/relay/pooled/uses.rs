@@ -188,10 +188,18 @@ impl Run<'_> {
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
             Use::First(_) | Use::Stall => {}
         }
+        let promise = match used {
+            Use::AsItCame | Use::Named(_) => self.sides.describes(name),
+            Use::Stranger | Use::First(_) | Use::Stall => None,
+        };
         match used {
+            Use::AsItCame if promise.is_some() => {
+                self.owe(request, Terms::FORWARD, promise);
+                *self.passing = header.total();
+            }
             Use::AsItCame => return Ok(self.pass(header, request)),
             Use::Named(name) => {
-                self.request(request);
+                self.owe(request, Terms::FORWARD, promise);
                 self.rename(header, 1, front, name.bytes());
             }
             Use::Stranger => {
