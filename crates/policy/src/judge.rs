@@ -84,6 +84,14 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Whether an identifier stands for this name, unless only the server can fold it.
+    pub(crate) fn is_name(&self, written: Span, name: &[u8]) -> Option<bool> {
+        match self {
+            Subject::Read { text, is_utf8, .. } => sql::is_name(text, written, *is_utf8, name).ok(),
+            Subject::Unread { .. } => None,
+        }
+    }
+
     pub(crate) fn name<'b>(&self, written: Span, room: &'b mut [u8; NAME_MAX]) -> Option<&'b [u8]> {
         match self {
             Subject::Read { text, is_utf8, .. } => sql::name(text, written, *is_utf8, room).ok(),
@@ -196,7 +204,7 @@ impl Rules {
     ) -> Option<(usize, Lead)> {
         let reached = Reached::of(&context.views, subject);
         for (index, rule) in self.rules().iter().enumerate() {
-            let is_meant = rule.who.is(context, now)
+            let is_meant = self.is_about(index, (context, now))
                 && matches((self, index), (subject, &reached), ParameterState::None) == Match::Yes;
             match (is_meant, rule.action, rule.mode) {
                 (true, Action::Route(lead), mode) => {
@@ -254,7 +262,7 @@ impl Rules {
     ) -> Decision {
         let reached = Reached::of(&context.views, subject);
         for (index, rule) in self.rules().iter().enumerate() {
-            if !rule.who.is(context, now) {
+            if !self.is_about(index, (context, now)) {
                 continue;
             }
             // Where it goes is asked before it is judged: see `lead`.

@@ -291,11 +291,7 @@ fn named(
         let (Some(wanted), Some(written)) = (wanted, written) else {
             return true;
         };
-        let mut room = [0; NAME_MAX];
-        match subject.name(written, &mut room) {
-            Some(name) => name == wanted,
-            None => otherwise,
-        }
+        subject.is_name(written, wanted).unwrap_or(otherwise)
     };
     part(&pattern.schema, schema) && part(&pattern.name, Some(name))
 }

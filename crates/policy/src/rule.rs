@@ -1,6 +1,6 @@
 //! Owns rules as data: what one may say, and the list of them in force.
 
-use crate::context::{Network, Tls};
+use crate::context::{Context, Moment, Network, Tls};
 use crate::learned::Learned;
 use crate::throttle::{Lanes, Throttle};
 use sql::{Access, Impact, NAME_MAX, ShapeId};
@@ -264,8 +264,11 @@ pub struct Rules {
     lanes: Vec<OnceLock<Arc<Lanes>>>,
     /// For each rule the number of its condition on a parameter.
     parameters: Vec<Option<u8>>,
+    /// For each rule whether it is about any client at any time.
+    for_anyone: Vec<bool>,
     /// No rule asks for the time.
     is_timeless: bool,
+    wants_parameters: bool,
     wants_shapes: bool,
     wants_clock: bool,
     wants_views: bool,
@@ -298,6 +301,7 @@ impl Rules {
             hits: rules.iter().map(|_| AtomicU64::new(0)).collect(),
             exceeded: rules.iter().map(|_| AtomicU64::new(0)).collect(),
             lanes: rules.iter().map(|_| OnceLock::new()).collect(),
+            for_anyone: rules.iter().map(|it| it.who == Who::default()).collect(),
             wants_clock: rules
                 .iter()
                 .any(|rule| matches!(rule.action, Action::Delay { .. } | Action::Throttle(_))),
@@ -305,6 +309,7 @@ impl Rules {
             wants_views: rules.iter().any(asks_for_views),
             is_timeless: !rules.iter().any(|rule| rule.who.asks_for_time()),
             wants_shapes: rules.iter().any(asks_for_shapes),
+            wants_parameters: count > 0,
             parameters,
             rules,
             learned: None,
@@ -429,6 +434,13 @@ impl Rules {
         self.is_timeless
     }
 
+    /// True if a verdict hangs on nothing but the statement, the client and what is known of views: not on the time,
+    /// nor on parameters, and nothing is learned.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.is_timeless && self.learned.is_none() && !self.wants_parameters()
+    }
+
     /// True if a rule asks for shapes.
     #[inline]
     pub fn wants_shapes(&self) -> bool {
@@ -438,7 +450,14 @@ impl Rules {
     /// True if a rule asks for a parameter.
     #[inline]
     pub fn wants_parameters(&self) -> bool {
-        self.parameters.iter().any(Option::is_some)
+        self.wants_parameters
+    }
+
+    /// True if the rule with this index is about the client at this moment.
+    #[inline]
+    pub(crate) fn is_about(&self, index: usize, (context, now): (&Context, Moment)) -> bool {
+        self.for_anyone.get(index) == Some(&true)
+            || self.rule(index).is_some_and(|it| it.who.is(context, now))
     }
 
     pub(crate) fn parameter_number(&self, index: usize) -> Option<u8> {

@@ -58,7 +58,7 @@ impl ClientStream {
             }
         }
         if let (Some(inspector), None) = (&mut server.inspector, &self.pooled) {
-            inspector.set_lexing(crate::inspect::lexing(&server.reported));
+            inspector.set_lexing(server.reported.lexing());
         }
     }
 

@@ -8,7 +8,9 @@ use crate::lending::Standing;
 use crate::relay::tags::is_all_gone;
 use crate::statements::{Again, Lease, There};
 use crate::traffic::Traffic;
+use crate::wishes::{Wishes, lexing_of};
 use buf::{Full, Plain, Secret};
+use sql::Lexing;
 use std::sync::Arc;
 use wire::from_server::{BackendKeyData, ParameterStatus};
 use wire::{Message, ProtocolVersion, Text};
@@ -169,6 +171,9 @@ fn turn(out_of_turn: OutOfTurn) -> Fault {
 pub struct Reported {
     /// For each parameter its name and its value, each with a NUL behind it, as in ParameterStatus.
     packed: Option<Secret>,
+    /// How the server reads texts whose session has these: asked with every statement.
+    lexing: Lexing,
+    is_utf8: bool,
 }
 
 impl Reported {
@@ -208,7 +213,26 @@ impl Reported {
             put(name.as_bytes(), &status.value);
         }
         self.packed = Some(Secret::from_vec(packed));
+        match name {
+            "client_encoding" | "standard_conforming_strings" => {
+                self.lexing = lexing_of(&Wishes::default(), self, Lexing::default().len_max);
+            }
+            "server_encoding" => self.is_utf8 = &*status.value == b"UTF8",
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// How a server reads texts whose session has these parameters.
+    #[inline]
+    pub(crate) fn lexing(&self) -> Lexing {
+        self.lexing
+    }
+
+    /// True if the database is in UTF-8.
+    #[inline]
+    pub(crate) fn is_utf8(&self) -> bool {
+        self.is_utf8
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -92,7 +92,7 @@ pub use encoding::{Encoding, Lexing};
 pub use facts::{Access, Call, Facts, Relation, ShapeId, Unsure};
 pub use impact::Impact;
 pub use lexer::Lexer;
-pub use name::name;
+pub use name::{is_name, name};
 pub use statement::{Statement, Statements, effects, statements};
 pub use token::{Kind, Span, Token};
 pub use unknown::Unknown;

@@ -45,6 +45,18 @@ pub fn name<'b>(
     Ok(name)
 }
 
+/// Whether an identifier stands for a name: whether [`name`] gives that. Faster where nothing is to be folded but case.
+pub fn is_name(text: &[u8], written: Span, is_utf8: bool, wanted: &[u8]) -> Result<bool, Unsure> {
+    let bytes = written.of(text);
+    let is_quoted = matches!(bytes, [b'"', ..] | [b'u' | b'U', b'&', ..]);
+    if is_quoted || bytes.len() > NAME_MAX || !bytes.is_ascii() {
+        let found = name(text, written, is_utf8, &mut [0; NAME_MAX])? == wanted;
+        return Ok(found);
+    }
+    let folds_to = |(written, wanted): (&u8, &u8)| written.to_ascii_lowercase() == *wanted;
+    Ok(bytes.len() == wanted.len() && bytes.iter().zip(wanted).all(folds_to))
+}
+
 /// The first bytes of a name.
 struct Cut<'b> {
     room: &'b mut [u8; NAME_MAX],
@@ -156,4 +168,65 @@ fn hexadecimal(digits: Option<&[u8]>) -> Option<u32> {
     digits?.iter().try_fold(0u32, |code, &digit| {
         Some(code << 4 | char::from(digit).to_digit(16)?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fast way says what the long one says, of each of these as each of these.
+    #[test]
+    fn an_identifier_is_the_name_that_it_stands_for() {
+        let long = "n".repeat(NAME_MAX + 1);
+        let written = [
+            "orders",
+            "Orders",
+            "ORDERS",
+            "order",
+            "orders2",
+            "\"orders\"",
+            "\"Orders\"",
+            "\"or\"\"ders\"",
+            "U&\"orders\"",
+            "u&\"\\006frders\"",
+            "U&\"\\zzzz\"",
+            "é",
+            "\"é\"",
+            "É",
+            "",
+            "u",
+            &long,
+            &long[..NAME_MAX],
+        ];
+        let wanted = [
+            "orders",
+            "Orders",
+            "or\"ders",
+            "é",
+            "",
+            "u",
+            "u&",
+            &long[..NAME_MAX],
+            &long,
+        ];
+        for text in written {
+            for is_utf8 in [true, false] {
+                let text = text.as_bytes();
+                let span = Span {
+                    start: 0,
+                    end: text.len(),
+                };
+                let mut room = [0; NAME_MAX];
+                let folded = name(text, span, is_utf8, &mut room);
+                for wanted in wanted {
+                    let is = is_name(text, span, is_utf8, wanted.as_bytes());
+                    assert_eq!(
+                        is,
+                        folded.map(|it| it == wanted.as_bytes()),
+                        "{text:?} {wanted}"
+                    );
+                }
+            }
+        }
+    }
 }

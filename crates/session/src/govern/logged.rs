@@ -45,6 +45,13 @@ impl Logged {
         }
     }
 
+    /// A statement passed of which rules want this.
+    #[inline]
+    pub(super) fn pass(&mut self, wish: Log) {
+        self.wish = wish;
+        self.denied = None;
+    }
+
     pub(super) fn take_denied(&mut self) -> Option<Denied> {
         self.denied.take()
     }

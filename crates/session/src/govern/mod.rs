@@ -4,6 +4,7 @@
 //! Takes texts, names and values out of the relay's hands before they pass; gives a refusal or nothing. It never
 //! touches a buffer, and reads no clock: the shell tells it the time, where a rule asks for it.
 
+mod familiar;
 mod hold;
 mod in_force;
 mod learn;
@@ -19,6 +20,7 @@ pub(crate) use open::Rows;
 
 use crate::routing::Leading;
 use crate::statements::{Instead, Refusal};
+use familiar::Familiar;
 use hold::Hold;
 use logged::Logged;
 use open::{Open, Stop};
@@ -71,6 +73,11 @@ impl Known {
         Known::read(text, lexing, false)
     }
 
+    /// True if it executes what SQL prepared.
+    fn executes(&self) -> bool {
+        self.analysis.statements().iter().any(executes)
+    }
+
     fn is_unread(&self) -> Option<Unsure> {
         self.analysis
             .unsure()
@@ -111,6 +118,7 @@ pub struct Governor {
     unnamed: Option<Portal>,
     portals: HashMap<Box<[u8]>, Portal>,
     prepared: Prepared,
+    familiar: Familiar,
     notices: Vec<String>,
     /// Messages that may be judged have at most so many bytes.
     message_max: usize,
@@ -154,6 +162,7 @@ impl Governor {
             unnamed: None,
             portals: HashMap::new(),
             prepared: Prepared::default(),
+            familiar: Familiar::default(),
             notices: Vec::new(),
             message_max,
             is_alone: false,
@@ -224,9 +233,9 @@ impl Governor {
     }
 
     /// Judges a text that is to be prepared.
-    pub(crate) fn parse(&mut self, known: &Known) -> Option<Refusal> {
+    pub(crate) fn parse(&mut self, known: &Arc<Known>) -> Option<Refusal> {
         self.learn(known, 0);
-        self.judge(Some(known), ParameterState::Later)
+        self.judge_known(known, ParameterState::Later)
     }
 
     /// Judges a Query. What it prepares by SQL is known from now on.
@@ -274,7 +283,10 @@ impl Governor {
         if let Some(known) = &known {
             self.learn(known, 1);
         }
-        let refusal = self.judge(known.as_deref(), parameters);
+        let refusal = match &known {
+            Some(known) => self.judge_known(known, parameters),
+            None => self.judge(None, parameters),
+        };
         if refusal.is_none() {
             if let Some(known) = &known {
                 self.prepared.note(known);
@@ -422,6 +434,35 @@ impl Governor {
         self.carry_out(&rules, verdict)
     }
 
+    /// The same of one that may come again.
+    fn judge_known(&mut self, known: &Arc<Known>, parameters: ParameterState) -> Option<Refusal> {
+        self.refresh();
+        let by = (self.generation, self.views_generation());
+        if let Some((matched, log)) = self.familiar.find(by, known) {
+            if !std::mem::take(&mut self.judges_again)
+                && let Some(rules) = &self.rules
+            {
+                rules.count(matched);
+            }
+            self.logged.pass(log);
+            self.held.clear();
+            self.look_at(known);
+            return None;
+        }
+        let rules = Arc::clone(self.rules.as_ref()?);
+        self.look_at(known);
+        let verdict = self.verdict(&rules, Some(known), parameters);
+        self.logged.note(&rules, Some(known), &verdict);
+        let passes = verdict.decision == Decision::Allow
+            && verdict.notices.is_empty()
+            && verdict.held.is_empty();
+        if passes && rules.is_plain() && !known.executes() {
+            let verdict = (&*verdict.matched, self.logged.wish);
+            self.familiar.keep(by, known, verdict);
+        }
+        self.carry_out(&rules, verdict)
+    }
+
     /// What rules want of the query log for the statement that was judged last.
     pub(crate) fn log(&self) -> Log {
         self.logged.wish
@@ -485,10 +526,7 @@ impl Governor {
         if let Some(unsure) = known.is_unread() {
             return unread(unsure, known.text.len());
         }
-        let executes = |facts: &sql::Facts| {
-            facts.unsure == Some(Unsure::Prepared) && facts.statement.verb == Verb::Execute
-        };
-        if !known.analysis.statements().iter().any(executes) {
+        if !known.executes() {
             let subjects = known
                 .analysis
                 .statements()
@@ -549,6 +587,10 @@ impl Governor {
             self.notices.push(text);
         }
     }
+}
+
+fn executes(facts: &sql::Facts) -> bool {
+    facts.unsure == Some(Unsure::Prepared) && facts.statement.verb == Verb::Execute
 }
 
 fn read<'a>(known: &'a Known, facts: &'a sql::Facts) -> Subject<'a> {

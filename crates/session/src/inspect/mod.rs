@@ -24,5 +24,5 @@ pub use inspector::{Inspection, Inspector};
 pub use types::Types;
 
 pub(crate) use forward::forwarded;
-pub(crate) use reply::{Passed, TYPES_BYTES_MAX, cut, dropped, lexing, replied, withdrawn};
+pub(crate) use reply::{Passed, TYPES_BYTES_MAX, cut, dropped, replied, withdrawn};
 pub(crate) use types::TypesByStatement;

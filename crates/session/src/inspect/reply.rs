@@ -2,9 +2,8 @@
 
 use super::event::End;
 use super::inspector::Inspector;
+use crate::Server;
 use crate::ledger::{Ledger, Status};
-use crate::wishes::{Wishes, lexing_of};
-use crate::{Reported, Server};
 use wire::Sqlstate;
 use wire::frame::{HEADER, Header};
 
@@ -55,7 +54,7 @@ pub(crate) fn replied(server: &mut Server, header: Header, bytes: &[u8], passed:
         }
         b's' if passed.was_statement => inspector.suspended(),
         b'E' => failed(inspector, ledger, bytes, passed),
-        b'S' => inspector.set_lexing(lexing(reported)),
+        b'S' => inspector.set_lexing(reported.lexing()),
         b'Z' if *status == Status::Idle && ledger.is_closed() => inspector.portals.clear(),
         _ => {}
     }
@@ -104,9 +103,4 @@ fn sqlstate(bytes: &[u8]) -> [u8; 5] {
     let code: Option<[u8; 5]> = code.and_then(|code| code.try_into().ok());
     code.filter(|it| it.iter().all(u8::is_ascii_alphanumeric))
         .unwrap_or(UNKNOWN_STATE)
-}
-
-/// How a server reads texts whose session has these parameters.
-pub(crate) fn lexing(reported: &Reported) -> sql::Lexing {
-    lexing_of(&Wishes::default(), reported, sql::Lexing::default().len_max)
 }

@@ -203,7 +203,7 @@ impl Pooled {
 
     /// Texts are read as the server says that it reads them now.
     pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
-        self.dialect.lexing = crate::inspect::lexing(&server.reported);
+        self.dialect.lexing = server.reported.lexing();
         server.lease.lexing_meddled = false;
     }
 

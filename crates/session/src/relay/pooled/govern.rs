@@ -274,7 +274,6 @@ impl Sides<'_> {
     }
 
     fn is_utf8(&self) -> bool {
-        let encoding = self.server.reported.value("server_encoding");
-        encoding == Some(b"UTF8") && self.pooled.dialect.lexing.encoding == sql::Encoding::Utf8
+        self.server.reported.is_utf8() && self.pooled.dialect.lexing.encoding == sql::Encoding::Utf8
     }
 }

@@ -1,0 +1,107 @@
+//! Owns the verdicts on statements that a client executes again and again, so that rules are asked once about each.
+//!
+//! A verdict is kept if it hangs on nothing but the statement, the rules and what is known of views. A statement is
+//! recognised by where it was read to, never by comparing texts, and is not kept alive by being recognised.
+
+use super::Known;
+use policy::Log;
+use std::sync::{Arc, Weak};
+
+/// Statements of one client that are recognised.
+const PLACES: usize = 32;
+
+/// Statements that pass.
+#[derive(Debug, Default)]
+pub(super) struct Familiar {
+    /// Generations of the rules and views by which all were judged.
+    by: (u64, u64),
+    places: Vec<Option<Passes>>,
+}
+
+/// One that passes, without a notice, a delay or a throttle.
+#[derive(Debug)]
+struct Passes {
+    known: Weak<Known>,
+    matched: Box<[usize]>,
+    log: Log,
+}
+
+impl Familiar {
+    /// The rules that matched a statement that passes by these generations, and what they want of the query log.
+    #[inline]
+    pub(super) fn find(&self, by: (u64, u64), known: &Arc<Known>) -> Option<(&[usize], Log)> {
+        let passes = self.places.get(place(known))?.as_ref()?;
+        let is_it = self.by == by && passes.known.as_ptr() == Arc::as_ptr(known);
+        is_it.then_some((&*passes.matched, passes.log))
+    }
+
+    /// Keeps one; another one may lose its place.
+    pub(super) fn keep(
+        &mut self,
+        by: (u64, u64),
+        known: &Arc<Known>,
+        (matched, log): (&[usize], Log),
+    ) {
+        if self.by != by {
+            self.by = by;
+            self.places.clear();
+        }
+        self.places.resize_with(PLACES, || None);
+        if let Some(slot) = self.places.get_mut(place(known)) {
+            *slot = Some(Passes {
+                known: Arc::downgrade(known),
+                matched: matched.into(),
+                log,
+            });
+        }
+    }
+}
+
+/// Readings are some hundred bytes apart.
+#[inline]
+fn place(known: &Arc<Known>) -> usize {
+    let at = Arc::as_ptr(known).addr();
+    (at >> 4 ^ at >> 9) % PLACES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sql::Lexing;
+
+    fn known(text: &[u8]) -> Arc<Known> {
+        Arc::new(Known::read(text, Lexing::default(), true))
+    }
+
+    #[test]
+    fn a_statement_is_known_again_while_rules_and_views_stay() {
+        let (mut familiar, one, other) =
+            (Familiar::default(), known(b"SELECT 1"), known(b"SELECT 1"));
+        assert_eq!(familiar.find((1, 1), &one), None);
+        familiar.keep((1, 1), &one, (&[3], Log::Default));
+        assert_eq!(familiar.find((1, 1), &one), Some((&[3][..], Log::Default)));
+        assert_eq!(
+            familiar.find((1, 1), &other),
+            None,
+            "the same text, read elsewhere"
+        );
+        assert_eq!(familiar.find((2, 1), &one), None, "by other rules");
+        assert_eq!(familiar.find((1, 2), &one), None, "through other views");
+        familiar.keep((2, 1), &other, (&[], Log::Default));
+        assert_eq!(familiar.find((1, 1), &one), None);
+        assert_eq!(familiar.find((2, 1), &one), None);
+    }
+
+    #[test]
+    fn it_is_not_kept_alive() {
+        let (mut familiar, one) = (Familiar::default(), known(b"SELECT 1"));
+        familiar.keep((1, 1), &one, (&[], Log::Default));
+        assert_eq!(Arc::strong_count(&one), 1);
+        let at = Arc::as_ptr(&one);
+        drop(one);
+        // What comes next can't lie at its place, or it would be taken for it.
+        let all: Vec<_> = (0..100).map(|_| known(b"SELECT 2")).collect();
+        assert!(all.iter().all(|it| Arc::as_ptr(it) != at));
+        assert!(all.iter().all(|it| familiar.find((1, 1), it).is_none()));
+    }
+}
