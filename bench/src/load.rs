@@ -37,6 +37,8 @@ impl Mode {
 pub enum Work {
     /// This many select-only transactions of one client.
     Transactions(Mode, u64),
+    /// This many select-only transactions of 16 clients together.
+    Crowded(Mode, u64),
     /// This many times connect, one select, disconnect.
     Connects(u64),
     /// This many bytes of rows to the client.
@@ -44,6 +46,9 @@ pub enum Work {
     /// This many bytes of rows to the server.
     CopyIn(u64),
 }
+
+/// Clients of [`Work::Crowded`].
+const CROWD: u64 = 16;
 
 impl Work {
     /// Does it, to the end.
@@ -55,6 +60,12 @@ impl Work {
                 command
                     .arg("--client=1")
                     .arg(format!("--transactions={count}"));
+                command
+            }
+            Self::Crowded(mode, count) => {
+                let mut command = select_only(contender, mode);
+                command.arg(format!("--client={CROWD}"));
+                command.arg(format!("--transactions={}", count / CROWD));
                 command
             }
             Self::Connects(count) => {
