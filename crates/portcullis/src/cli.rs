@@ -105,7 +105,8 @@ pub(crate) enum Command {
     /// Judge the statements of a file by the rules of a configuration.
     ///
     /// Each case stands behind a line "-- expect: allow", "-- expect: deny" or "-- expect: deny by RULE"; a line
-    /// "-- client: user=ann database=shop" says who sends those behind it. Fails if a verdict isn't as expected.
+    /// "-- client: user=ann database=shop" says who sends those behind it, "-- view: v reads t, u" what a
+    /// view depends on. Fails if a verdict isn't as expected.
     TestRules(TestRulesOptions),
     /// Read and prove query logs that are sealed or chained.
     ///

@@ -128,6 +128,7 @@ impl Looking {
 
 /// Looks at one database's catalogs for as long as sessions need it.
 async fn keep(context: Arc<Context>, catalog: Arc<Catalog>) {
+    let mut failures = 0_u32;
     loop {
         let setup = context.live.snapshot();
         let rules = setup.policy.as_ref().and_then(|it| it.views.clone());
@@ -136,33 +137,44 @@ async fn keep(context: Arc<Context>, catalog: Arc<Catalog>) {
             None => catalog.views.give_up(),
         }
         let is_wanted = context.rules.rules().0.is_some_and(|it| it.wants_views());
-        let mut failed = false;
         if let Some(rules) = rules.as_ref().filter(|_| is_wanted) {
             let looker = Looker {
                 context: &context,
                 setup: &setup,
                 rules,
             };
-            failed = !look(&looker, &catalog).await;
+            failures = match look(&looker, &catalog).await {
+                true => 0,
+                false => failures.saturating_add(1),
+            };
         }
         drop(setup);
         let began = Instant::now();
-        let interval = match (failed, rules) {
-            (true, _) => PAUSE,
-            (false, Some(ViewRules { interval, .. })) => interval,
-            (false, None) => Duration::MAX,
+        // Statements that wait have no time for long pauses.
+        let interval = match failures > 0 && catalog.views.is_awaited() {
+            true => PAUSE,
+            false => pause(failures, rules.as_ref()),
         };
-        let interval = interval.min(Duration::from_secs(86_400));
         let is_due = timeout(interval, wanted(&catalog.views)).await.is_err();
         if is_due && context.catalogs.forget(&catalog) {
             return;
         }
-        if failed {
+        if failures > 0 {
             sleep_until(began + PAUSE).await;
         } else if !is_due && !catalog.views.is_awaited() {
             // Definitions come in numbers.
             let _ = timeout(PAUSE, awaited(&catalog.views)).await;
         }
+    }
+}
+
+/// How long until the next look, unless somebody wants one before: after failures longer and longer.
+fn pause(failures: u32, rules: Option<&ViewRules>) -> Duration {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let interval = rules.map_or(DAY, |it| it.interval);
+    match failures.checked_sub(1) {
+        None => interval,
+        Some(more) => (PAUSE * 2u32.pow(more.min(10))).min(interval),
     }
 }
 
@@ -206,4 +218,29 @@ async fn look(looker: &Looker<'_>, catalog: &Catalog) -> bool {
     let succeeded = found.is_ok();
     catalog.views.looked(number, found, at_s);
     succeeded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_failures_to_the_interval() {
+        let rules = |secs| ViewRules {
+            is_required: false,
+            user: None,
+            interval: Duration::from_secs(secs),
+        };
+        for (failures, interval, wanted) in [
+            (0, 60, 60),
+            (1, 60, 1),
+            (3, 60, 4),
+            (7, 60, 60),
+            (u32::MAX, 3600, 1024),
+            (5, 1, 1),
+        ] {
+            let pause = pause(failures, Some(&rules(interval)));
+            assert_eq!(pause, Duration::from_secs(wanted), "{failures} {interval}");
+        }
+    }
 }
