@@ -62,8 +62,12 @@ pub(crate) fn id(text: &[u8], lexing: Lexing) -> Result<PatternId, Unknown> {
     each(text, lexing, |piece| match piece {
         Piece::Literal => hash.write(PLACEHOLDER.as_bytes()),
         Piece::Word(span) => {
-            for byte in span.of(text) {
-                hash.write_u8(byte.to_ascii_lowercase());
+            let mut room = [0; 64];
+            for part in span.of(text).chunks(room.len()) {
+                let lower = &mut room[..part.len()];
+                lower.copy_from_slice(part);
+                lower.make_ascii_lowercase();
+                hash.write(lower);
             }
             hash.write_u8(0);
         }

@@ -46,12 +46,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Reads a text.
+    /// Reads a text that may be judged by other rules than those of now.
     pub fn read(text: &[u8], lexing: Lexing, is_utf8: bool) -> Known {
+        Known::read_for(Shapes::Told, text, (lexing, is_utf8))
+    }
+
+    /// Reads a text.
+    pub fn read_for(shapes: Shapes, text: &[u8], (lexing, is_utf8): (Lexing, bool)) -> Known {
         let mut analysis = Analysis::new();
         let asked = Asked {
             server_is_utf8: is_utf8,
-            shape: Some(&[]),
+            shape: (shapes == Shapes::Told).then_some(&[]),
             ..Asked::facts(lexing)
         };
         analysis.read(text, &asked);
@@ -73,6 +78,12 @@ impl Known {
         Known::read(text, lexing, false)
     }
 
+    /// True if it has SQL prepare something.
+    pub(crate) fn prepares(&self) -> bool {
+        let mut all = self.analysis.statements().iter();
+        all.any(|it| it.statement.verb == Verb::Prepare)
+    }
+
     /// True if it executes what SQL prepared.
     fn executes(&self) -> bool {
         self.analysis.statements().iter().any(executes)
@@ -83,6 +94,13 @@ impl Known {
             .unsure()
             .filter(|it| matches!(it, Unsure::Text(_)))
     }
+}
+
+/// Whether the shapes of statements are found out, which is most of the work of reading them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shapes {
+    Told,
+    Untold,
 }
 
 /// What a portal runs.
@@ -260,6 +278,16 @@ impl Governor {
         );
         self.logged.note(&rules, None, &verdict);
         self.carry_out(&rules, verdict)
+    }
+
+    /// What is to be found out of a text that is judged now and never again.
+    pub(crate) fn wants_shapes(&mut self) -> Shapes {
+        self.refresh();
+        let wants = |it: &Arc<RuleList>| it.wants_shapes() || it.learned().is_some();
+        match self.rules.as_ref().is_some_and(wants) {
+            true => Shapes::Told,
+            false => Shapes::Untold,
+        }
     }
 
     /// True if the values of a Bind have to be in sight.

@@ -2,7 +2,7 @@
 
 use super::query::reads_the_same;
 use super::{Run, Sides, Step};
-use crate::govern::{self, Admitted, Known};
+use crate::govern::{self, Admitted, Known, Shapes};
 use crate::ledger::Request;
 use crate::statements::{Course, Found, Instead, Name, Refusal, Statement, Unnamed};
 use buf::Plain;
@@ -184,10 +184,15 @@ impl Sides<'_> {
 
     /// Judges a Query, whose message has so many bytes.
     fn judge_query(&mut self, text: &[u8], bytes: usize) -> Admitted {
-        if self.pooled.governor.is_none() {
+        let Some(governor) = self.pooled.governor() else {
             return Admitted::Go;
+        };
+        let shapes = governor.wants_shapes();
+        let mut known = self.read(text, shapes);
+        if shapes == Shapes::Untold && known.prepares() {
+            // What is prepared may be executed under other rules.
+            known = self.read(text, Shapes::Told);
         }
-        let known = self.read(text);
         let Some(governor) = self.pooled.governor() else {
             return Admitted::Go;
         };
@@ -203,10 +208,10 @@ impl Sides<'_> {
         statement: Option<&Arc<Statement>>,
         text: &[u8],
     ) -> Option<Refusal> {
-        self.pooled.governor.as_ref()?;
+        let shapes = self.pooled.governor()?.wants_shapes();
         let known = match statement {
             Some(statement) if statement.text() == text => self.facts_of(statement),
-            _ => Arc::new(self.read(text)),
+            _ => Arc::new(self.read(text, shapes)),
         };
         self.pooled.governor()?.parse(&known)
     }
@@ -243,11 +248,14 @@ impl Sides<'_> {
         }
     }
 
-    pub(super) fn read(&mut self, text: &[u8]) -> Known {
+    pub(super) fn read(&mut self, text: &[u8], shapes: Shapes) -> Known {
         self.settle_reading();
         match self.is_doubtful(text) {
             true => Known::doubtful(text),
-            false => Known::read(text, self.pooled.dialect.lexing, self.is_utf8()),
+            false => {
+                let dialect = (self.pooled.dialect.lexing, self.is_utf8());
+                Known::read_for(shapes, text, dialect)
+            }
         }
     }
 

@@ -99,7 +99,8 @@ impl Run<'_> {
             }
             _ => {
                 let parse = Parse::decode(body).ok()?;
-                let known = self.sides.read(parse.sql.bytes());
+                let shapes = self.sides.pooled.governor()?.wants_shapes();
+                let known = self.sides.read(parse.sql.bytes(), shapes);
                 self.sides.pooled.governor()?.foresee(Some(&known))
             }
         };
