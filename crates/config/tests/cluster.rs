@@ -82,6 +82,11 @@ fn hosts_come_from_everywhere() {
     let dns = |port| MembersSource::Dns {
         name: "db.example.com".to_owned(),
         port,
+        servers: Vec::new(),
+    };
+    let srv = |servers: &[&str]| MembersSource::Srv {
+        service: "_postgresql._tcp.example.com".to_owned(),
+        servers: servers.iter().map(|it| it.parse().unwrap()).collect(),
     };
     let cases = [
         (
@@ -90,9 +95,10 @@ fn hosts_come_from_everywhere() {
         ),
         ("dns = \"DB.example.com.\"", dns(5432)),
         ("dns = \"db.example.com\"\ndns_port = 7", dns(7)),
+        ("srv = \"_postgresql._tcp.example.com\"", srv(&[])),
         (
-            "srv = \"_postgresql._tcp.example.com\"",
-            MembersSource::Srv("_postgresql._tcp.example.com".to_owned()),
+            "srv = \"_postgresql._tcp.example.com\"\ndns_servers = [\"10.0.0.53\", \"::1\", \"127.0.0.1:8600\"]",
+            srv(&["10.0.0.53:53", "[::1]:53", "127.0.0.1:8600"]),
         ),
         (
             "members_file = \"main.hosts\"",
@@ -355,6 +361,21 @@ fn clusters_that_contradict_themselves() {
             with("srv = \"a\"\ndns_port = 1"),
             "13:12: cluster.dns_port",
             &elsewhere("dns"),
+        ),
+        (
+            with("hosts = \"a\"\ndns_servers = \"10.0.0.53\""),
+            "13:15: cluster.dns_servers",
+            &elsewhere("dns or srv"),
+        ),
+        (
+            with("dns = \"a\"\ndns_servers = \"ns1.example.com\""),
+            "13:15: cluster.dns_servers",
+            "not the address of a name server",
+        ),
+        (
+            with("dns = \"a\"\ndns_servers = []"),
+            "13:15: cluster.dns_servers",
+            "empty",
         ),
         (
             with("patroni = \"https://a\"\netcd_scope = \"/a\""),

@@ -122,13 +122,18 @@ impl Judge<'_, '_> {
             self.each_once(&cluster.hosts, members);
             return Some(MembersSource::Hosts(members.clone()));
         }
+        let servers = cluster.dns_servers.value.as_ref();
+        let servers = servers.map(|it| it.0.clone()).unwrap_or_default();
         if let Some(name) = &cluster.dns.value {
-            let port = u16::try_from(cluster.dns_port.value).ok()?;
-            let name = name.0.clone();
-            return Some(MembersSource::Dns { name, port });
+            return Some(MembersSource::Dns {
+                name: name.0.clone(),
+                port: u16::try_from(cluster.dns_port.value).ok()?,
+                servers,
+            });
         }
         if let Some(service) = &cluster.srv.value {
-            return Some(MembersSource::Srv(service.0.clone()));
+            let service = service.0.clone();
+            return Some(MembersSource::Srv { service, servers });
         }
         let file = file.map(MembersSource::File);
         let found = file.or(patroni.map(MembersSource::Patroni));
@@ -166,8 +171,9 @@ impl Judge<'_, '_> {
             cluster.patroni.value.is_some(),
             cluster.etcd.value.is_some(),
         );
-        let dns = cluster.dns.value.is_some();
+        let (dns, srv) = (cluster.dns.value.is_some(), cluster.srv.value.is_some());
         self.of_other_source(&cluster.dns_port, dns, "dns");
+        self.of_other_source(&cluster.dns_servers, dns || srv, "dns or srv");
         self.of_other_source(&cluster.patroni_user, patroni, "patroni");
         self.of_other_source(&cluster.patroni_password_file, patroni, "patroni");
         self.of_other_source(&cluster.etcd_scope, etcd, "etcd");

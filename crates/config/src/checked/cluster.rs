@@ -3,6 +3,7 @@
 use super::{CaSource, Config, Database, Host, KeyPair, Origin, ServerTls};
 use crate::error::Place;
 use crate::words::{Balance, RouteReads, TargetWord, WithoutPrimary};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,9 +41,16 @@ pub enum MembersSource {
         name: String,
         /// The port of each.
         port: u16,
+        /// Who is asked; empty: as the system says.
+        servers: Vec<SocketAddr>,
     },
-    /// They are the targets of this service.
-    Srv(String),
+    /// They are the targets of a service.
+    Srv {
+        /// The service, in lower case.
+        service: String,
+        /// Who is asked; empty: as the system says.
+        servers: Vec<SocketAddr>,
+    },
     /// In a file, one on each line.
     File(PathBuf),
     /// Patroni's REST API names them.

@@ -3,7 +3,7 @@
 
 use super::{DAY, DatabaseTls, HOUR, MINUTE, NAME, SECOND};
 use crate::checked::CaSource;
-use crate::cluster_values::{DnsName, Members, Urls};
+use crate::cluster_values::{DnsName, Members, NameServers, Urls};
 use crate::setting::Fallback::{Unset, Value};
 use crate::setting::{Bounds, same_section, section};
 use crate::values::{Command, EnvName};
@@ -37,6 +37,12 @@ section! {
         srv: Option<DnsName> {
             fallback: Unset("the hosts are found in another way"),
             sample: "\"_postgresql._tcp.example.com\"",
+        }
+        /// Servers of DNS that are asked for dns and srv, and for the addresses of srv's targets, each with its port
+        /// unless that is 53: those of Consul, for example. The system's file of hosts is not asked then.
+        dns_servers: Option<NameServers> {
+            fallback: Unset("those of the system"),
+            sample: "[\"10.0.0.53\", \"127.0.0.1:8600\"]",
         }
         /// File with the hosts, one on each line as in hosts; what stands behind # is for people. Changes come into
         /// force by themselves.

@@ -73,7 +73,7 @@ fn members(of: &config::Cluster) -> MembersPlan {
     match &of.members {
         MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(listed).collect()),
         MembersSource::Dns { .. }
-        | MembersSource::Srv(_)
+        | MembersSource::Srv { .. }
         | MembersSource::File(_)
         | MembersSource::Patroni(_)
         | MembersSource::Etcd { .. } => MembersPlan::Listed(Vec::new()),

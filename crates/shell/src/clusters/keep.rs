@@ -7,7 +7,7 @@ use super::lead;
 use super::tell::Told;
 use crate::context::Context;
 use crate::setup::{self, Found, Located, MembersPlan};
-use cluster::{Cluster, Key, Member};
+use cluster::{Cluster, Key, Leader, Member};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,7 +245,9 @@ impl Keeper {
 
     fn show(&mut self) {
         let view = self.cluster.view();
-        if view.leader.key().is_none() {
+        // Who was found just now and not asked yet is no reason to look again.
+        let begins = view.leader == Leader::NotYetKnown && !view.hosts.is_empty();
+        if view.leader.key().is_none() && !begins {
             // Where a leader is named, another one may be by now.
             self.hurry();
         }
