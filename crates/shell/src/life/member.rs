@@ -9,7 +9,7 @@ use super::linked::{End, Held, Next};
 use super::lookers::Lookers;
 use crate::alone::Alone;
 use crate::cancel::Issued;
-use crate::clusters::is_of_host;
+use crate::clusters::{is_of_host, while_usable};
 use crate::console::{self, Whose};
 use crate::control::Phase;
 use crate::dial::forget;
@@ -379,7 +379,9 @@ impl<'a> Life<'a> {
         check_after: Duration,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let limit = self.setup.timeouts.close;
-        let woken = tokio::time::timeout(limit, server.wake(self.home, check_after)).await;
+        let via = server.via.clone();
+        let woken = while_usable(self.context, via, server.wake(self.home, check_after));
+        let woken = tokio::time::timeout(limit, woken).await;
         match woken {
             Ok(Ok(server)) => Ok((lease, server)),
             // It died at rest: nothing of this client's was sent to it.
