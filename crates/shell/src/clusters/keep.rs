@@ -118,6 +118,7 @@ impl Keeper {
                 self.cluster.suspect(&key, now);
                 self.hurry();
             }
+            Errand::Hurry(hurried) => self.cluster.hurry(hurried, self.now()),
             Errand::Drain(key, drained, done) => {
                 let _ = done.send(self.cluster.drain(&key, drained));
             }
