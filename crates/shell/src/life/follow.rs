@@ -10,6 +10,7 @@ use crate::exchange::{Leased, Place};
 use crate::pump::{ClientSide, Ending, unix_now_s};
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
+use crate::socket::Socket;
 use cluster::{Key, Wish};
 use session::fault::{Fault, FaultKind, Side};
 use session::routing::{self, Hint, Led, Route, Router, ToPrimary};
@@ -264,6 +265,28 @@ impl<'a> Life<'a> {
             }
             shown.waits(since_us);
             let _ = tokio::time::timeout(pause, changes.changed()).await;
+        }
+    }
+
+    /// Waits for `done` as long as the client that logs in has not hung up.
+    pub(super) async fn while_there<T>(
+        &self,
+        socket: &Socket,
+        done: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let gone = async {
+            let mut look = tokio::time::interval(LOOK);
+            while !socket.hung_up() {
+                look.tick().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = done => done,
+            () = gone => {
+                let kind = FaultKind::Lost { truncated: true };
+                Err(Fault::new(Side::Client, kind))
+            }
         }
     }
 

@@ -141,7 +141,8 @@ impl<'a> Life<'a> {
                 proved,
             ),
             (_, entered) => {
-                let (held, welcome) = self.connect(shown, database, &plan, &entered).await?;
+                let connecting = self.connect(shown, database, &plan, &entered);
+                let (held, welcome) = self.while_there(&port.socket, connecting).await?;
                 let proved = match entered {
                     Entered::Proved(proved) => proved,
                     Entered::Claims(claim) => {
