@@ -1,6 +1,6 @@
 //! Owns the types of settings that only clusters have: hosts with their weights, names of DNS, addresses of services.
 
-use crate::checked::{HostAddress, Member};
+use crate::checked::{HostAddress, HostName, Member};
 use crate::error::Malformed;
 use crate::read::{Bad, Read, Value};
 use crate::setting::{Bounds, Kind, Unit};
@@ -20,6 +20,9 @@ const ZONE_MAX: usize = 63;
 /// Hosts of a cluster.
 #[derive(Clone)]
 pub(crate) struct Members(pub(crate) Vec<Member>);
+/// Hosts of a cluster, as they are called there.
+#[derive(Clone)]
+pub(crate) struct HostNamesOfCluster(pub(crate) Vec<HostName>);
 /// A name to look up.
 #[derive(Clone)]
 pub(crate) struct DnsName(pub(crate) String);
@@ -37,6 +40,20 @@ impl Read for Members {
         let one = |value: &Value<'_>| {
             let text = text(value, Bounds::new(1, 512), Self::KIND.name)?;
             member(text).ok_or_else(|| malformed(value, Malformed::Member))
+        };
+        at_least_one(value, one).map(Self)
+    }
+}
+
+impl Read for HostNamesOfCluster {
+    const KIND: Kind = kind("a host, or a list of hosts", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = text(value, Bounds::new(1, 263), Self::KIND.name)?;
+            let (name, port) =
+                place(text).ok_or_else(|| malformed(value, Malformed::MemberName))?;
+            Ok(HostName { name, port })
         };
         at_least_one(value, one).map(Self)
     }

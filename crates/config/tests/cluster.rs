@@ -117,6 +117,35 @@ fn hosts_come_from_everywhere() {
 }
 
 #[test]
+fn hosts_may_have_encryption_of_their_own() {
+    let of = cluster(
+        "hosts = [\"db1:5432\", \"db2:5432\", \"db2:5433\"]\n[cluster.tls]\nca = \"/ca\"\nmin_version = \"TLSv1.3\"\n\
+         [[cluster.host_tls]]\nhost = [\"DB1.\", \"db2:5433\"]\nca = \"/other\"\n\
+         [[cluster.host_tls]]\nhost = \"db2\"\nmode = \"verify-ca\"\n",
+    );
+    let names: Vec<Vec<String>> = of
+        .host_tls
+        .iter()
+        .map(|it| it.hosts.iter().map(ToString::to_string).collect())
+        .collect();
+    assert_eq!(names, [vec!["db1", "db2:5433"], vec!["db2"]]);
+    let on = |tls: &ServerTls| match tls {
+        ServerTls::On(tls) => (tls.trust.clone(), tls.options.clone()),
+        ServerTls::Disabled => panic!("TLS is off"),
+    };
+    let other = ServerTrust::AuthorityAndName(CaSource::File("/other".into()));
+    assert_eq!(on(&of.host_tls[0].tls).0, other);
+    let authority = ServerTrust::Authority("/ca".into());
+    assert_eq!(on(&of.host_tls[1].tls).0, authority);
+    // What the host does not say, the cluster does.
+    assert_eq!(on(&of.host_tls[0].tls).1, on(&of.tls).1);
+    // Who comes later may be meant.
+    let of = cluster("dns = \"db\"\n[[cluster.host_tls]]\nhost = [\"10.0.0.1\", \"[::1]:1\"]\n");
+    let names = of.host_tls[0].hosts.iter().map(ToString::to_string);
+    assert_eq!(names.collect::<Vec<_>>(), ["10.0.0.1", "[::1]:1"]);
+}
+
+#[test]
 fn etcd_has_a_login_and_certificates_of_its_own() {
     let of = |settings: &str| match cluster(settings).members {
         MembersSource::Etcd { service, scope } => (service, scope),
@@ -361,6 +390,31 @@ fn clusters_that_contradict_themselves() {
             with("srv = \"a\"\ndns_port = 1"),
             "13:12: cluster.dns_port",
             &elsewhere("dns"),
+        ),
+        (
+            with("hosts = [\"db1\", \"db2:7\"]\n[[cluster.host_tls]]\nhost = \"db2:x\""),
+            "14:8: cluster.host_tls.host",
+            "not a host of a cluster",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"beat\""),
+            "14:8: cluster.host_tls.host",
+            "no host beat, but beta; name one of its hosts",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"beta:8\""),
+            "14:8: cluster.host_tls.host",
+            "no host beta:8, but beta:7; name",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"10.0.0.1\""),
+            "14:8: cluster.host_tls.host",
+            "no host 10.0.0.1; name",
+        ),
+        (
+            with("srv = \"a\"\n[[cluster.host_tls]]\nhost = [\"b\", \"B.\"]"),
+            "14:8: cluster.host_tls.host",
+            "has a section above already",
         ),
         (
             with("hosts = \"a\"\ndns_servers = \"10.0.0.53\""),

@@ -13,7 +13,7 @@ use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
 pub use clusters::{
-    Check, Cluster, Feed, Followed, Found, HostTemplate, Located, MembersPlan, Promoted, Promoter,
+    Check, Cluster, Feed, Followed, Found, HostName, HostTemplate, HostTemplates, Located, MembersPlan, Promoted, Promoter,
     Promotion, Servers, StatementRouting, Switchover, Verifies, WithoutPrimary,
 };
 pub use mirrors::Mirrored;

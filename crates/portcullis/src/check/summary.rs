@@ -74,10 +74,18 @@ fn policies(config: &Config, material: &Material) -> Vec<String> {
             }
         }
     }
-    for (cluster, context) in config.clusters.iter().zip(&material.clusters) {
-        if let Some(context) = context {
-            let whose = format!("TLS towards cluster {:?}", cluster.name);
+    for (cluster, contexts) in config.clusters.iter().zip(&material.clusters) {
+        let whose = format!("TLS towards cluster {:?}", cluster.name);
+        if let Some(context) = &contexts.general {
             lines.extend(policy(&whose, context.effective()));
+        }
+        for (own, context) in cluster.host_tls.iter().zip(&contexts.own) {
+            let hosts: Vec<_> = own.hosts.iter().map(ToString::to_string).collect();
+            let whose = format!("{whose}, {} {}", hosts.join(", "), with_tls(&own.tls));
+            match context {
+                Some(context) => lines.extend(policy(&whose, context.effective())),
+                None => lines.push(whose),
+            }
         }
     }
     lines

@@ -176,7 +176,7 @@ impl Keeper {
             if self.hosts.contains_key(&key) {
                 continue;
             }
-            match self.plan.template.at(&it) {
+            match self.plan.templates.at(&it) {
                 Ok(host) => {
                     let known = self.know(it, Arc::new(host));
                     self.hosts.insert(key, known);
