@@ -8,8 +8,8 @@ use auth::ServerUser;
 use cluster::{Balance, Key, Member, Reads, Rules, Wish};
 use config::{Config, MembersSource, ServerTls, Target};
 use shell::setup::{
-    Check, Cluster, Followed, HostAddress, HostName, HostTemplate, HostTemplates, Located, MembersPlan, Promotion,
-    StatementRouting, Switchover, Verifies, WithoutPrimary,
+    Check, Cluster, Followed, HostAddress, HostName, HostTemplate, HostTemplates, Located,
+    MembersPlan, Promotion, StatementRouting, Switchover, Verifies, WithoutPrimary,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use tls::{ServerContext, ServerName};
@@ -191,7 +191,12 @@ mod tests {
              [cluster.tls]\nmode = \"disable\"\n"
         ));
         let contexts = OfCluster::default();
-        cluster(&config, &config.clusters[0], &contexts, &Material::default())
+        cluster(
+            &config,
+            &config.clusters[0],
+            &contexts,
+            &Material::default(),
+        )
     }
 
     /// Each default stands twice: in the table of settings, for people, and in the crate that uses it.

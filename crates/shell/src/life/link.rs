@@ -180,10 +180,7 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
-                let lookers = Lookers {
-                    follows: self.follows(database, plan.wish),
-                    mirrored: self.mirrored(database, &plan.way.startup),
-                };
+                let lookers = Lookers::new(self.follows(database, plan.wish));
                 let member = member(
                     place,
                     (plan, key),

@@ -86,6 +86,8 @@ impl<'a> Life<'a> {
             {
                 break (ending, None);
             }
+            let mirrors = self.context.mirrors.version();
+            lookers.renew(&mut client, mirrors, || self.mirrored(&member.way));
             lookers.look(&mut client, &member.wishes.want);
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
