@@ -11,6 +11,7 @@
 pub mod account;
 pub mod certificates;
 pub mod cluster;
+pub mod dns;
 mod family;
 pub mod fault;
 pub mod guard;

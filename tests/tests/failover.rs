@@ -1,9 +1,13 @@
 //! Primaries that die, hang, are demoted and promoted while clients write: what was acknowledged is there, who is idle
 //! notices nothing, and who is led somewhere is led to the right host.
 
-use e2e::clustered::{Writers, await_role, count_of_backends, host, plan, plan_of, role};
+use std::time::Instant;
+
+use e2e::clustered::{
+    Writers, await_role, count_of_backends, database, host, plan, plan_of, role, session,
+};
 use e2e::scripted::Session;
-use e2e::tables::{ADMIN, console, refused, show};
+use e2e::tables::{ADMIN, Row, console, refused, show, text};
 use testkit::peer::message;
 use testkit::{Flock, FlockPlan, wait};
 
@@ -189,4 +193,61 @@ fn wishes_lead_to_standbys_by_weight() {
     }
     let hosts = show(&mut console(&stage, ADMIN), "HOSTS");
     assert_eq!(hosts.len(), 3);
+}
+
+/// A standby that hangs takes connections, and nothing comes back. Whoever was sent there goes on at another one once it
+/// is known to be down, however long a connection may take: nothing of theirs was sent yet.
+#[test]
+fn nobody_waits_for_a_standby_that_hangs() {
+    let flock = Flock::start(2);
+    let direct = role(&flock, "hidden");
+    let kept = database("kept", &direct, "standby").replace("'transaction'", "'session'");
+    let stage = plan(
+        &flock,
+        &direct,
+        "check_timeout = '300ms'\nbalance = 'round_robin'",
+    )
+    .set("database", "target", "'standby'")
+    .set("database", "server_connect_timeout", "'10min'")
+    .set("listen", "client_login_timeout", "'10min'")
+    .set("limits", "query_wait_timeout", "'10min'")
+    .more(&kept)
+    .more("server_connect_timeout = '10min'\nserver_check_delay = 0\n")
+    .start();
+    for member in &flock.members()[1..] {
+        await_role(&stage, member.port(), "standby");
+    }
+    // One connection to each standby rests for those who keep theirs, and none for the others.
+    let resting: Vec<_> = (0..2).map(|_| session(&stage, &direct, "kept")).collect();
+    for mut session in resting {
+        session.query("SELECT 1");
+        session.peer.send(&message::frame(b'X', b""));
+    }
+    wait::until("two connections at rest", wait::LONG, || {
+        let servers = show(&mut console(&stage, ADMIN), "SERVERS");
+        let resting = |it: &&Row| {
+            text(it, "database") == "kept" && ["idle", "used"].contains(&text(it, "state"))
+        };
+        servers.iter().filter(resting).count() == 2
+    });
+    let mut all: Vec<_> = (0..8).map(|_| session(&stage, &direct, "hidden")).collect();
+    let (holders, readers) = all.split_at_mut(4);
+    holders.iter_mut().for_each(|it| drop(it.query("BEGIN")));
+    flock[1].hang();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut session = session(&stage, &direct, "kept");
+                assert_eq!(session.value("SHOW port"), flock[2].port().to_string());
+            });
+        }
+        for reader in readers {
+            scope.spawn(|| {
+                assert_eq!(reader.value("SHOW port"), flock[2].port().to_string());
+            });
+        }
+    });
+    println!("all read elsewhere after {:?}", began.elapsed());
+    flock[1].wake();
 }

@@ -89,7 +89,7 @@ fn every_configuration_can_be_used() {
     let place = Workplace::new("portcullis-page-");
     material(place.path());
     let blocks = blocks("toml");
-    assert_eq!(blocks.len(), 10);
+    assert_eq!(blocks.len(), 12);
     for block in blocks {
         let lacks = |title: &str| !block.lines().any(|line| line == title);
         let before = [

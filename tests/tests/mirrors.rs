@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use e2e::drivers::Endpoint;
 use e2e::governed::{bind, code, execute, parse, sync, until_ready};
+use e2e::observed::{page, value};
 use e2e::scripted::Session;
 use e2e::tables::{ADMIN, Row, console, number, of, show, text};
 use e2e::{Stage, StagePlan};
 use testkit::peer::message;
-use testkit::{Cluster, Fault, FaultPipe, wait};
+use testkit::{Cluster, Fault, FaultPipe, Signal, wait};
 
 /// What both databases have.
 const ITEMS: &str = "CREATE TABLE items AS SELECT n AS id, 'item ' || n AS name FROM generate_series(1, 10) AS n; \
@@ -410,6 +411,118 @@ fn a_paused_mirror_gets_nothing() {
     assert_eq!(counts(&row), [2, 1, 0, 0, 0], "{row:?}");
 }
 
+/// DISABLE and ENABLE of a mirror are about copies as well, and RECONNECT about their connections.
+#[test]
+fn a_mirror_is_disabled_and_connected_anew() {
+    let mirror = Cluster::shared();
+    let Scene { direct, plan, next } = scene("mirrors_told", mirror, mirror.port());
+    let stage = plan.start();
+    let mut client = Session::through(&stage, &stage.endpoint(&direct));
+    let mut admin = console(&stage, ADMIN);
+    let connections = || {
+        let sql = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{next}'");
+        mirror.sql(&sql)
+    };
+    client.query("SELECT 1");
+    outcome(&stage, "mirrors_told", 1);
+    admin.query(&format!("DISABLE {next}"));
+    client.query("SELECT 2");
+    let row = outcome(&stage, "mirrors_told", 2);
+    assert_eq!(counts(&row), [1, 1, 0, 0, 0], "{row:?}");
+    admin.query(&format!("ENABLE {next}"));
+    client.query("SELECT 3");
+    let row = outcome(&stage, "mirrors_told", 3);
+    assert_eq!(counts(&row), [2, 1, 0, 0, 0], "{row:?}");
+    let before = connections();
+    admin.query(&format!("RECONNECT {next}"));
+    wait::until("the connections of before to end", wait::LONG, || {
+        !connections().iter().any(|it| before.contains(it))
+    });
+    client.query("SELECT 4");
+    let row = outcome(&stage, "mirrors_told", 4);
+    assert_eq!(counts(&row), [3, 1, 0, 0, 0], "{row:?}");
+    assert!(!connections().is_empty());
+}
+
+#[test]
+fn metrics_tell_what_became_of_copies() {
+    let mirror = Cluster::shared();
+    let Scene { direct, plan, next } = scene("mirrors_metrics", mirror, mirror.port());
+    mirror.sql_in(&next, "DELETE FROM items WHERE id > 7");
+    let cluster = Cluster::shared();
+    cluster.sql_in(
+        "mirrors_metrics",
+        "CREATE TABLE only_here (a int); GRANT ALL ON only_here TO PUBLIC",
+    );
+    let stage = plan.start();
+    let series = |name: &str| {
+        let labels = format!("{{database=\"mirrors_metrics\",mirror=\"{next}\"}}");
+        value(&stage, &format!("portcullis_mirror_{name}{labels}"))
+    };
+    let counted = || {
+        [
+            "compared",
+            "dropped",
+            "failed",
+            "rows_differ",
+            "errors_differ",
+        ]
+        .map(|it| series(&format!("{it}_total")))
+    };
+    assert_eq!(counted(), [0.0; 5]);
+    let mut client = Session::through(&stage, &stage.endpoint(&direct));
+    for text in ["SELECT 1", "SELECT * FROM items", "SELECT * FROM only_here"] {
+        client.query(text);
+    }
+    outcome(&stage, "mirrors_metrics", 3);
+    console(&stage, ADMIN).query(&format!("PAUSE {next}"));
+    client.query("SELECT 1");
+    outcome(&stage, "mirrors_metrics", 4);
+    assert_eq!(counted(), [3.0, 1.0, 0.0, 1.0, 1.0]);
+    for times in ["client_seconds", "answer_seconds"] {
+        assert_eq!(series(&format!("{times}_count")), 3.0, "{times}");
+        assert!(series(&format!("{times}_sum")) > 0.0, "{times}");
+    }
+    // Each family says what it means.
+    let page = page(&stage);
+    let families = page
+        .lines()
+        .filter(|it| it.starts_with("# HELP portcullis_mirror_"));
+    assert_eq!(families.count(), 9, "{page}");
+}
+
+/// Who ends waits for clients, and for no mirror, which keeps an answer back here.
+#[test]
+fn nobody_waits_for_a_mirror_at_the_end() {
+    let mirror = Cluster::shared();
+    let address = mirror.address().parse().expect("an address");
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let name = format!("mirrors_{}", signal.as_str().to_ascii_lowercase());
+        let pipe = FaultPipe::start(address, Fault::None, Fault::None);
+        let Scene { direct, plan, .. } = scene(&name, mirror, pipe.address().port());
+        let mut stage = plan
+            .set("database", "mirror_timeout", "'10min'")
+            .set("database", "mirror_connections", "1")
+            .start();
+        let mut client = Session::through(&stage, &stage.endpoint(&direct));
+        client.query("SELECT 1");
+        outcome(&stage, &name, 1);
+        pipe.part();
+        for _ in 0..3 {
+            client.query("SELECT 2");
+        }
+        await_mirror(&stage, &name, "waiting", |it| number(it, "waiting") == 2);
+        stage.proxy.signal(signal);
+        if signal == Signal::SIGTERM {
+            client.query("SELECT 3");
+            client.peer.send(&message::frame(b'X', b""));
+        }
+        assert!(stage.proxy.await_end(wait::LONG).success());
+        let log = stage.proxy.log();
+        assert!(!log.contains("panicked"), "{log}");
+    }
+}
+
 /// A reload goes for clients that are there: another share, and no mirror any more.
 #[test]
 fn a_reload_changes_what_is_copied() {
@@ -441,6 +554,53 @@ fn a_reload_changes_what_is_copied() {
     });
 }
 
+/// A client that logged in before its database had a mirror, or while it had another one, is copied from its next request
+/// on, and what it sends at once is answered as before when there is none any more.
+#[test]
+fn a_reload_brings_mirrors_to_clients_that_are_there() {
+    let mirror = Cluster::shared();
+    let Scene { direct, plan, next } = scene("mirrors_later", mirror, mirror.port());
+    let other = Endpoint::direct(mirror, "mirrors_later_other");
+    let another = format!(
+        "[[database]]\nname = '{0}'\nhost = 'localhost'\nport = {1}\nuser = '{0}'\n\
+         password_file = 'other.password'\n[database.tls]\nca = '{2}'\n",
+        other.user,
+        mirror.port(),
+        mirror.ca_file().display()
+    );
+    let mut stage = plan
+        .unset("database", "mirror")
+        .unset("database", "mirror_share")
+        .file("other.password", &other.password)
+        .more(&another)
+        .start();
+    let mut client = Session::through(&stage, &stage.endpoint(&direct));
+    client.query("SELECT 1");
+    assert_eq!(show(&mut console(&stage, ADMIN), "MIRRORS"), []);
+    let named = "name = 'mirrors_later'\n";
+    let with = |to: &str| format!("{named}mirror = '{to}'\nmirror_share = 100\n");
+    reloaded(&mut stage, |text| text.replace(named, &with(&next)));
+    client.query("SELECT 2");
+    let row = outcome(&stage, "mirrors_later", 1);
+    assert_eq!(counts(&row), [1, 0, 0, 0, 0], "{row:?}");
+    assert_eq!(ran(mirror, &next), ["SELECT 2"]);
+
+    reloaded(&mut stage, |text| {
+        text.replace(&with(&next), &with(&other.user))
+    });
+    client.query("SELECT 3");
+    let row = outcome(&stage, "mirrors_later", 1);
+    assert_eq!(text(&row, "mirror"), other.user);
+    assert_eq!(ran(mirror, &other.user), ["SELECT 3"]);
+
+    reloaded(&mut stage, |text| text.replace(&with(&other.user), named));
+    client.peer.send(&message::query("SELECT 4").repeat(3));
+    for _ in 0..3 {
+        client.peer.until_ready();
+    }
+    assert_eq!(show(&mut console(&stage, ADMIN), "MIRRORS"), []);
+}
+
 /// Changes the text of the configuration, and waits until that is in force.
 #[track_caller]
 fn reloaded(stage: &mut Stage, change: impl FnOnce(String) -> String) {
@@ -457,7 +617,7 @@ fn reloaded(stage: &mut Stage, change: impl FnOnce(String) -> String) {
     let new = file.with_extension("new");
     std::fs::write(&new, change(text)).expect("the new configuration");
     std::fs::rename(new, file).expect("the configuration");
-    stage.proxy.signal(testkit::Signal::SIGHUP);
+    stage.proxy.signal(Signal::SIGHUP);
     let found = wait::within(wait::LONG, || (count(stage) > before).then_some(()));
     assert!(found.is_some(), "not reloaded:\n{}", stage.proxy.log());
 }

@@ -229,6 +229,36 @@ fn the_dead_are_asked_less_often_and_all_are_asked_often_while_nobody_is_written
     assert_eq!(it.due(&key("b")), Some(now));
 }
 
+/// Another one may lead already when the leader is found dead: nobody's turn is waited for.
+#[test]
+fn all_are_asked_at_once_when_nobody_is_written_to_any_more() {
+    let mut it = three();
+    it.observe(&key("a"), Err(sick(Why::Refused)), ms(100));
+    assert_eq!(it.view().leader, Leader::None);
+    for name in ["b", "c"] {
+        assert_eq!(it.due(&key(name)), Some(ms(100)), "{name}");
+    }
+    // One that leaves is as good as dead, and one that is dead is in no hurry.
+    let mut it = three();
+    it.observe(&key("c"), Err(sick(Why::Refused)), ms(2));
+    let members = ["b", "c"].map(|it| Member::plain(key(it)));
+    it.set_members(members.to_vec(), None, ms(100));
+    assert_eq!(it.due(&key("b")), Some(ms(100)));
+    assert_eq!(it.due(&key("c")), Some(ms(502)));
+}
+
+#[test]
+fn all_are_asked_often_while_somebody_waits_for_another_leader() {
+    let mut it = three();
+    it.hurry(true, ms(50));
+    assert_eq!(it.due(&key("b")), Some(ms(50)));
+    it.observe(&key("b"), Ok(standby(1000)), ms(60));
+    assert_eq!(it.due(&key("b")), Some(ms(160)));
+    it.hurry(false, ms(70));
+    it.observe(&key("b"), Ok(standby(1000)), ms(170));
+    assert_eq!(it.due(&key("b")), Some(ms(670)));
+}
+
 #[test]
 fn a_dead_host_is_trusted_again_after_some_answers() {
     let mut it = three();

@@ -99,6 +99,8 @@ pub struct Cluster {
     /// The highest timeline that anybody was written to on.
     timeline: u32,
     leader: Leader,
+    /// Somebody waits for another leader.
+    hurried: bool,
     version: u64,
     changes: Vec<Change>,
 }
@@ -147,6 +149,7 @@ impl Cluster {
             system: None,
             timeline: 0,
             leader: Leader::NotYetKnown,
+            hurried: false,
             version: 0,
             changes: Vec::new(),
         }
@@ -219,8 +222,7 @@ impl Cluster {
             _ => {}
         }
         self.decide(now);
-        let wanted = matches!(self.leader, Leader::None);
-        let rules = self.rules;
+        let wanted = self.hurried || matches!(self.leader, Leader::None);
         if let Some(entry) = self.entries.iter_mut().find(|it| it.member.key == *key) {
             let wanted = wanted && entry.health.is_up();
             entry.due = now + entry.health.pause(rules.interval, rules.pause_max, wanted);
@@ -230,6 +232,21 @@ impl Cluster {
     /// Real traffic met trouble there: it is asked at once.
     pub fn suspect(&mut self, key: &Key, now: Duration) {
         if let Some(entry) = self.entries.iter_mut().find(|it| it.member.key == *key) {
+            entry.due = entry.due.min(now);
+        }
+    }
+
+    /// Somebody waits for another leader, or does no more.
+    pub fn hurry(&mut self, hurried: bool, now: Duration) {
+        self.hurried = hurried;
+        if hurried {
+            self.ask_at_once(now);
+        }
+    }
+
+    /// Whoever does well may be the leader by now.
+    fn ask_at_once(&mut self, now: Duration) {
+        for entry in self.entries.iter_mut().filter(|it| it.health.is_up()) {
             entry.due = entry.due.min(now);
         }
     }
@@ -294,6 +311,9 @@ impl Cluster {
         }
         if leader != self.leader {
             self.version += 1;
+            if leader == Leader::None {
+                self.ask_at_once(now);
+            }
             let from = std::mem::replace(&mut self.leader, leader.clone());
             self.changes.push(Change::Leader(from, leader));
         }

@@ -16,8 +16,8 @@ use crate::words::{
     PlaintextCancel, Reload, Renegotiation, Sandbox, Tls12Limit, UnixSocketMethod, UnknownName,
 };
 pub use cluster::{
-    Checks, Cluster, Followed, Listed, Member, MembersSource, Promotion, ReadsOfCluster, Servers,
-    Service, ServiceLogin, Switchover, Target,
+    Checks, Cluster, Followed, HostName, HostTls, Listed, Member, MembersSource, Promotion,
+    ReadsOfCluster, Servers, Service, ServiceLogin, Switchover, Target,
 };
 pub use events::{Changes, Events, Webhook};
 pub use mirror::Mirrored;

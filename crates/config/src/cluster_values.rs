@@ -1,26 +1,34 @@
 //! Owns the types of settings that only clusters have: hosts with their weights, names of DNS, addresses of services.
 
-use crate::checked::{HostAddress, Member};
+use crate::checked::{HostAddress, HostName, Member};
 use crate::error::Malformed;
 use crate::read::{Bad, Read, Value};
 use crate::setting::{Bounds, Kind, Unit};
 use crate::values::{at_least_one, host, kind, malformed, text};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// PostgreSQL's own.
 const PORT: u16 = 5432;
 /// The weight of a host of which nothing else is said.
 const WEIGHT: u32 = 100;
 const WEIGHT_MAX: u32 = 1000;
+/// The port of DNS.
+const DNS_PORT: u16 = 53;
 /// Bytes of a zone.
 const ZONE_MAX: usize = 63;
 
 /// Hosts of a cluster.
 #[derive(Clone)]
 pub(crate) struct Members(pub(crate) Vec<Member>);
+/// Hosts of a cluster, as they are called there.
+#[derive(Clone)]
+pub(crate) struct HostNamesOfCluster(pub(crate) Vec<HostName>);
 /// A name to look up.
 #[derive(Clone)]
 pub(crate) struct DnsName(pub(crate) String);
+/// Servers of DNS.
+#[derive(Clone)]
+pub(crate) struct NameServers(pub(crate) Vec<SocketAddr>);
 /// Services: scheme, host and port of each.
 #[derive(Clone)]
 pub(crate) struct Urls(pub(crate) Vec<String>);
@@ -37,6 +45,20 @@ impl Read for Members {
     }
 }
 
+impl Read for HostNamesOfCluster {
+    const KIND: Kind = kind("a host, or a list of hosts", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = text(value, Bounds::new(1, 263), Self::KIND.name)?;
+            let (name, port) =
+                place(text).ok_or_else(|| malformed(value, Malformed::MemberName))?;
+            Ok(HostName { name, port })
+        };
+        at_least_one(value, one).map(Self)
+    }
+}
+
 impl Read for DnsName {
     const KIND: Kind = kind("a name of DNS", Unit::None);
 
@@ -46,6 +68,18 @@ impl Read for DnsName {
             Some(HostAddress::Name(name)) => Ok(Self(normal(&name))),
             _ => Err(malformed(value, Malformed::DnsName)),
         }
+    }
+}
+
+impl Read for NameServers {
+    const KIND: Kind = kind("an address, or a list of addresses", Unit::None);
+
+    fn read(value: &Value<'_>, _: Bounds) -> Result<Self, Bad> {
+        let one = |value: &Value<'_>| {
+            let text = value.text(Self::KIND.name)?;
+            name_server(text).ok_or_else(|| malformed(value, Malformed::NameServer))
+        };
+        at_least_one(value, one).map(Self)
     }
 }
 
@@ -89,6 +123,12 @@ fn member(text: &str) -> Option<Member> {
         weight: weight.unwrap_or(WEIGHT),
         zone: zone.unwrap_or_default(),
     })
+}
+
+/// An address, with a port or at that of DNS.
+fn name_server(text: &str) -> Option<SocketAddr> {
+    let bare = |text: &str| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, DNS_PORT));
+    text.parse().ok().or_else(|| bare(text))
 }
 
 /// Scheme, host and port; a slash behind them is left out.

@@ -222,6 +222,17 @@ pub enum Conflict {
     /// A section for a host that its database does not have.
     #[error("the database above has no such host; name one of its hosts as it is written there")]
     NoSuchHost,
+    /// A section for a host that its cluster's list does not have.
+    #[error(
+        "the cluster above has no host {host}{}; name one of its hosts",
+        nearest.as_ref().map(|it| format!(", but {it}")).unwrap_or_default()
+    )]
+    NoSuchMember {
+        /// What is written.
+        host: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
     /// Two sections for the same host.
     #[error("this host has a section above already; remove one of them")]
     HostTwice,

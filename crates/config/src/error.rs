@@ -172,6 +172,18 @@ pub enum Malformed {
          zone=: \"db2.example.com:5432 weight=50 zone=eu-1a\""
     )]
     Member,
+    /// Not what a host of a cluster is called.
+    #[error(
+        "this is not a host of a cluster; write a name or an IP address, with its port where that matters: \
+         \"db2.example.com\", \"[::1]:5433\""
+    )]
+    MemberName,
+    /// Not a server of DNS.
+    #[error(
+        "this is not the address of a name server; write an IP address, with its port unless that is 53: \"10.0.0.53\" \
+         or \"127.0.0.1:8600\""
+    )]
+    NameServer,
     /// Not a name to look up.
     #[error("this is not a name of DNS; write for example \"db.example.com\"")]
     DnsName,

@@ -34,12 +34,12 @@ pub use change::{Change, Unchangeable};
 pub use checked::{
     Admin, Auth, AuthQuery, CaSource, CertificateMapping, CertificateName, Changes, Checks,
     ClientCertificates, Clients, Cluster, Config, CustomTls, Database, DatabaseName, DatabaseUser,
-    Events, Files, Followed, Holds, Host, HostAddress, Inspection, Invalid, KeyPair, Learn, Limits,
-    Listed, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn, Member, MembersSource,
-    Metrics, Mirrored, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer, Piece, Policy, Process,
-    Promotion, QueryLog, ReadsOfCluster, Route, Rule, RuleMeans, ServerTls, ServerTlsOn,
-    ServerTrust, Servers, Service, ServiceLogin, Sha256, Source, Switchover, Target, Tcp,
-    TimeoutsOfUser, Tls, TlsOptions, UnixSocket, User, Webhook, Workers,
+    Events, Files, Followed, Holds, Host, HostAddress, HostName, HostTls, Inspection, Invalid,
+    KeyPair, Learn, Limits, Listed, Listen, ListenTls, ListenTlsOn, Listener, Log, MaxClientConn,
+    Member, MembersSource, Metrics, Mirrored, NamedKeyPair, OpenTelemetry, Origin, Pattern, Peer,
+    Piece, Policy, Process, Promotion, QueryLog, ReadsOfCluster, Route, Rule, RuleMeans, ServerTls,
+    ServerTlsOn, ServerTrust, Servers, Service, ServiceLogin, Sha256, Source, Switchover, Target,
+    Tcp, TimeoutsOfUser, Tls, TlsOptions, UnixSocket, User, Webhook, Workers,
 };
 pub use conflict::Conflict;
 pub use error::{ConfigError, Malformed, Place, Problem, Suggestion};

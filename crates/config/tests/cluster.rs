@@ -82,6 +82,11 @@ fn hosts_come_from_everywhere() {
     let dns = |port| MembersSource::Dns {
         name: "db.example.com".to_owned(),
         port,
+        servers: Vec::new(),
+    };
+    let srv = |servers: &[&str]| MembersSource::Srv {
+        service: "_postgresql._tcp.example.com".to_owned(),
+        servers: servers.iter().map(|it| it.parse().unwrap()).collect(),
     };
     let cases = [
         (
@@ -90,9 +95,10 @@ fn hosts_come_from_everywhere() {
         ),
         ("dns = \"DB.example.com.\"", dns(5432)),
         ("dns = \"db.example.com\"\ndns_port = 7", dns(7)),
+        ("srv = \"_postgresql._tcp.example.com\"", srv(&[])),
         (
-            "srv = \"_postgresql._tcp.example.com\"",
-            MembersSource::Srv("_postgresql._tcp.example.com".to_owned()),
+            "srv = \"_postgresql._tcp.example.com\"\ndns_servers = [\"10.0.0.53\", \"::1\", \"127.0.0.1:8600\"]",
+            srv(&["10.0.0.53:53", "[::1]:53", "127.0.0.1:8600"]),
         ),
         (
             "members_file = \"main.hosts\"",
@@ -108,6 +114,35 @@ fn hosts_come_from_everywhere() {
     assert_eq!(service.urls, ["https://db1:8008"]);
     assert_eq!((service.login, service.ca), (None, CaSource::System));
     assert_eq!(service.identity, None);
+}
+
+#[test]
+fn hosts_may_have_encryption_of_their_own() {
+    let of = cluster(
+        "hosts = [\"db1:5432\", \"db2:5432\", \"db2:5433\"]\n[cluster.tls]\nca = \"/ca\"\nmin_version = \"TLSv1.3\"\n\
+         [[cluster.host_tls]]\nhost = [\"DB1.\", \"db2:5433\"]\nca = \"/other\"\n\
+         [[cluster.host_tls]]\nhost = \"db2\"\nmode = \"verify-ca\"\n",
+    );
+    let names: Vec<Vec<String>> = of
+        .host_tls
+        .iter()
+        .map(|it| it.hosts.iter().map(ToString::to_string).collect())
+        .collect();
+    assert_eq!(names, [vec!["db1", "db2:5433"], vec!["db2"]]);
+    let on = |tls: &ServerTls| match tls {
+        ServerTls::On(tls) => (tls.trust.clone(), tls.options.clone()),
+        ServerTls::Disabled => panic!("TLS is off"),
+    };
+    let other = ServerTrust::AuthorityAndName(CaSource::File("/other".into()));
+    assert_eq!(on(&of.host_tls[0].tls).0, other);
+    let authority = ServerTrust::Authority("/ca".into());
+    assert_eq!(on(&of.host_tls[1].tls).0, authority);
+    // What the host does not say, the cluster does.
+    assert_eq!(on(&of.host_tls[0].tls).1, on(&of.tls).1);
+    // Who comes later may be meant.
+    let of = cluster("dns = \"db\"\n[[cluster.host_tls]]\nhost = [\"10.0.0.1\", \"[::1]:1\"]\n");
+    let names = of.host_tls[0].hosts.iter().map(ToString::to_string);
+    assert_eq!(names.collect::<Vec<_>>(), ["10.0.0.1", "[::1]:1"]);
 }
 
 #[test]
@@ -355,6 +390,46 @@ fn clusters_that_contradict_themselves() {
             with("srv = \"a\"\ndns_port = 1"),
             "13:12: cluster.dns_port",
             &elsewhere("dns"),
+        ),
+        (
+            with("hosts = [\"db1\", \"db2:7\"]\n[[cluster.host_tls]]\nhost = \"db2:x\""),
+            "14:8: cluster.host_tls.host",
+            "not a host of a cluster",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"beat\""),
+            "14:8: cluster.host_tls.host",
+            "no host beat, but beta; name one of its hosts",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"beta:8\""),
+            "14:8: cluster.host_tls.host",
+            "no host beta:8, but beta:7; name",
+        ),
+        (
+            with("hosts = [\"alpha\", \"beta:7\"]\n[[cluster.host_tls]]\nhost = \"10.0.0.1\""),
+            "14:8: cluster.host_tls.host",
+            "no host 10.0.0.1; name",
+        ),
+        (
+            with("srv = \"a\"\n[[cluster.host_tls]]\nhost = [\"b\", \"B.\"]"),
+            "14:8: cluster.host_tls.host",
+            "has a section above already",
+        ),
+        (
+            with("hosts = \"a\"\ndns_servers = \"10.0.0.53\""),
+            "13:15: cluster.dns_servers",
+            &elsewhere("dns or srv"),
+        ),
+        (
+            with("dns = \"a\"\ndns_servers = \"ns1.example.com\""),
+            "13:15: cluster.dns_servers",
+            "not the address of a name server",
+        ),
+        (
+            with("dns = \"a\"\ndns_servers = []"),
+            "13:15: cluster.dns_servers",
+            "empty",
         ),
         (
             with("patroni = \"https://a\"\netcd_scope = \"/a\""),

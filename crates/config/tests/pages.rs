@@ -24,6 +24,7 @@ fn alone(section: &Section, setting: &Setting, value: &str) -> String {
         "cluster.source_tls" => "[[cluster]]\n[cluster.source_tls]".to_owned(),
         "peer.tls" => "[[peer]]\n[peer.tls]".to_owned(),
         "database.host_tls" => "[[database]]\n[[database.host_tls]]".to_owned(),
+        "cluster.host_tls" => "[[cluster]]\n[[cluster.host_tls]]".to_owned(),
         path => format!("[{path}]"),
     };
     format!("{header}\n{} = {value}\n", setting.name)

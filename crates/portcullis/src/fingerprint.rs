@@ -46,7 +46,10 @@ pub(crate) fn fingerprint(
         let key = &source.place.key;
         let decides = match entry.servers {
             Servers::Listed(_) => key.starts_with("database."),
-            Servers::Of(_) => key.starts_with("database.") || key.starts_with("cluster.tls."),
+            Servers::Of(_) => {
+                let of_hosts = ["database.", "cluster.tls.", "cluster.host_tls."];
+                of_hosts.iter().any(|it| key.starts_with(it))
+            }
         };
         if let (true, Origin::File(path)) = (decides, &source.from) {
             // One that can't be read was found out before.
@@ -66,7 +69,10 @@ fn servers(config: &Config, entry: &Database) -> String {
             route_reads: _,
             target_by_client: _,
         }) => {
-            let tls = config.cluster(cluster).map(|it| &it.tls);
+            let tls = config.cluster(cluster).map(|it| {
+                let own = it.host_tls.iter().map(|it| (&it.hosts, &it.tls));
+                (&it.tls, own.collect::<Vec<_>>())
+            });
             format!("{cluster:?} {target:?} {tls:?}")
         }
     }
@@ -136,6 +142,10 @@ mod tests {
             ("cluster = \"other\"", other),
             ("host = \"h\"", String::new()),
             (of, format!("{hosts}\n[cluster.tls]\nmode = \"require\"")),
+            (
+                of,
+                format!("{hosts}\n[[cluster.host_tls]]\nhost = \"h\"\nmode = \"require\""),
+            ),
             ("cluster = \"main\"\nuser = \"u\"", hosts.clone()),
             (
                 "cluster = \"main\"\nuser = \"u\"\npassword_env = \"PW\"",

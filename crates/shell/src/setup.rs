@@ -13,8 +13,9 @@ use auth::users::Users;
 use auth::{AnswerRules, GateRules, Method, MockSecret};
 use buf::Secret;
 pub use clusters::{
-    Check, Cluster, Feed, Followed, Found, HostTemplate, Located, MembersPlan, Promoted, Promoter,
-    Promotion, Servers, StatementRouting, Switchover, Verifies, WithoutPrimary,
+    Check, Cluster, Feed, Followed, Found, HostName, HostTemplate, HostTemplates, Located,
+    MembersPlan, Promoted, Promoter, Promotion, Servers, StatementRouting, Switchover, Verifies,
+    WithoutPrimary,
 };
 pub use mirrors::Mirrored;
 pub use patterns::change::Rules as ChangeRules;

@@ -7,9 +7,10 @@ mod life;
 mod sql;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::Signal;
 
@@ -36,6 +37,9 @@ pub struct ClusterPlan {
     client_authority: Authority,
     hba: String,
     settings: Vec<(String, String)>,
+    ip: Ipv4Addr,
+    /// Its own unless it is given one.
+    port: Option<Arc<Reserved>>,
 }
 
 impl ClusterPlan {
@@ -50,6 +54,8 @@ impl ClusterPlan {
             binaries,
             hba: HBA.to_owned(),
             settings: Vec::new(),
+            ip: Ipv4Addr::LOCALHOST,
+            port: None,
         }
     }
 
@@ -78,6 +84,13 @@ impl ClusterPlan {
         self
     }
 
+    /// Listens there, in place of a port of its own of 127.0.0.1.
+    fn at(mut self, ip: Ipv4Addr, port: &Arc<Reserved>) -> Self {
+        self.ip = ip;
+        self.port = Some(Arc::clone(port));
+        self
+    }
+
     /// Makes the cluster and starts it.
     #[track_caller]
     pub fn start(self) -> Cluster {
@@ -100,7 +113,8 @@ impl ClusterPlan {
     /// Configures the data directory of this place and starts its server, awaiting nothing.
     #[track_caller]
     fn launch(self, place: Workplace) -> Cluster {
-        let port = ports::reserve();
+        let given = self.port.as_ref().map(Arc::clone);
+        let port = given.unwrap_or_else(|| Arc::new(ports::reserve()));
         let ca_file = self.configure(place.path(), port.number);
         let log = place.path().join("log");
         let command = self.postgres(place.path());
@@ -153,7 +167,7 @@ impl ClusterPlan {
         let client_ca = self.client_authority.write(directory, "client-ca");
         let place = |path: &Path| path.display().to_string();
         let own = [
-            ("listen_addresses", "127.0.0.1".to_owned()),
+            ("listen_addresses", self.ip.to_string()),
             ("port", port.to_string()),
             ("unix_socket_directories", place(directory)),
             ("unix_socket_permissions", "0700".to_owned()),
@@ -196,7 +210,7 @@ impl ClusterPlan {
 /// A running cluster.
 pub struct Cluster {
     server: Guarded,
-    port: Reserved,
+    port: Arc<Reserved>,
     ca_file: PathBuf,
     log: PathBuf,
     plan: ClusterPlan,
@@ -235,14 +249,19 @@ impl Cluster {
         self.server.pid()
     }
 
-    /// TCP port on 127.0.0.1.
+    /// Where it listens: 127.0.0.1, but for a flock whose members differ in it.
+    pub fn ip(&self) -> Ipv4Addr {
+        self.plan.ip
+    }
+
+    /// Its TCP port there.
     pub fn port(&self) -> u16 {
         self.port.number
     }
 
     /// `127.0.0.1:<port>`.
     pub fn address(&self) -> String {
-        self.port.address()
+        format!("{}:{}", self.ip(), self.port())
     }
 
     /// PEM file of the authority that issued the server's certificate.

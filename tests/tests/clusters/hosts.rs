@@ -13,7 +13,7 @@ use e2e::tables::{ADMIN, console, number, of, refused, show, text};
 use testkit::peer::message;
 use testkit::{Authority, Cluster, Fault, FaultPipe, Flock, FlockPlan, Identity, Member, wait};
 
-use super::{A_WHILE, Paused, pausing, plain, port, ports, read_at, value};
+use super::{A_WHILE, Paused, pausing, plain, port, ports, read_at, replace, value};
 
 /// More of the log than servers write by themselves meanwhile.
 const LAG_BYTES_MAX: u64 = 100_000;
@@ -80,6 +80,64 @@ fn a_standby_with_a_strangers_certificate_is_never_used() {
     let count = flock[2].sql_in("strange", "SELECT count(*) FROM register");
     assert_eq!(count, [[Some("2".to_owned())]]);
     assert_eq!(count_of_backends(&flock[1], "strange"), 0);
+}
+
+/// Each host proves itself as its own section wants it, towards those who ask what it is and towards sessions: by another
+/// authority, by a pin, or by a version that it doesn't have. The sections go for hosts of a file, too, which come later.
+#[test]
+fn hosts_prove_themselves_by_sections_of_their_own() {
+    let (stranger, pinned) = (Authority::new("a stranger"), Authority::new("of nobody"));
+    let certificate = pinned.issue(&Identity::server(&["another.example"]));
+    let flock = FlockPlan::new(2)
+        .certificate(1, &stranger, &stranger.issue(&Identity::localhost()))
+        .certificate(2, &pinned, &certificate)
+        .set_on(2, "ssl_max_protocol_version", "TLSv1.2")
+        .start();
+    let direct = role(&flock, "own_tls");
+    let own = |member: &Member, settings: &str| {
+        format!(
+            "[[cluster.host_tls]]\nhost = '{}'\n{settings}\n",
+            host(member)
+        )
+    };
+    let digits: String = (certificate.fingerprint().iter())
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let by_authority = own(
+        &flock[1],
+        &format!("ca = '{}'", flock[1].ca_file().display()),
+    );
+    let by_pin = format!("mode = 'pin'\npin = 'sha256:{digits}'");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("hosts");
+    replace(&file, &[&host(&flock[0]), &host(&flock[1])]);
+    let section = format!("members_file = '{}'", file.display());
+    let start = |by_pin: &str| {
+        plan_from(&flock, &direct, &section, flock.ca_file())
+            .more(&by_authority)
+            .more(&own(&flock[2], by_pin))
+            .more(&database("reads", &direct, "standby"))
+            .start()
+    };
+    let stage = start(&by_pin);
+    await_role(&stage, flock[0].port(), "primary");
+    await_role(&stage, flock[1].port(), "standby");
+    let mut reader = session(&stage, &direct, "reads");
+    assert_eq!(read_at(&mut reader), ports([&flock[1]]));
+    let both = [host(&flock[0]), host(&flock[1]), host(&flock[2])];
+    replace(&file, &both.each_ref().map(String::as_str));
+    await_role(&stage, flock[2].port(), "standby");
+    assert_eq!(read_at(&mut reader), ports([&flock[1], &flock[2]]));
+    session(&stage, &direct, "own_tls").query("INSERT INTO register VALUES (0, 1)");
+
+    // The same host, of which more is wanted than it has.
+    let stage = start(&format!("{by_pin}\nmin_version = 'TLSv1.3'"));
+    let is_down = |it: &_| text(it, "health") == "down";
+    let row = await_host(&stage, flock[2].port(), "down", is_down);
+    assert_eq!(text(&row, "trouble"), "tls", "{row:?}");
+    await_role(&stage, flock[1].port(), "standby");
+    let mut reader = session(&stage, &direct, "reads");
+    assert_eq!(read_at(&mut reader), ports([&flock[1]]));
 }
 
 #[test]

@@ -3,9 +3,10 @@
 
 use e2e::Stage;
 use e2e::clustered::{await_leader, await_role, database, plan, role, session};
+use e2e::drivers::Endpoint;
 use e2e::governed::{bind, execute, parse, sync};
-use e2e::scripted::Session;
-use e2e::tables::{ADMIN, console, number, of, refused, show, text};
+use e2e::scripted::{Session, offer_proof, startup};
+use e2e::tables::{ADMIN, Row, console, number, of, refused, show, text};
 use testkit::peer::message;
 use testkit::{Flock, Member, Peer, wait};
 
@@ -163,4 +164,41 @@ fn cancel(stage: &Stage, session: &Session) {
     let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
     peer.send(&message::cancel(u32::from_be_bytes(*pid), secret));
     peer.drain();
+}
+
+/// There is no standby, and none of its own to wait for; and one whose pool has no place left. Whoever hangs up while it
+/// logs in waits no more, and holds no place.
+#[test]
+fn who_hangs_up_while_it_logs_in_waits_no_more() {
+    let flock = Flock::start(0);
+    let direct = role(&flock, "gone");
+    let of_session = |name: &str, target: &str| {
+        let database = database(name, &direct, target).replace("'transaction'", "'session'");
+        database + "max_db_connections = 1\n"
+    };
+    let stage = plan(&flock, &direct, "")
+        .set("listen", "client_login_timeout", "'10min'")
+        .set("limits", "query_wait_timeout", "'10min'")
+        .more(&of_session("none", "standby"))
+        .more(&of_session("full", "primary"))
+        .start();
+    let _holder = session(&stage, &direct, "full");
+    let mut admin = console(&stage, ADMIN);
+    let mut waiting = |database: &str| {
+        let clients = show(&mut admin, "CLIENTS");
+        let waits = |it: &&Row| (text(it, "database"), text(it, "state")) == (database, "waiting");
+        clients.iter().filter(waits).count()
+    };
+    for database in ["none", "full"] {
+        let endpoint = Endpoint {
+            database: database.to_owned(),
+            ..stage.endpoint(&direct)
+        };
+        let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+        peer.send(&startup(&endpoint));
+        offer_proof(&mut peer, &endpoint.password);
+        wait::until("a client that waits", wait::LONG, || waiting(database) == 1);
+        peer.cut();
+        wait::until("its end", wait::LONG, || waiting(database) == 0);
+    }
 }

@@ -2,13 +2,14 @@
 
 use super::Judge;
 use crate::checked::{
-    CaSource, Checks, Cluster, Followed, Holds, HostAddress, KeyPair, Member, MembersSource,
-    Origin, Promotion, ReadsOfCluster, Service, ServiceLogin, Switchover,
+    CaSource, Checks, Cluster, Followed, Holds, HostAddress, HostName, HostTls, KeyPair, Member,
+    MembersSource, Origin, Promotion, ReadsOfCluster, Service, ServiceLogin, Switchover,
 };
 use crate::cluster_values::{Members, Urls};
 use crate::conflict::Conflict;
 use crate::document::Span;
 use crate::error::Problem;
+use crate::nearest;
 use crate::read::Given;
 use crate::sections::{self, ClusterSections, ClusterSourceTls, DatabaseSections, Sections};
 use crate::warning::Weakness;
@@ -45,6 +46,7 @@ impl Judge<'_, '_> {
         // No host of a cluster is a Unix socket.
         let somewhere = HostAddress::Name(cluster.name.value.clone());
         let tls = self.server_tls((&cluster.name, &[&somewhere]), &sections.tls);
+        let host_tls = self.tls_of_members(sections, &somewhere);
         let checks = self.checks(cluster);
         let members = members?;
         let by = match (&cluster.switchover_command.value, &members) {
@@ -70,8 +72,53 @@ impl Judge<'_, '_> {
                 timeout: cluster.switchover_timeout.value,
             },
             tls: tls?,
+            host_tls: host_tls?,
             place: self.report.place(cluster.name.span, "cluster"),
         })
+    }
+
+    /// TLS of the hosts that differ.
+    fn tls_of_members(
+        &self,
+        sections: &ClusterSections,
+        somewhere: &HostAddress,
+    ) -> Option<Vec<HostTls>> {
+        let mut named: Vec<&HostName> = Vec::new();
+        let mut all = Vec::new();
+        for section in &sections.host_tls {
+            for host in &section.host.value.0 {
+                // Those that come from elsewhere may come later.
+                if let Some(Members(members)) = &sections.cluster.hosts.value {
+                    self.is_listed(&section.host, host, members);
+                }
+                if named.contains(&host) {
+                    self.conflict(&section.host, Conflict::HostTwice);
+                }
+                named.push(host);
+            }
+            let tls = section.tls.clone().or(&sections.tls);
+            let tls = self.server_tls((&section.host, &[somewhere]), &tls);
+            all.push(tls.map(|tls| HostTls {
+                hosts: section.host.value.0.clone(),
+                tls,
+                place: self.report.place(section.host.span, section.host.key()),
+            }));
+        }
+        all.into_iter().collect()
+    }
+
+    fn is_listed<T>(&self, setting: &Given<T>, host: &HostName, members: &[Member]) {
+        if members.iter().any(|it| host.is(&it.name, it.port)) {
+            return;
+        }
+        let called = |it: &Member| HostName {
+            name: it.name.clone(),
+            port: host.port.is_some().then_some(it.port),
+        };
+        let all: Vec<String> = members.iter().map(|it| called(it).to_string()).collect();
+        let host = host.to_string();
+        let nearest = nearest::word(&host, all.iter().map(String::as_str)).map(str::to_owned);
+        self.conflict(setting, Conflict::NoSuchMember { host, nearest });
     }
 
     fn checks(&self, cluster: &sections::Cluster) -> Checks {
@@ -122,13 +169,18 @@ impl Judge<'_, '_> {
             self.each_once(&cluster.hosts, members);
             return Some(MembersSource::Hosts(members.clone()));
         }
+        let servers = cluster.dns_servers.value.as_ref();
+        let servers = servers.map(|it| it.0.clone()).unwrap_or_default();
         if let Some(name) = &cluster.dns.value {
-            let port = u16::try_from(cluster.dns_port.value).ok()?;
-            let name = name.0.clone();
-            return Some(MembersSource::Dns { name, port });
+            return Some(MembersSource::Dns {
+                name: name.0.clone(),
+                port: u16::try_from(cluster.dns_port.value).ok()?,
+                servers,
+            });
         }
         if let Some(service) = &cluster.srv.value {
-            return Some(MembersSource::Srv(service.0.clone()));
+            let service = service.0.clone();
+            return Some(MembersSource::Srv { service, servers });
         }
         let file = file.map(MembersSource::File);
         let found = file.or(patroni.map(MembersSource::Patroni));
@@ -166,8 +218,9 @@ impl Judge<'_, '_> {
             cluster.patroni.value.is_some(),
             cluster.etcd.value.is_some(),
         );
-        let dns = cluster.dns.value.is_some();
+        let (dns, srv) = (cluster.dns.value.is_some(), cluster.srv.value.is_some());
         self.of_other_source(&cluster.dns_port, dns, "dns");
+        self.of_other_source(&cluster.dns_servers, dns || srv, "dns or srv");
         self.of_other_source(&cluster.patroni_user, patroni, "patroni");
         self.of_other_source(&cluster.patroni_password_file, patroni, "patroni");
         self.of_other_source(&cluster.etcd_scope, etcd, "etcd");

@@ -3,6 +3,8 @@
 use super::{CaSource, Config, Database, Host, KeyPair, Origin, ServerTls};
 use crate::error::Place;
 use crate::words::{Balance, RouteReads, TargetWord, WithoutPrimary};
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct Cluster {
     pub switchover: Switchover,
     /// Encryption towards its hosts.
     pub tls: ServerTls,
+    /// Towards those that differ.
+    pub host_tls: Vec<HostTls>,
     /// Where its name stands.
     pub place: Place,
 }
@@ -40,9 +44,16 @@ pub enum MembersSource {
         name: String,
         /// The port of each.
         port: u16,
+        /// Who is asked; empty: as the system says.
+        servers: Vec<SocketAddr>,
     },
-    /// They are the targets of this service.
-    Srv(String),
+    /// They are the targets of a service.
+    Srv {
+        /// The service, in lower case.
+        service: String,
+        /// Who is asked; empty: as the system says.
+        servers: Vec<SocketAddr>,
+    },
     /// In a file, one on each line.
     File(PathBuf),
     /// Patroni's REST API names them.
@@ -54,6 +65,43 @@ pub enum MembersSource {
         /// What the keys begin with: a slash first and none last.
         scope: String,
     },
+}
+
+/// Encryption towards some hosts of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostTls {
+    /// Which hosts, each once in all of the cluster.
+    pub hosts: Vec<HostName>,
+    /// Encryption towards them.
+    pub tls: ServerTls,
+    /// Where they stand.
+    pub place: Place,
+}
+
+/// What a host of a cluster is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// Its name in lower case, or its address without brackets.
+    pub name: String,
+    /// Its port; `None`: whichever.
+    pub port: Option<u16>,
+}
+
+impl HostName {
+    /// Whether a host of this name and port is meant.
+    pub fn is(&self, name: &str, port: u16) -> bool {
+        self.name == name && self.port.is_none_or(|it| it == port)
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.port, self.name.contains(':')) {
+            (None, _) => f.write_str(&self.name),
+            (Some(port), false) => write!(f, "{}:{port}", self.name),
+            (Some(port), true) => write!(f, "[{}]:{port}", self.name),
+        }
+    }
 }
 
 /// A host of a cluster.

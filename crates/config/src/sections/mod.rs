@@ -27,7 +27,7 @@ use toml::de::DeTable;
 
 pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
-pub(crate) use cluster::{Cluster, ClusterSourceTls, ClusterTls};
+pub(crate) use cluster::{Cluster, ClusterHostTls, ClusterSourceTls, ClusterTls};
 pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
 pub(crate) use events::{Events, Webhook};
 pub(crate) use inspection::{Inspection, QueryLog};
@@ -66,6 +66,7 @@ pub const SECTIONS: &[Section] = &[
     DatabaseHostTls::SECTION,
     Cluster::SECTION,
     ClusterTls::SECTION,
+    ClusterHostTls::SECTION,
     ClusterSourceTls::SECTION,
     Route::SECTION,
     Pool::SECTION,
@@ -182,6 +183,8 @@ pub(crate) struct ClusterSections {
     pub(crate) cluster: Cluster,
     pub(crate) tls: DatabaseTls,
     pub(crate) source_tls: ClusterSourceTls,
+    /// Its hosts that differ.
+    pub(crate) host_tls: Vec<ClusterHostTls>,
 }
 
 impl Sections {
@@ -219,10 +222,13 @@ impl Sections {
         let cluster = |(cluster, inside): (Option<Cluster>, Parent<'_, '_>)| {
             let tls = inside.once::<ClusterTls>().0;
             let source_tls = inside.once().0;
+            let hosts = inside.many().into_iter().filter_map(|(host, _)| host);
+            let host_tls = hosts.collect();
             Some(ClusterSections {
                 cluster: cluster?,
                 tls: tls?.0,
                 source_tls: source_tls?,
+                host_tls,
             })
         };
         // All are read before any is missed, so that every error comes out.

@@ -93,6 +93,20 @@ impl Way {
         }
         Err(first.unwrap_or(DnsFault::BadName))
     }
+
+    /// The addresses of a name, of which families there were addresses before.
+    async fn addresses(&self, name: &str, before: &[Family]) -> Answered<BTreeSet<IpAddr>> {
+        let known = self.hosts.addresses(name);
+        if !known.is_empty() {
+            return Ok((known, Duration::MAX));
+        }
+        let ask = |family: Family| {
+            let read = move |message: &Message<[u8]>| family.read(message);
+            self.ask(name, family.records(), read)
+        };
+        let (four, six) = tokio::join!(ask(Family::Four), ask(Family::Six));
+        combine(four, six, before)
+    }
 }
 
 /// Members at the addresses of a name.
@@ -134,16 +148,7 @@ impl ByAddress {
 
     async fn addresses(&mut self) -> Answered<BTreeSet<IpAddr>> {
         let way = Way::new(&self.servers).await;
-        let known = way.hosts.addresses(&self.name);
-        if !known.is_empty() {
-            return Ok((known, Duration::MAX));
-        }
-        let ask = |family: Family| {
-            let read = move |message: &Message<[u8]>| family.read(message);
-            way.ask(&self.name, family.records(), read)
-        };
-        let (four, six) = tokio::join!(ask(Family::Four), ask(Family::Six));
-        let found = combine(four, six, &self.before)?;
+        let found = way.addresses(&self.name, &self.before).await?;
         let has = |family: &Family| found.0.iter().any(|it| Family::of(*it) == *family);
         self.before = [Family::Four, Family::Six]
             .into_iter()
@@ -196,7 +201,7 @@ impl ByService {
     pub(crate) async fn ask(&self) -> Result<Lasting, Fault> {
         let way = Way::new(&self.servers).await;
         let asked = way.ask(&self.service, Rtype::SRV, answer::services).await;
-        let (services, ttl): (Services, _) =
+        let (services, mut ttl): (Services, _) =
             asked.map_err(|why| dns_fault(&self.service, "SRV", why))?;
         let members = services.into_iter().map(|it| {
             let mut located = Located::named(&it.target, it.port);
@@ -204,9 +209,26 @@ impl ByService {
             located.member.weight = u32::from(it.weight.max(1));
             located
         });
-        let members = distinct(members.collect(), &format!("DNS, SRV of {}", self.service))?;
+        let mut members = distinct(members.collect(), &format!("DNS, SRV of {}", self.service))?;
+        // The system, which looks names up at each connection, does not know what servers of one's own say.
+        if !self.servers.servers.is_empty() {
+            for member in &mut members {
+                let (address, good_for) = address(&way, &member.name).await?;
+                member.address = address;
+                ttl = ttl.min(good_for);
+            }
+        }
         let leader = None;
         Ok((Found { members, leader }, ttl))
+    }
+}
+
+/// The first address of a target. One that has none is left to whoever connects, and is not the end of the others.
+async fn address(way: &Way, target: &str) -> Result<(Option<IpAddr>, Duration), Fault> {
+    match way.addresses(target, &[]).await {
+        Ok((found, ttl)) => Ok((found.first().copied(), ttl)),
+        Err(DnsFault::NoName | DnsFault::NoRecords) => Ok((None, Duration::MAX)),
+        Err(why) => Err(dns_fault(target, ADDRESSES, why)),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Members by DNS, asked of a server by hand.
 
-use crate::dns_server::{A, AAAA, DnsServer, Record, Reply, SRV};
 use crate::{Asked, NEVER};
 use members::{DnsFault, Fault, NameServers, Plan};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use testkit::dns::{A, AAAA, DnsServer, Record, Reply, SRV};
 use testkit::{ports, wait};
 
 /// Short, as where it matters nobody answers.
@@ -153,6 +153,42 @@ fn services_have_targets_ports_and_weights() {
     server.set("_postgresql._tcp.none", SRV, none);
     let mut asked = services(&server, "_postgresql._tcp.none");
     assert_eq!(fault(&mut asked), DnsFault::NotOffered);
+}
+
+/// The system's servers don't know what others say, so the addresses are asked for, too. Who has none is left to whoever
+/// connects, and the shortest TTL counts, whosever it is.
+#[test]
+fn targets_are_looked_up_by_the_servers_that_are_given() {
+    let server = DnsServer::start();
+    let records = vec![
+        Record::service(300, (10, 0, 5432, "db1.example")),
+        Record::service(300, (20, 0, 5432, "db2.example")),
+    ];
+    server.set("_postgresql._tcp.example", SRV, Reply::Records(records));
+    server.set_addresses("db1.example", 1, &["10.0.0.7", "10.0.0.3"]);
+    let mut asked = services(&server, "_postgresql._tcp.example");
+    let found = asked.next().unwrap();
+    let places = |found: &members::Found| {
+        let places = found.members.iter().map(|it| (it.name.clone(), it.address));
+        places.collect::<Vec<_>>()
+    };
+    let (one, other) = ("db1.example".to_owned(), "db2.example".to_owned());
+    let first = Some("10.0.0.3".parse().unwrap());
+    assert_eq!(
+        places(&found),
+        [(one.clone(), first), (other.clone(), None)]
+    );
+    // It moves.
+    server.set_addresses("db1.example", 300, &["10.0.0.9"]);
+    let moved = Some("10.0.0.9".parse().unwrap());
+    assert_eq!(
+        places(&asked.next().unwrap()),
+        [(one, moved), (other, None)]
+    );
+    // One that can't be asked for is no host that has left.
+    server.set("db1.example", A, Reply::Code(2));
+    asked.hurry.notify_one();
+    assert!(matches!(fault(&mut asked), DnsFault::Refused { .. }));
 }
 
 #[test]

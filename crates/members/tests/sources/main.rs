@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't unwrap has failed it")]
 
 mod dns;
-mod dns_server;
 mod file;
 mod services;
 

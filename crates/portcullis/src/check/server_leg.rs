@@ -36,7 +36,7 @@ pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<Che
     let clusters = config.clusters.iter().zip(&setup.clusters);
     for ((entry, cluster), plan) in clusters.zip(plans) {
         match hosts(entry, cluster, plan) {
-            Ok(hosts) => faults.extend(hosts.iter().filter_map(|host| {
+            Ok(hosts) => faults.extend(hosts.iter().filter_map(|(host, tls)| {
                 let check = &cluster.check;
                 let login = (check.user.name().to_owned(), proof(check.password.as_ref()));
                 let tried = Tried {
@@ -46,7 +46,7 @@ pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<Che
                     login: Some(login),
                     database: &check.database,
                 };
-                tried.told(trust(&entry.tls))
+                tried.told(trust(tls))
             })),
             Err(fault) => {
                 say(&format!("\n{}", leg::line("FAILED", &fault.to_string())));
@@ -57,12 +57,20 @@ pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<Che
     faults
 }
 
-/// The hosts of a cluster, as they are now.
-fn hosts(entry: &config::Cluster, cluster: &Cluster, plan: Plan) -> Result<Vec<Host>, CheckFault> {
+/// The hosts of a cluster, as they are now, and what is said of the encryption towards each.
+fn hosts<'a>(
+    entry: &'a config::Cluster,
+    cluster: &Cluster,
+    plan: Plan,
+) -> Result<Vec<(Host, &'a config::ServerTls)>, CheckFault> {
     let found = super::members::ask(entry, plan)?;
     let hosts = found.members.into_iter().map(|it| {
         let host = it.key().to_string();
-        let reached = cluster.template.at(&located(it));
+        let located = located(it);
+        let own = cluster.templates.own_of(&located);
+        let own = own.and_then(|it| entry.host_tls.get(it));
+        let tls = own.map_or(&entry.tls, |it| &it.tls);
+        let reached = cluster.templates.at(&located).map(|it| (it, tls));
         reached.map_err(|bad| CheckFault::Unreachable {
             whose: format!("cluster {:?}", cluster.name),
             host,

@@ -5,6 +5,7 @@ use config::{
     Config, DatabaseName, Followed, HostAddress, ListenTls, MembersSource, RouteReads, ServerTls,
     Servers, Target,
 };
+use std::net::SocketAddr;
 use tls::{Effective, Expires, Expiry};
 
 /// Who may come in, and where it goes.
@@ -73,10 +74,18 @@ fn policies(config: &Config, material: &Material) -> Vec<String> {
             }
         }
     }
-    for (cluster, context) in config.clusters.iter().zip(&material.clusters) {
-        if let Some(context) = context {
-            let whose = format!("TLS towards cluster {:?}", cluster.name);
+    for (cluster, contexts) in config.clusters.iter().zip(&material.clusters) {
+        let whose = format!("TLS towards cluster {:?}", cluster.name);
+        if let Some(context) = &contexts.general {
             lines.extend(policy(&whose, context.effective()));
+        }
+        for (own, context) in cluster.host_tls.iter().zip(&contexts.own) {
+            let hosts: Vec<_> = own.hosts.iter().map(ToString::to_string).collect();
+            let whose = format!("{whose}, {} {}", hosts.join(", "), with_tls(&own.tls));
+            match context {
+                Some(context) => lines.extend(policy(&whose, context.effective())),
+                None => lines.push(whose),
+            }
         }
     }
     lines
@@ -167,6 +176,15 @@ fn route(config: &Config, followed: &Followed) -> String {
     )
 }
 
+/// Which servers of DNS are asked, if not those of the system.
+fn asked_of(servers: &[SocketAddr]) -> String {
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    match servers.is_empty() {
+        true => String::new(),
+        false => format!(", as {} say", servers.join(", ")),
+    }
+}
+
 /// One cluster and its hosts.
 fn members(cluster: &config::Cluster) -> String {
     let name = &cluster.name;
@@ -175,10 +193,18 @@ fn members(cluster: &config::Cluster) -> String {
             let hosts: Vec<String> = members.iter().map(member).collect();
             format!("cluster {name:?} has {}", hosts.join(", "))
         }
-        MembersSource::Dns { name: dns, port } => {
-            format!("cluster {name:?} has the addresses of {dns} at port {port}")
+        MembersSource::Dns {
+            name: dns,
+            port,
+            servers,
+        } => {
+            let asked = asked_of(servers);
+            format!("cluster {name:?} has the addresses of {dns} at port {port}{asked}")
         }
-        MembersSource::Srv(service) => format!("cluster {name:?} has the targets of {service}"),
+        MembersSource::Srv { service, servers } => {
+            let asked = asked_of(servers);
+            format!("cluster {name:?} has the targets of {service}{asked}")
+        }
         MembersSource::File(path) => {
             format!("cluster {name:?} has the hosts in {}", path.display())
         }
@@ -216,7 +242,7 @@ fn place(host: &config::Host) -> String {
     match &host.address {
         HostAddress::Name(name) => format!("{name}:{}", host.port),
         HostAddress::Ip(address) => {
-            format!("{}", std::net::SocketAddr::new(*address, host.port))
+            format!("{}", SocketAddr::new(*address, host.port))
         }
         HostAddress::UnixDir(path) => format!("{}:{}", path.display(), host.port),
     }

@@ -23,6 +23,22 @@ pub(super) struct Workshop<'a> {
     pub(super) now_unix_s: i64,
 }
 
+/// TLS towards the hosts of a cluster, unless it is off.
+#[derive(Default)]
+pub(crate) struct OfCluster {
+    /// Towards all but those that differ.
+    pub(crate) general: Option<ServerContext>,
+    /// Towards those that differ, in order.
+    pub(crate) own: Vec<Option<ServerContext>>,
+}
+
+impl OfCluster {
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ServerContext> {
+        self.general.iter().chain(self.own.iter().flatten())
+    }
+}
+
 /// Where faults of a section are placed, if no setting of a file fits.
 struct Section<'a> {
     /// How its keys begin.
@@ -117,14 +133,20 @@ impl Workshop<'_> {
         listed.hosts.iter().map(of_host).collect()
     }
 
-    /// TLS towards the hosts of a cluster, unless it is off.
-    pub(super) fn cluster(
-        &self,
-        cluster: &config::Cluster,
-    ) -> Result<Option<ServerContext>, Fault> {
+    /// TLS towards the hosts of a cluster.
+    pub(super) fn cluster(&self, cluster: &config::Cluster) -> Result<OfCluster, Fault> {
         let keys = "cluster.tls.";
         let place = Some(&cluster.place);
-        self.server(&cluster.tls, &Section { keys, place })
+        let of_host = |own: &config::HostTls| {
+            let keys = "cluster.host_tls.";
+            let place = Some(&own.place);
+            self.server(&own.tls, &Section { keys, place })
+        };
+        let own: Result<_, _> = cluster.host_tls.iter().map(of_host).collect();
+        Ok(OfCluster {
+            general: self.server(&cluster.tls, &Section { keys, place })?,
+            own: own?,
+        })
     }
 
     /// TLS towards another instance, unless it is off.

@@ -12,7 +12,7 @@ mod statements;
 
 pub(crate) use attendant::{Attendant, serve as attend};
 pub(crate) use command::{CommandFault, Commands};
-pub(crate) use contexts::listener_profile;
+pub(crate) use contexts::{OfCluster, listener_profile};
 pub(crate) use statements::rules as rules_about_statements;
 
 use crate::alarms;
@@ -37,8 +37,8 @@ pub(crate) struct Material {
     pub(crate) listeners: Vec<Option<ListenerContext>>,
     /// TLS towards servers, unless it is off: for each database one for each of its hosts, in order.
     pub(crate) servers: Vec<Vec<Option<ServerContext>>>,
-    /// TLS towards the hosts of clusters, unless it is off: for each cluster, in order.
-    pub(crate) clusters: Vec<Option<ServerContext>>,
+    /// TLS towards the hosts of clusters, in order.
+    pub(crate) clusters: Vec<OfCluster>,
     /// Where the hosts of clusters are found, in order.
     pub(crate) sources: Vec<members::Plan>,
     /// TLS towards other instances, unless it is off, in order.
@@ -101,7 +101,7 @@ impl Material {
             .clusters
             .iter()
             .map(|cluster| workshop.cluster(cluster))
-            .map(|built| built.map_err(|it| faults.push(it)).ok().flatten())
+            .map(|built| built.map_err(|it| faults.push(it)).unwrap_or_default())
             .collect();
         let peers: Vec<_> = config
             .peers
@@ -174,7 +174,7 @@ impl Material {
     /// TLS of the connections that begin here.
     fn towards_servers(&self) -> impl Iterator<Item = &ServerContext> {
         let servers = self.servers.iter().flatten().flatten();
-        let servers = servers.chain(self.clusters.iter().flatten());
+        let servers = servers.chain(self.clusters.iter().flat_map(OfCluster::all));
         servers.chain(self.peers.iter().flatten())
     }
 

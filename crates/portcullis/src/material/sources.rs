@@ -9,6 +9,7 @@ use config::{CaSource, Cluster, Config, Holds, MembersSource, Origin, Service, S
 use fetch::{Identity, Trust};
 use members::{Etcd, Login, NameServers, Patroni, Plan, Servers, parse_line};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long Patroni or etcd may take to answer.
@@ -38,18 +39,21 @@ pub(super) fn plans(
 
 fn plan(cluster: &Cluster, passwords: &HashMap<Origin, Secret>) -> Result<Plan, Fault> {
     let interval = cluster.members_interval;
-    let name_servers = NameServers::default();
     Ok(match &cluster.members {
         MembersSource::Hosts(members) => Plan::Static(members.iter().map(member).collect()),
-        MembersSource::Dns { name, port } => Plan::Addresses {
+        MembersSource::Dns {
+            name,
+            port,
+            servers,
+        } => Plan::Addresses {
             name: name.clone(),
             port: *port,
-            name_servers,
+            name_servers: name_servers(servers),
             interval,
         },
-        MembersSource::Srv(service) => Plan::Srv {
+        MembersSource::Srv { service, servers } => Plan::Srv {
             service: service.clone(),
-            name_servers,
+            name_servers: name_servers(servers),
             interval,
         },
         MembersSource::File(path) => Plan::File {
@@ -66,6 +70,13 @@ fn plan(cluster: &Cluster, passwords: &HashMap<Origin, Secret>) -> Result<Plan, 
             interval,
         }),
     })
+}
+
+fn name_servers(servers: &[SocketAddr]) -> NameServers {
+    NameServers {
+        servers: servers.to_vec(),
+        ..NameServers::default()
+    }
 }
 
 fn member(member: &config::Member) -> Member {

@@ -233,6 +233,7 @@ mod tests {
             ("cluster.hosts", false),
             ("cluster.switchover_command", true),
             ("cluster.tls.ca", false),
+            ("cluster.host_tls.pin", false),
         ] {
             assert_eq!(needs_restart(path), restart, "{path}");
         }

@@ -3,12 +3,13 @@
 
 use super::{Material, password, reached, server_name, tcp};
 use crate::fault::Fault;
+use crate::material::OfCluster;
 use auth::ServerUser;
 use cluster::{Balance, Key, Member, Reads, Rules, Wish};
 use config::{Config, MembersSource, ServerTls, Target};
 use shell::setup::{
-    Check, Cluster, Followed, HostAddress, HostTemplate, Located, MembersPlan, Promotion,
-    StatementRouting, Switchover, Verifies, WithoutPrimary,
+    Check, Cluster, Followed, HostAddress, HostName, HostTemplate, HostTemplates, Located,
+    MembersPlan, Promotion, StatementRouting, Switchover, Verifies, WithoutPrimary,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use tls::{ServerContext, ServerName};
@@ -18,21 +19,21 @@ pub(super) fn clusters(config: &Config, material: &Material) -> Result<Vec<Clust
     let contexts = material.clusters.iter();
     let clusters = config.clusters.iter().zip(contexts);
     clusters
-        .map(|(it, context)| cluster(config, it, context.as_ref(), material))
+        .map(|(it, contexts)| cluster(config, it, contexts, material))
         .collect()
 }
 
 fn cluster(
     config: &Config,
     of: &config::Cluster,
-    context: Option<&ServerContext>,
+    contexts: &OfCluster,
     material: &Material,
 ) -> Result<Cluster, Fault> {
     let (checks, reads) = (&of.checks, &of.reads);
     Ok(Cluster {
         name: of.name.clone(),
         members: members(of),
-        template: template(config, of, context)?,
+        templates: templates(config, of, contexts)?,
         check: Check {
             user: ServerUser::configured(&checks.user),
             password: password(checks.password.as_ref(), material),
@@ -73,7 +74,7 @@ fn members(of: &config::Cluster) -> MembersPlan {
     match &of.members {
         MembersSource::Hosts(members) => MembersPlan::Listed(members.iter().map(listed).collect()),
         MembersSource::Dns { .. }
-        | MembersSource::Srv(_)
+        | MembersSource::Srv { .. }
         | MembersSource::File(_)
         | MembersSource::Patroni(_)
         | MembersSource::Etcd { .. } => MembersPlan::Listed(Vec::new()),
@@ -106,22 +107,42 @@ pub(crate) fn located(found: members::Located) -> Located {
     }
 }
 
+fn templates(
+    config: &Config,
+    of: &config::Cluster,
+    contexts: &OfCluster,
+) -> Result<HostTemplates, Fault> {
+    let name = |it: &config::HostName| HostName {
+        name: it.name.clone(),
+        port: it.port,
+    };
+    let own = of.host_tls.iter().zip(&contexts.own);
+    let own = own.map(|(of, context)| {
+        let names = of.hosts.iter().map(name).collect();
+        Ok((names, template(config, &of.tls, context.as_ref())?))
+    });
+    Ok(HostTemplates {
+        general: template(config, &of.tls, contexts.general.as_ref())?,
+        own: own.collect::<Result<_, Fault>>()?,
+    })
+}
+
 /// How hosts are reached of which only a name is known.
 fn template(
     config: &Config,
-    of: &config::Cluster,
+    tls: &ServerTls,
     context: Option<&ServerContext>,
 ) -> Result<HostTemplate, Fault> {
-    let verifies = match &of.tls {
+    let verifies = match tls {
         ServerTls::On(tls) if tls.server_name.is_some() => Verifies::TemplatesName,
         ServerTls::On(_) | ServerTls::Disabled => Verifies::HostsName,
     };
     // Each host puts its own in their place.
     let nowhere = HostAddress::Tcp(String::new(), 0);
     let nobody = || Ok(ServerName::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-    let name = server_name(&of.tls).unwrap_or_else(nobody)?;
+    let name = server_name(tls).unwrap_or_else(nobody)?;
     Ok(HostTemplate {
-        like: reached(config, (nowhere, name), (&of.tls, context)),
+        like: reached(config, (nowhere, name), (tls, context)),
         verifies,
     })
 }
@@ -169,7 +190,13 @@ mod tests {
             "[[cluster]]\nname = \"main\"\ncheck_user = \"c\"\n{settings}\n\
              [cluster.tls]\nmode = \"disable\"\n"
         ));
-        cluster(&config, &config.clusters[0], None, &Material::default())
+        let contexts = OfCluster::default();
+        cluster(
+            &config,
+            &config.clusters[0],
+            &contexts,
+            &Material::default(),
+        )
     }
 
     /// Each default stands twice: in the table of settings, for people, and in the crate that uses it.

@@ -16,6 +16,8 @@ pub(crate) enum Errand {
     Setup(Box<setup::Cluster>),
     /// Real traffic met trouble at this host.
     Suspect(Key),
+    /// Somebody waits for another leader, or does no more.
+    Hurry(bool),
     /// The pools are to be led once more; the answer says that they are.
     Lead(oneshot::Sender<()>),
     /// Nothing new is to be asked of a host, or it is again; the answer says whether there is one of this key.

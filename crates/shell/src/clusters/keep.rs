@@ -7,7 +7,7 @@ use super::lead;
 use super::tell::Told;
 use crate::context::Context;
 use crate::setup::{self, Found, Located, MembersPlan};
-use cluster::{Cluster, Key, Member};
+use cluster::{Cluster, Key, Leader, Member};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +118,7 @@ impl Keeper {
                 self.cluster.suspect(&key, now);
                 self.hurry();
             }
+            Errand::Hurry(hurried) => self.cluster.hurry(hurried, self.now()),
             Errand::Drain(key, drained, done) => {
                 let _ = done.send(self.cluster.drain(&key, drained));
             }
@@ -175,7 +176,7 @@ impl Keeper {
             if self.hosts.contains_key(&key) {
                 continue;
             }
-            match self.plan.template.at(&it) {
+            match self.plan.templates.at(&it) {
                 Ok(host) => {
                     let known = self.know(it, Arc::new(host));
                     self.hosts.insert(key, known);
@@ -245,7 +246,9 @@ impl Keeper {
 
     fn show(&mut self) {
         let view = self.cluster.view();
-        if view.leader.key().is_none() {
+        // Who was found just now and not asked yet is no reason to look again.
+        let begins = view.leader == Leader::NotYetKnown && !view.hosts.is_empty();
+        if view.leader.key().is_none() && !begins {
             // Where a leader is named, another one may be by now.
             self.hurry();
         }

@@ -51,7 +51,7 @@ fn give_up(context: &Context, cluster: &str, seen: &Seen) {
 }
 
 /// True if a connection that was made by this way must not be used any more.
-fn is_over(seen: &Seen, via: &Via) -> bool {
+pub(super) fn is_over(seen: &Seen, via: &Via) -> bool {
     match via {
         Via {
             leads: true, key, ..

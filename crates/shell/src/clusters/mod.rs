@@ -13,7 +13,7 @@ mod switchover;
 mod tell;
 
 pub(crate) use fleet::{Errand, Fleet, Pick, Seen};
-pub(crate) use reach::{Via, is_of_host, to_leader, to_standby};
+pub(crate) use reach::{Via, is_of_host, to_leader, to_standby, while_usable};
 pub(crate) use switchover::switchover;
 
 use crate::aside::Aside;

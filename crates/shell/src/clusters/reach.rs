@@ -2,10 +2,12 @@
 //! what the server says that it is.
 //!
 //! A leader that can't be reached is suspected, and whoever wanted to go there waits for the next one: nothing was
-//! sent yet.
+//! sent yet. Nor does anybody wait for a host of which it is known meanwhile that it is not to be used: it may hang, or
+//! the network hide it.
 
 use super::ask::sick;
 use super::fleet::{Errand, Fleet, Reached, Seen};
+use super::lead::is_over;
 use crate::context::Context;
 use crate::dial::{Dialled, ServerLogin, converse, dial, forget, full};
 use crate::exchange::{NO_LEADER, Place};
@@ -14,6 +16,7 @@ use crate::setup::Database;
 use cluster::{Key, Why};
 use session::fault::{Fault, FaultKind, Side};
 use session::lookup::Lookup;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,6 +35,16 @@ pub(crate) struct Via {
     pub(crate) leads: bool,
 }
 
+impl Via {
+    fn of(fleet: &Fleet, key: &Key, leads: bool) -> Via {
+        Via {
+            cluster: fleet.name.as_str().into(),
+            key: key.clone(),
+            leads,
+        }
+    }
+}
+
 /// A connection to the leader, and the generation of the pool that it belongs to.
 pub(crate) async fn to_leader<C>(
     context: &Context,
@@ -47,12 +60,12 @@ pub(crate) async fn to_leader<C>(
             let generation = place.generation();
             let seen = Arc::clone(&changes.borrow_and_update());
             if let Some((key, reached)) = fleet.leader(&seen) {
-                let host = (fleet, &key, &reached);
-                let connecting = connect(context, host, (database, login), true);
+                let via = Via::of(fleet, &key, true);
+                let connecting = connect(context, (&via, &reached), (database, login));
                 let connected = tokio::select! {
                     connected = connecting => connected,
-                    // It may hang, or the network hide it: who waits there goes on to the next one.
-                    () = leads_no_more(&mut changes, &key) => continue,
+                    // Who waits there goes on to the next one.
+                    () = over(&mut changes, &via) => continue,
                 };
                 match connected {
                     Ok(dialled) if place.generation() == generation => {
@@ -70,29 +83,59 @@ pub(crate) async fn to_leader<C>(
     reached.unwrap_or_else(|_| Err(no_leader()))
 }
 
-/// Ready as soon as this host is not the leader.
-async fn leads_no_more(changes: &mut watch::Receiver<Arc<Seen>>, key: &Key) {
-    let is_over = |seen: &Arc<Seen>| seen.leader().is_none_or(|(leader, _)| leader != key);
-    if changes.wait_for(is_over).await.is_err() {
-        // Nobody says any more who leads: the proxy ends.
+/// Ready as soon as that host must not be used any more for what it was chosen.
+async fn over(changes: &mut watch::Receiver<Arc<Seen>>, via: &Via) {
+    if changes.wait_for(|seen| is_over(seen, via)).await.is_err() {
+        // Nobody says any more what goes: the proxy ends.
         std::future::pending::<()>().await;
     }
 }
 
-/// A connection to this standby. One that can't be reached is suspected.
+/// Does something with a connection that was made by this way for as long as its host may be used.
+pub(crate) async fn while_usable<T>(
+    context: &Context,
+    via: Option<Via>,
+    done: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let ended = async {
+        let fleet = via.as_ref().map(|it| context.clusters.find(&it.cluster));
+        match (fleet.flatten(), &via) {
+            (Some(fleet), Some(via)) => {
+                over(&mut fleet.changes(), via).await;
+                not_usable(&via.key)
+            }
+            _ => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = done => done,
+        fault = ended => Err(fault),
+    }
+}
+
+/// A connection to this standby. One that can't be reached is suspected, and one that is down by then waited for by
+/// nobody.
 pub(crate) async fn to_standby(
     context: &Context,
     fleet: &Fleet,
     key: &Key,
     (database, login): (&Database, &ServerLogin<'_>),
 ) -> Result<Dialled, Fault> {
+    let mut changes = fleet.changes();
     let seen = fleet.seen();
     let Some(reached) = seen.hosts.get(key) else {
         let cause = format!("{key} belongs to the cluster {} no more", fleet.name);
         let phase = "connecting";
         return Err(Fault::new(Side::Server, FaultKind::Io { phase, cause }));
     };
-    let connected = connect(context, (fleet, key, reached), (database, login), false).await;
+    let via = Via::of(fleet, key, false);
+    let connecting = connect(context, (&via, reached), (database, login));
+    let connected = tokio::select! {
+        biased;
+        connected = connecting => connected,
+        () = over(&mut changes, &via) => return Err(not_usable(key)),
+    };
     if let Err(fault) = &connected
         && is_of_host(fault)
     {
@@ -103,9 +146,8 @@ pub(crate) async fn to_standby(
 
 async fn connect(
     context: &Context,
-    (fleet, key, reached): (&Fleet, &Key, &Reached),
+    (via, reached): (&Via, &Reached),
     (database, login): (&Database, &ServerLogin<'_>),
-    leads: bool,
 ) -> Result<Dialled, Fault> {
     let hosts = std::slice::from_ref(&reached.host);
     let login = ServerLogin {
@@ -116,16 +158,12 @@ async fn connect(
     let dialling = dial(hosts, &database.tcp, &context.deriver, login);
     let dialled = tokio::time::timeout(database.connect_timeout, dialling).await;
     let mut dialled = dialled.unwrap_or_else(|_| Err(timed_out()))?;
-    if leads && recovers(&mut dialled, database.connect_timeout).await? {
+    if via.leads && recovers(&mut dialled, database.connect_timeout).await? {
         forget(dialled.welcome);
-        let host = key.to_string();
+        let host = via.key.to_string();
         return Err(Fault::new(Side::Server, FaultKind::Demoted { host }));
     }
-    dialled.via = Some(Via {
-        cluster: fleet.name.as_str().into(),
-        key: key.clone(),
-        leads,
-    });
+    dialled.via = Some(via.clone());
     context.counters.server.dialled.add(1);
     Ok(dialled)
 }
@@ -157,6 +195,12 @@ pub(crate) fn is_of_host(fault: &Fault) -> bool {
         FaultKind::ServerLogin { .. } => false,
         _ => !matches!(sick(fault).why, Why::Authentication | Why::Other),
     }
+}
+
+fn not_usable(key: &Key) -> Fault {
+    let cause = format!("{key} is not to be used at present: see SHOW HOSTS");
+    let phase = "connecting";
+    Fault::new(Side::Server, FaultKind::Io { phase, cause })
 }
 
 fn no_leader() -> Fault {

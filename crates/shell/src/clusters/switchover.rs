@@ -92,6 +92,7 @@ impl Drop for Standstill<'_> {
     fn drop(&mut self) {
         self.0.stand_still(false);
         let (done, _) = oneshot::channel();
+        self.0.tell(Errand::Hurry(false));
         self.0.tell(Errand::Lead(done));
     }
 }
@@ -135,6 +136,8 @@ pub(crate) async fn switchover(
             cluster, after = ?began.elapsed(), to = to.as_str(),
             "the primary has nothing more to do: the other host is to be promoted now"
         );
+        // From now on everybody waits for nothing but the promotion.
+        fleet.tell(Errand::Hurry(true));
         let left = limit.saturating_sub(began.elapsed());
         let promotion = tokio::time::timeout(left, promote(&seen, &from, &to)).await;
         promotion.unwrap_or(Ok(()))?;

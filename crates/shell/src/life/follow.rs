@@ -4,11 +4,13 @@
 use super::Life;
 use super::member::Member;
 use crate::clusters::{Fleet, Pick, Seen, is_of_host};
+use crate::console::Client;
 use crate::control::Phase;
 use crate::exchange::{Leased, Place};
 use crate::pump::{ClientSide, Ending, unix_now_s};
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
+use crate::socket::Socket;
 use cluster::{Key, Wish};
 use session::fault::{Fault, FaultKind, Side};
 use session::routing::{self, Hint, Led, Route, Router, ToPrimary};
@@ -233,26 +235,58 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// The same for a client that keeps its connection: the pool to begin with.
-    pub(super) async fn place_for_session(
+    /// The same for a client that logs in: what `connect` makes of the pool that its wish leads to.
+    pub(super) async fn connect_by_wish<T, F: Future<Output = Result<T, Fault>>>(
         &self,
-        database: &Database,
-        wish: Option<Wish>,
-    ) -> Result<Where, Fault> {
+        (shown, database, wish): (&Client, &Database, Option<Wish>),
+        connect: impl Fn(Where) -> F,
+    ) -> Result<T, Fault> {
         let patience = self.setup.timeouts.query_wait;
         let Some(mut follows) = self.follows(database, wish) else {
-            return Ok(self.context.exchange.place(database, patience));
+            return connect(self.context.exchange.place(database, patience)).await;
         };
         let end = Instant::now() + patience;
-        let mut changes = follows.fleet.changes();
+        let since_us = self.context.console.now_us();
         loop {
-            if let Some(place) = self.place_by_wish((&mut follows, None), database) {
-                return Ok(place);
-            }
+            let mut changes = follows.fleet.changes();
+            let place = self.place_by_wish((&mut follows, None), database);
+            let pause = match place {
+                Some(place) => {
+                    match Box::pin(connect(place)).await {
+                        Err(fault) if is_of_host(&fault) && Instant::now() < end => {}
+                        connected => return connected,
+                    }
+                    AGAIN
+                }
+                None => LOOK,
+            };
             if Instant::now() >= end {
                 return Err(no_host());
             }
-            let _ = tokio::time::timeout(LOOK, changes.changed()).await;
+            shown.waits(since_us);
+            let _ = tokio::time::timeout(pause, changes.changed()).await;
+        }
+    }
+
+    /// Waits for `done` as long as the client that logs in has not hung up.
+    pub(super) async fn while_there<T>(
+        &self,
+        socket: &Socket,
+        done: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let gone = async {
+            let mut look = tokio::time::interval(LOOK);
+            while !socket.hung_up() {
+                look.tick().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = done => done,
+            () = gone => {
+                let kind = FaultKind::Lost { truncated: true };
+                Err(Fault::new(Side::Client, kind))
+            }
         }
     }
 

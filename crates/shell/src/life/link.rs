@@ -5,6 +5,7 @@ use super::lookers::Lookers;
 use super::member::Member;
 use super::{Course, Entered, Life, refused};
 use crate::cancel::{Aim, Issued};
+use crate::clusters::while_usable;
 use crate::console::{self, Client, Guest};
 use crate::crowd::{Counted, Whose};
 use crate::dial::{ServerLogin, forget, full};
@@ -140,7 +141,8 @@ impl<'a> Life<'a> {
                 proved,
             ),
             (_, entered) => {
-                let (held, welcome) = self.connect(shown, database, &plan, &entered).await?;
+                let connecting = self.connect(shown, database, &plan, &entered);
+                let (held, welcome) = self.while_there(&port.socket, connecting).await?;
                 let proved = match entered {
                     Entered::Proved(proved) => proved,
                     Entered::Claims(claim) => {
@@ -178,10 +180,7 @@ impl<'a> Life<'a> {
             (true, Some(key), Some(issued)) => {
                 let dialect = self.dismiss(connection, &plan);
                 shown.unlinked();
-                let lookers = Lookers {
-                    follows: self.follows(database, plan.wish),
-                    mirrored: self.mirrored(database, &plan.way.startup),
-                };
+                let lookers = Lookers::new(self.follows(database, plan.wish));
                 let member = member(
                     (place, database.rest),
                     (plan, key),
@@ -306,11 +305,9 @@ impl<'a> Life<'a> {
         plan: &Plan,
         entered: &Entered,
     ) -> Result<(Held, Welcome), Fault> {
-        let login = plan.way.login();
-        let place = self.place_for_session(database, plan.wish).await?;
-        let leased = self.server(shown, (database, place), plan.wanted, login);
-        let leased = leased.await?;
-        let (lease, server, welcome) = leased;
+        let connect = |place| self.server(shown, (database, place), plan.wanted, plan.way.login());
+        let connected = self.connect_by_wish((shown, database, plan.wish), connect);
+        let (lease, server, welcome) = connected.await?;
         let next = plan.key.map(|key| Next {
             key,
             lifetime: database.rest.lifetime,
@@ -378,7 +375,9 @@ impl<'a> Life<'a> {
         let mut lease = match lent {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
+                let via = rested.via.clone();
                 let woken = rested.wake(self.home, database.rest.check_after);
+                let woken = while_usable(self.context, via, woken);
                 match tokio::time::timeout(limit, woken).await {
                     Ok(Ok(server)) => {
                         counters.reused.add(1);

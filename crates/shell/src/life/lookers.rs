@@ -14,10 +14,38 @@ pub(super) struct Lookers {
     /// How it finds its server anew each time; `None`: always in the same pool.
     pub(super) follows: Option<Follows>,
     /// What is copied of what it asks for, if anything is.
-    pub(super) mirrored: Option<Box<Mirrored>>,
+    mirrored: Option<Box<Mirrored>>,
+    /// The version of the mirrors that this was found by.
+    by: u64,
 }
 
 impl Lookers {
+    /// Those of a client that has just come in. Its mirror is found with its first request.
+    pub(super) fn new(follows: Option<Follows>) -> Lookers {
+        Lookers {
+            follows,
+            ..Lookers::default()
+        }
+    }
+
+    /// Finds anew what is copied if the mirrors are others than before.
+    #[inline]
+    pub(super) fn renew(
+        &mut self,
+        client: &mut ClientSide,
+        version: u64,
+        find: impl FnOnce() -> Option<Box<Mirrored>>,
+    ) {
+        if self.by == version {
+            return;
+        }
+        self.by = version;
+        if let Some(before) = self.mirrored.take() {
+            before.end(client, !self.leads());
+        }
+        self.mirrored = find();
+    }
+
     /// Whether requests are led one by one.
     pub(super) fn leads(&self) -> bool {
         let follows = self.follows.as_ref();

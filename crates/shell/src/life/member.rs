@@ -9,7 +9,7 @@ use super::linked::{End, Held, Next};
 use super::lookers::Lookers;
 use crate::alone::Alone;
 use crate::cancel::Issued;
-use crate::clusters::is_of_host;
+use crate::clusters::{is_of_host, while_usable};
 use crate::console::{self, Whose};
 use crate::control::Phase;
 use crate::dial::forget;
@@ -88,6 +88,8 @@ impl<'a> Life<'a> {
             {
                 break (ending, None);
             }
+            let mirrors = self.context.mirrors.version();
+            lookers.renew(&mut client, mirrors, || self.mirrored(&member.way));
             lookers.look(&mut client, &member.wishes.want);
             let acquired = match client.unlogged() {
                 Some(fault) => Err(Ending::Fault(fault)),
@@ -371,7 +373,9 @@ impl<'a> Life<'a> {
         check_after: Duration,
     ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
         let limit = self.setup.timeouts.close;
-        let woken = tokio::time::timeout(limit, server.wake(self.home, check_after)).await;
+        let via = server.via.clone();
+        let woken = while_usable(self.context, via, server.wake(self.home, check_after));
+        let woken = tokio::time::timeout(limit, woken).await;
         match woken {
             Ok(Ok(server)) => Ok((lease, server)),
             // It died at rest: nothing of this client's was sent to it.

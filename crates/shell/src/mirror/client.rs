@@ -127,6 +127,16 @@ impl Mirrored {
         });
     }
 
+    /// Nothing more is copied of this client, whose request at the front nobody has begun with.
+    pub(crate) fn end(self, client: &mut ClientSide, alone: bool) {
+        if let Some(pooled) = client.stream.statements() {
+            pooled.set_witness(None);
+            if alone {
+                pooled.set_turns(false);
+            }
+        }
+    }
+
     /// The request at the front came to nothing.
     pub(crate) fn forget(&mut self) {
         self.next = Next::Unseen;

@@ -19,23 +19,34 @@ use crate::aside::Aside;
 use crate::chance;
 use crate::context::Context;
 use crate::life::Life;
-use crate::setup::{Database, Setup};
+use crate::ready::Way;
+use crate::setup::Setup;
 use patterns::Recogniser;
 use send::Sender;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use wire::startup::StartupMessage;
 
 /// How often lines that were left out are written.
 const WRITES_EVERY: Duration = Duration::from_secs(1);
 
 /// All mirrors, by the database whose statements are copied.
 #[derive(Default)]
-pub(crate) struct Mirrors(Mutex<HashMap<String, Arc<Mirror>>>);
+pub(crate) struct Mirrors {
+    all: Mutex<HashMap<String, Arc<Mirror>>>,
+    /// How often they became others: 0 where there never was one.
+    version: AtomicU64,
+}
 
 impl Mirrors {
+    /// Another number after they became others.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// That of a database.
     pub(crate) fn find(&self, database: &str) -> Option<Arc<Mirror>> {
         self.lock().get(database).map(Arc::clone)
@@ -75,7 +86,7 @@ impl Mirrors {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Mirror>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,6 +143,8 @@ impl Mirroring {
             let told = write_due(Arc::clone(context), mirror, stop.clone());
             thread.aside.spawn(told);
         }
+        // Sessions look at this, and then for theirs.
+        context.mirrors.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
@@ -173,17 +186,12 @@ async fn write_due(context: Arc<Context>, mirror: Arc<Mirror>, mut stop: watch::
 }
 
 impl Life<'_> {
-    /// What is copied of a client of this database whose connections begin with this packet; `None` if nothing is. What
-    /// only a login can set (a role) can't be carried.
-    pub(crate) fn mirrored(
-        &self,
-        database: &Database,
-        startup: &StartupMessage,
-    ) -> Option<Box<Mirrored>> {
+    /// What is copied of a client that gets its connections this way; `None` if nothing is. What only a login can set (a
+    /// role) can't be carried.
+    pub(crate) fn mirrored(&self, way: &Way) -> Option<Box<Mirrored>> {
         const USER_AND_DATABASE: usize = 2;
-        database.mirror.as_ref()?;
-        let mirror = self.context.mirrors.find(database.name.as_deref()?)?;
-        if startup.parameters().count() > USER_AND_DATABASE {
+        let mirror = self.context.mirrors.find(&way.database)?;
+        if way.startup.parameters().count() > USER_AND_DATABASE {
             return None;
         }
         // Without chance of its own a client's choices begin where another's do.

@@ -64,7 +64,7 @@ pub struct Cluster {
     /// Where its members are found.
     pub members: MembersPlan,
     /// How each of them is reached.
-    pub template: HostTemplate,
+    pub templates: HostTemplates,
     /// How they are asked what they are.
     pub check: Check,
     /// When they are asked, and when one is thought dead.
@@ -119,6 +119,49 @@ pub struct Located {
     pub title: String,
 }
 
+/// How the hosts of a cluster are reached.
+#[derive(Clone)]
+pub struct HostTemplates {
+    /// All but those that differ.
+    pub general: HostTemplate,
+    /// Those that differ: which ones, and how.
+    pub own: Vec<(Vec<HostName>, HostTemplate)>,
+}
+
+/// What hosts are called that are reached in another way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName {
+    /// Name or address.
+    pub name: String,
+    /// Port; `None`: whichever.
+    pub port: Option<u16>,
+}
+
+impl HostName {
+    fn is(&self, located: &Located) -> bool {
+        let is_address = |it: IpAddr| self.name.parse() == Ok(it);
+        let is_name = self.name == located.name || located.address.is_some_and(is_address);
+        is_name && self.port.is_none_or(|it| it == located.port)
+    }
+}
+
+impl HostTemplates {
+    /// The host at this place.
+    pub fn at(&self, located: &Located) -> Result<Host, BadServerName> {
+        let own = self.own_of(located).and_then(|it| self.own.get(it));
+        own.map_or(&self.general, |(_, it)| it).at(located)
+    }
+
+    /// Which of those that differ is meant for the host at this place. Names with a port go before those without.
+    pub fn own_of(&self, located: &Located) -> Option<usize> {
+        let named = |with_port: bool| {
+            let is = |it: &HostName| it.port.is_some() == with_port && it.is(located);
+            self.own.iter().position(|(names, _)| names.iter().any(is))
+        };
+        named(true).or_else(|| named(false))
+    }
+}
+
 /// How hosts are reached that only a name is known of.
 #[derive(Clone)]
 pub struct HostTemplate {
@@ -139,7 +182,7 @@ pub enum Verifies {
 
 impl HostTemplate {
     /// The host at this place.
-    pub fn at(&self, located: &Located) -> Result<Host, BadServerName> {
+    fn at(&self, located: &Located) -> Result<Host, BadServerName> {
         let mut host = self.like.clone();
         let place = match located.address {
             Some(address) => address.to_string(),

@@ -139,7 +139,8 @@ impl Member {
     pub fn await_streaming_from(&self, upstream: &Self) {
         // The receiver shows a port only once it is connected.
         let receives = format!(
-            "SELECT 1 FROM pg_stat_wal_receiver WHERE sender_port = {}",
+            "SELECT 1 FROM pg_stat_wal_receiver WHERE sender_host = '{}' AND sender_port = {}",
+            upstream.ip(),
             upstream.port()
         );
         let sends = format!(
@@ -192,8 +193,9 @@ fn name(number: usize) -> String {
 /// of those who are tested.
 fn source(name: &str, upstream: &Member) -> String {
     format!(
-        "host=127.0.0.1 port={} user={REPLICATOR} password='{REPLICATOR_PASSWORD}' \
+        "host={} port={} user={REPLICATOR} password='{REPLICATOR_PASSWORD}' \
          application_name={name} sslmode=verify-ca sslrootcert='{}'",
+        upstream.ip(),
         upstream.port(),
         upstream.ca_file().display()
     )

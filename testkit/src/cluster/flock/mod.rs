@@ -8,16 +8,18 @@
 
 mod member;
 
+use std::net::Ipv4Addr;
 use std::ops::Index;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{Binaries, ClusterPlan};
 use crate::account::Account;
 use crate::certificates::{Authority, Certificate, Identity};
 use crate::guard::Workplace;
+use crate::ports;
 
 pub use member::Member;
 
@@ -106,6 +108,15 @@ impl FlockPlan {
     pub fn hba(mut self, lines: &str) -> Self {
         let members = self.members.into_iter();
         self.members = members.map(|plan| plan.hba(lines)).collect();
+        self
+    }
+
+    /// All members listen at one port, each at an address of its own from 127.0.0.2 on, as hosts of one name of DNS do.
+    pub fn at_one_port(mut self) -> Self {
+        let port = Arc::new(ports::reserve());
+        let members = (2..).zip(self.members);
+        let at = |(last, plan): (u8, ClusterPlan)| plan.at(Ipv4Addr::new(127, 0, 0, last), &port);
+        self.members = members.map(at).collect();
         self
     }
 

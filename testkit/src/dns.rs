@@ -1,22 +1,30 @@
 //! A name server by hand (RFC 1035): UDP and TCP at one port of 127.0.0.1, a zone that tests change, and a record of
 //! what was asked.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what a name server by hand can't unwrap has failed its test"
+)]
+
+use crate::ports::{self, Reserved};
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use testkit::ports::{self, Reserved};
 
-pub(crate) const A: u16 = 1;
+/// The type of a name's addresses of IPv4.
+pub const A: u16 = 1;
 const CNAME: u16 = 5;
-pub(crate) const AAAA: u16 = 28;
-pub(crate) const SRV: u16 = 33;
+/// The type of a name's addresses of IPv6.
+pub const AAAA: u16 = 28;
+/// The type of the targets of a service.
+pub const SRV: u16 = 33;
 
 /// What is answered.
 #[derive(Clone)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// These.
     Records(Vec<Record>),
     /// The same, by TCP only: UDP says that the answer was cut short.
@@ -35,7 +43,7 @@ pub(crate) enum Reply {
 
 /// A record of an answer.
 #[derive(Clone)]
-pub(crate) struct Record {
+pub struct Record {
     owner: Option<String>,
     kind: u16,
     ttl_s: u32,
@@ -43,7 +51,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn address(ttl_s: u32, address: &str) -> Record {
+    /// An address, of either family.
+    pub fn address(ttl_s: u32, address: &str) -> Record {
         let (kind, data) = match address.parse().unwrap() {
             IpAddr::V4(it) => (A, it.octets().to_vec()),
             IpAddr::V6(it) => (AAAA, it.octets().to_vec()),
@@ -57,7 +66,7 @@ impl Record {
     }
 
     /// Priority, weight, port and target.
-    pub(crate) fn service(ttl_s: u32, facts: (u16, u16, u16, &str)) -> Record {
+    pub fn service(ttl_s: u32, facts: (u16, u16, u16, &str)) -> Record {
         let (priority, weight, port, target) = facts;
         let mut data = [priority, weight, port].map(u16::to_be_bytes).concat();
         data.extend(name(target));
@@ -69,7 +78,8 @@ impl Record {
         }
     }
 
-    pub(crate) fn alias(ttl_s: u32, of: &str) -> Record {
+    /// That the name is another one's.
+    pub fn alias(ttl_s: u32, of: &str) -> Record {
         Record {
             owner: None,
             kind: CNAME,
@@ -79,14 +89,14 @@ impl Record {
     }
 
     /// The same for another name than that of the question.
-    pub(crate) fn of(mut self, owner: &str) -> Record {
+    pub fn of(mut self, owner: &str) -> Record {
         self.owner = Some(owner.to_owned());
         self
     }
 }
 
 /// What was asked: name, type, and whether by TCP.
-pub(crate) type Question = (String, u16, bool);
+pub type Question = (String, u16, bool);
 
 #[derive(Default)]
 struct Known {
@@ -96,8 +106,9 @@ struct Known {
 }
 
 /// A running name server.
-pub(crate) struct DnsServer {
-    pub(crate) address: SocketAddr,
+pub struct DnsServer {
+    /// Where it listens, by UDP and by TCP.
+    pub address: SocketAddr,
     known: Arc<Known>,
     threads: Vec<JoinHandle<()>>,
     _port: Reserved,
@@ -105,7 +116,7 @@ pub(crate) struct DnsServer {
 
 impl DnsServer {
     /// With an empty zone: no name exists.
-    pub(crate) fn start() -> DnsServer {
+    pub fn start() -> DnsServer {
         let port = ports::reserve();
         let address = SocketAddr::from(([127, 0, 0, 1], port.number));
         let (udp, tcp) = (
@@ -127,13 +138,13 @@ impl DnsServer {
     }
 
     /// From now on this is answered.
-    pub(crate) fn set(&self, name: &str, kind: u16, reply: Reply) {
+    pub fn set(&self, name: &str, kind: u16, reply: Reply) {
         let key = (name.to_ascii_lowercase(), kind);
         self.known.zone.lock().unwrap().insert(key, reply);
     }
 
     /// From now on these addresses are answered.
-    pub(crate) fn set_addresses(&self, name: &str, ttl_s: u32, addresses: &[&str]) {
+    pub fn set_addresses(&self, name: &str, ttl_s: u32, addresses: &[&str]) {
         for kind in [A, AAAA] {
             let records = addresses.iter().map(|it| Record::address(ttl_s, it));
             let records = records.filter(|it| it.kind == kind);
@@ -142,7 +153,7 @@ impl DnsServer {
     }
 
     /// What was asked so far.
-    pub(crate) fn asked(&self) -> Vec<Question> {
+    pub fn asked(&self) -> Vec<Question> {
         self.known.asked.lock().unwrap().clone()
     }
 }
