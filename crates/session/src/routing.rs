@@ -4,7 +4,7 @@
 //! gives a [`Route`] with its reason. Errs on one side: what isn't all there, isn't read to its end, or might do
 //! anything but read, goes to the primary.
 
-use crate::statements::Pooled;
+use crate::statements::{Pooled, Statement};
 use policy::{Context, Lead, Moment, Rules, Subject};
 use sql::{Access, Analysis, Asked, Impact, Kind, Lexer, Lexing, NAME_MAX, Verb};
 use std::fmt;
@@ -196,7 +196,7 @@ impl Router {
                 tag::SYNC => return found.unwrap_or(Route::Primary(ToPrimary::Nothing)),
                 tag::PARSE => match Parse::decode(body) {
                     Ok(parse) => {
-                        let judged = self.judge(&parse.sql, look);
+                        let judged = self.parsed(parse.sql.bytes(), pooled, look);
                         if parse.statement.is_empty() {
                             unnamed = Some(judged);
                         }
@@ -239,13 +239,25 @@ impl Router {
             // Its Parse came in this batch, and was judged there; or nobody remembers it.
             return parsed;
         }
-        let Some(statement) = pooled.statement_of(name) else {
-            return parsed;
-        };
+        let statement = pooled.statement_of(name);
+        statement.map_or(parsed, |it| Some(self.kept(it, look)))
+    }
+
+    /// What a Parse asks for. Who prepares the same text again and again without a name has it read once.
+    fn parsed(&mut self, text: &[u8], pooled: &Pooled, look: Look<'_>) -> Route {
+        let is_it = |it: &&Statement| it.dialect().lexing == look.lexing && it.text() == text;
+        match pooled.unnamed_statement().filter(is_it) {
+            Some(statement) => self.kept(statement, look),
+            None => self.judge(text, look),
+        }
+    }
+
+    /// Where a statement may go whose text is kept.
+    fn kept(&mut self, statement: &Statement, look: Look<'_>) -> Route {
         let lexing = statement.dialect().lexing;
         let (text, look) = (statement.text(), Look { lexing, ..look });
         if look.is_changed() {
-            return Some(self.judge(text, look));
+            return self.judge(text, look);
         }
         // Executed again and again, it is read once.
         let alone = Look {
@@ -253,10 +265,10 @@ impl Router {
             ..Look::default()
         };
         let route = statement.route(|| self.judge(text, alone));
-        Some(match (route, look.led) {
+        match (route, look.led) {
             (Route::Standby(ToStandby::Reads), Led::Asked) => Route::Primary(ToPrimary::NotLed),
             (route, _) => route,
-        })
+        }
     }
 
     /// Where a text may go.

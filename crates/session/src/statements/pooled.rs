@@ -1,7 +1,7 @@
 //! Owns what the relay knows of a client that shares server connections: its statements, its
 //! limits, and how far a frame of its is that can't pass as it came.
 
-use super::promise::Holdings;
+use super::promise::{Holdings, Unnamed};
 use super::refusal::Refusal;
 use super::{Dialect, Interner, Name, Statement};
 use crate::Server;
@@ -211,6 +211,14 @@ impl Pooled {
     pub(crate) fn statement_of(&self, name: &[u8]) -> Option<&Statement> {
         let statement = self.holdings.names.find(Name::cut(name))?;
         Some(statement)
+    }
+
+    /// The client's latest unnamed statement, if its text is kept.
+    pub(crate) fn unnamed_statement(&self) -> Option<&Statement> {
+        match &self.holdings.unnamed {
+            Unnamed::Kept(statement) => Some(statement),
+            _ => None,
+        }
     }
 
     /// Counts the answer to the client's next request from now on.
