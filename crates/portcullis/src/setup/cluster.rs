@@ -225,7 +225,7 @@ mod tests {
             panic!("not listed")
         };
         let places = members.iter().map(|it| {
-            let host = told.template.at(it).unwrap();
+            let host = told.templates.at(it).unwrap();
             (it.member.key.to_string(), host.address)
         });
         let at = |host: &str, port| HostAddress::Tcp(host.to_owned(), port);
