@@ -49,7 +49,10 @@ impl Hosts {
 
     fn stage(&self, direct: &Endpoint, source: &str, server: &DnsServer) -> Stage {
         let section = format!("{source}\ndns_servers = '{}'", server.address);
-        plan_from(&self.flock, direct, &section, &self.ca_file).start()
+        plan_from(&self.flock, direct, &section, &self.ca_file)
+            // A reload asks anew.
+            .set("files", "reload", "'sighup'")
+            .start()
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
-use super::Cluster;
+use super::{Cluster, apart};
 use crate::wait;
 
 impl Cluster {
@@ -40,6 +40,18 @@ impl Cluster {
     /// Lets a server that hangs go on.
     pub fn wake(&self) {
         self.server.wake();
+    }
+
+    /// Unplugs the link of a server that has a network of its own: nothing passes, and nobody is told.
+    #[track_caller]
+    pub fn unplug(&self) {
+        apart::plug(self.server.pid(), false);
+    }
+
+    /// Plugs it in again.
+    #[track_caller]
+    pub fn plug_in(&self) {
+        apart::plug(self.server.pid(), true);
     }
 
     /// Starts a server that has ended, as it was, and waits until it takes sessions.

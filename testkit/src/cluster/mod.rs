@@ -1,6 +1,7 @@
 //! A throw-away PostgreSQL cluster: TLS on, scram-sha-256, logical replication
 //! possible, nothing synced to disk. Gone with the value, or with the process.
 
+pub mod apart;
 mod binaries;
 pub mod flock;
 mod life;
@@ -40,6 +41,8 @@ pub struct ClusterPlan {
     ip: Ipv4Addr,
     /// Its own unless it is given one.
     port: Option<Arc<Reserved>>,
+    /// It has a network of its own.
+    is_apart: bool,
 }
 
 impl ClusterPlan {
@@ -56,6 +59,7 @@ impl ClusterPlan {
             settings: Vec::new(),
             ip: Ipv4Addr::LOCALHOST,
             port: None,
+            is_apart: false,
         }
     }
 
@@ -91,6 +95,18 @@ impl ClusterPlan {
         self
     }
 
+    /// Has a network of its own, where [`apart::allowed`] says that there can be one.
+    fn apart(self) -> Self {
+        let port = Arc::new(ports::reserve());
+        let plan = self.at(apart::address(port.number), &port);
+        // The address is there only once the server runs.
+        let plan = plan.set("listen_addresses", "0.0.0.0");
+        Self {
+            is_apart: true,
+            ..plan
+        }
+    }
+
     /// Makes the cluster and starts it.
     #[track_caller]
     pub fn start(self) -> Cluster {
@@ -120,6 +136,9 @@ impl ClusterPlan {
         let command = self.postgres(place.path());
         // SIGQUIT: nothing in the cluster is worth a checkpoint.
         let server = Guarded::start(command, place, &log, Signal::SIGQUIT);
+        if self.is_apart {
+            apart::join(server.pid(), port.number);
+        }
         Cluster {
             server,
             port,
@@ -130,7 +149,11 @@ impl ClusterPlan {
     }
 
     fn postgres(&self, directory: &Path) -> Command {
-        let mut command = Account::for_server().command(&self.binaries.program("postgres"));
+        let program = self.binaries.program("postgres");
+        let mut command = match self.is_apart {
+            true => apart::command(&program),
+            false => Account::for_server().command(&program),
+        };
         command
             .arg("-D")
             .arg(directory.join("data"))

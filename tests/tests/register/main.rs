@@ -4,6 +4,7 @@
 //! Small here; `PORTCULLIS_SOAK=1` makes it large. Times are printed, not judged: how long a failover may take on a
 //! loaded machine is nobody's promise.
 
+mod apart;
 mod blows;
 mod parted;
 mod planned;

@@ -36,7 +36,7 @@ pub(super) async fn keep(
         led: 0,
     };
     keeper.enlist();
-    let mut feed = None;
+    let mut feed = keeper.feed();
     loop {
         keeper.ask_those_due();
         keeper.show();
@@ -55,12 +55,10 @@ pub(super) async fn keep(
             () = fed(&mut feed) => keeper.enlist(),
             () = tokio::time::sleep(pause) => {}
         }
-        if let MembersPlan::Fed(named) = &keeper.plan.members
-            && feed
-                .as_ref()
-                .is_none_or(|it| !it.same_channel(&named.found))
+        if let Some(named) = keeper.feed()
+            && feed.as_ref().is_none_or(|it| !it.same_channel(&named))
         {
-            feed = Some(named.found.clone());
+            feed = Some(named);
             keeper.enlist();
         }
     }
@@ -139,6 +137,14 @@ impl Keeper {
                 self.admit(found.unwrap_or(Found { members, leader }));
             }
             Errand::End => {}
+        }
+    }
+
+    /// Where it is heard who the members are, if that is not here.
+    fn feed(&self) -> Option<watch::Receiver<Option<Found>>> {
+        match &self.plan.members {
+            MembersPlan::Fed(feed) => Some(feed.found.clone()),
+            MembersPlan::Listed(_) => None,
         }
     }
 

@@ -120,6 +120,16 @@ impl FlockPlan {
         self
     }
 
+    /// This member has a network of its own, where `apart::allowed` says that there can be one, and a certificate for
+    /// its address there. Only once: one that has ended doesn't come back.
+    pub fn apart(mut self, member: usize) -> Self {
+        let plan = self.members[member].clone().apart();
+        let identity = Identity::server(&["localhost", &plan.ip.to_string()]);
+        let certificate = self.authority.issue(&identity);
+        self.members[member] = plan.certificate(&self.authority, &certificate);
+        self
+    }
+
     fn change(mut self, member: usize, change: impl FnOnce(ClusterPlan) -> ClusterPlan) -> Self {
         let plan = self.members[member].clone();
         self.members[member] = change(plan);
