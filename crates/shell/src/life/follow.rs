@@ -275,9 +275,11 @@ impl<'a> Life<'a> {
         done: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let gone = async {
-            let mut look = tokio::time::interval(LOOK);
-            while !socket.hung_up() {
-                look.tick().await;
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if socket.hung_up() {
+                    return;
+                }
             }
         };
         tokio::select! {
