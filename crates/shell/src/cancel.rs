@@ -121,6 +121,12 @@ impl Aim {
         *self.lock() = Aimed::Wait(Arc::clone(cancelled));
     }
 
+    /// Cancels; true if who waits was told.
+    #[cfg(test)]
+    pub(crate) fn rings(&self) -> bool {
+        matches!(self.begin(), Begun::Told)
+    }
+
     /// Counts a cancel on its way to whatever works for the client.
     fn begin(&self) -> Begun {
         let aimed = self.lock();

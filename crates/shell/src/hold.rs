@@ -8,6 +8,7 @@ use crate::pump::ClientSide;
 use crate::rest::ServerSide;
 use policy::throttle::{Looked, Waiting};
 use session::ClientStream;
+use session::ledger::Ledger;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
+
+/// What a server owes, and where a cancel of that is to be sent.
+type Server<'a> = (&'a Ledger, Option<&'a Arc<Target>>);
 
 type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -71,11 +75,31 @@ impl Hold {
         }
     }
 
-    /// The client's frames were relayed: if what waited has gone, cancel requests are for the server again.
+    /// The client's frames were relayed: something may wait now, or what waited has gone.
     #[inline]
-    pub fn passed(&mut self, stream: &mut ClientStream, target: Option<&Arc<Target>>) {
-        if self.is_target && !stream.governor().is_some_and(|it| it.is_holding()) {
-            self.aim_at(target);
+    pub fn passed(&mut self, stream: &mut ClientStream, server: Server<'_>) {
+        let is_holding = stream.governor().is_some_and(|it| it.is_holding());
+        match is_holding {
+            true => self.aim_while_holding(server),
+            false if self.is_target => self.aim_at(server.1),
+            false => {}
+        }
+    }
+
+    /// A statement waits: cancel requests are for it, unless the server still works on one before it.
+    fn aim_while_holding(&mut self, (ledger, target): Server<'_>) {
+        let works = ledger.statements_asked() != ledger.statements_ended();
+        match (works, self.cancelled.is_some()) {
+            (true, true) => self.aim_at(target),
+            (false, false) => {
+                if let Some(aim) = &self.aim {
+                    let rung = Arc::new(Notify::new());
+                    aim.wait(&rung);
+                    self.is_target = true;
+                    self.cancelled = Some(Box::pin(async move { rung.notified().await }));
+                }
+            }
+            (true, false) | (false, true) => {}
         }
     }
 
@@ -89,22 +113,27 @@ impl Hold {
         }
     }
 
-    /// The server's frames were relayed: it may have to stop.
+    /// The server's frames were relayed, and not sent yet: it may have to stop. Whoever reads that a statement is over
+    /// may cancel the one that waits behind it, so that is aimed at before.
     #[inline]
     pub fn answered(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut ClientStream,
-        target: Option<&Arc<Target>>,
+        server: Server<'_>,
     ) {
         let Some(governor) = stream.governor() else {
             return;
         };
-        if !governor.take_stop() {
+        let stops = governor.take_stop();
+        if governor.is_holding() {
+            self.aim_while_holding(server);
+        }
+        if !stops {
             return;
         }
         // Without a key there is no telling it: it goes on to the end, and nobody gets that.
-        let Some(target) = target.map(Arc::clone) else {
+        let Some(target) = server.1.map(Arc::clone) else {
             governor.stopped();
             return;
         };
@@ -134,25 +163,12 @@ impl Hold {
         if self.arm(until_us, cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-        let ledger = &server.server.ledger;
-        let works = ledger.statements_asked() != ledger.statements_ended();
-        match (works, self.cancelled.is_some()) {
-            (true, true) => self.aim_at(server.target.as_ref()),
-            (false, false) => {
-                if let Some(aim) = &self.aim {
-                    let rung = Arc::new(Notify::new());
-                    aim.wait(&rung);
-                    self.is_target = true;
-                    self.cancelled = Some(Box::pin(async move { rung.notified().await }));
-                }
-                if is_over(&mut self.cancelled, cx)
-                    && let Some(governor) = stream.governor()
-                {
-                    governor.cancel_hold();
-                    cx.waker().wake_by_ref();
-                }
-            }
-            (true, false) | (false, true) => {}
+        self.aim_while_holding((&server.server.ledger, server.target.as_ref()));
+        if is_over(&mut self.cancelled, cx)
+            && let Some(governor) = stream.governor()
+        {
+            governor.cancel_hold();
+            cx.waker().wake_by_ref();
         }
         true
     }
@@ -226,5 +242,76 @@ impl ClientSide {
         if let Some(governor) = self.stream.governor() {
             governor.cancel_hold();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buf::Plain;
+    use policy::{Action, Default as Otherwise, Log, Mode as RuleMode, NamePattern, Rule, Rules};
+    use session::govern::{Governor, RulesInForce};
+    use session::relay::{to_client, to_server};
+    use session::statements::{CacheLimits, Interner, Mode, Pooled, StatementLimits};
+    use session::{Reported, Server as Peer};
+    use wire::ProtocolVersion;
+
+    fn run(text: &str) -> Vec<u8> {
+        let frame = |tag: u8, body: &[u8]| {
+            let len = (body.len() as u32 + 4).to_be_bytes();
+            [&[tag][..], &len, body].concat()
+        };
+        let parse = [b"\0", text.as_bytes(), b"\0\0\0"].concat();
+        let bind = frame(b'B', b"\0\0\0\0\0\0\0\0");
+        [frame(b'P', &parse), bind, frame(b'E', b"\0\0\0\0\0")].concat()
+    }
+
+    /// Of a client whose calls of `sign` wait.
+    fn stream() -> ClientStream {
+        let rule = Rule {
+            name: "r".into(),
+            mode: RuleMode::Enforce,
+            action: Action::Delay { ms: 1000 },
+            log: Log::Default,
+            message: String::new(),
+            who: policy::Who::default(),
+            statement: policy::Statement {
+                functions: vec![NamePattern::read("sign").expect("a name")],
+                ..Default::default()
+            },
+        };
+        let in_force = Arc::new(RulesInForce::default());
+        let rules = Rules::new(Otherwise::Allow, vec![rule]).expect("rules");
+        in_force.replace(Some(Arc::new(rules)));
+        let interner = Interner::new([7; 32], CacheLimits::default());
+        let mut pooled = Pooled::new(interner, StatementLimits::default(), Mode::Transaction);
+        pooled.govern(Governor::new(in_force, policy::Context::default(), 1 << 20));
+        ClientStream::pooled(0, pooled)
+    }
+
+    /// Who has read that a statement is over may cancel the one behind it at once.
+    #[test]
+    fn what_waits_behind_an_answer_is_aimed_at_before_the_answer_is_sent() {
+        let (mut stream, aim) = (stream(), Arc::<Aim>::default());
+        let mut server = Peer::new(ProtocolVersion::V3_0, None, Reported::default());
+        stream.link(&mut server);
+        let mut hold = Hold::new(Instant::now(), Some(Arc::clone(&aim)), Duration::ZERO);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let plain = |bytes: &[u8]| {
+            let mut plain = Plain::with_capacity(4096);
+            plain.push(bytes).expect("room");
+            plain
+        };
+        let mut sent = plain(&[run("SELECT 5"), run("SELECT sign(1)")].concat());
+        to_server(&mut stream, &mut server, &mut sent, &mut plain(b"")).expect("relayed");
+        hold.passed(&mut stream, (&server.ledger, None));
+        assert!(stream.governor().expect("rules").is_holding());
+        assert!(!aim.rings(), "the server works");
+        let mut answer = plain(b"1\0\0\0\x042\0\0\0\x04C\0\0\0\x0dSELECT 0\0");
+        to_client(&mut stream, &mut server, &mut answer, &mut plain(b"")).expect("relayed");
+        hold.answered(&mut cx, &mut stream, (&server.ledger, None));
+        assert!(aim.rings());
+        hold.listen(&mut cx, &mut stream);
+        assert!(!stream.governor().expect("rules").is_holding());
     }
 }

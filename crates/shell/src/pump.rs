@@ -355,7 +355,8 @@ impl Pump<'_> {
             );
             self.client.stopwatch.sent(&self.server.server);
             if let Some(hold) = &mut self.client.hold {
-                hold.passed(&mut self.client.stream, self.server.target.as_ref());
+                let server = (&self.server.server.ledger, self.server.target.as_ref());
+                hold.passed(&mut self.client.stream, server);
             }
             // A statement that is put in front of the client's own message moves without it.
             if self.client.port.plain_in.len() != before || room.len() != held {
@@ -447,7 +448,8 @@ impl Pump<'_> {
             );
             self.client.stopwatch.answered(&self.server.server);
             if let Some(hold) = &mut self.client.hold {
-                hold.answered(cx, &mut self.client.stream, self.server.target.as_ref());
+                let server = (&self.server.server.ledger, self.server.target.as_ref());
+                hold.answered(cx, &mut self.client.stream, server);
             }
             self.client.track(self.server)?;
             if self.server.port.plain_in.len() != before {
