@@ -3,10 +3,9 @@
 
 use super::{DAY, DatabaseTls, HOUR, MINUTE, NAME, SECOND};
 use crate::checked::CaSource;
-use crate::cluster_values::{DnsName, HostNamesOfCluster, Members, NameServers, Urls};
-use crate::read::{Given, ReadSection, TableReader};
+use crate::cluster_values::{DnsName, Members, NameServers, Urls};
 use crate::setting::Fallback::{Unset, Value};
-use crate::setting::{Bounds, Occurs, Section, Setting, same_section, section};
+use crate::setting::{Bounds, same_section, section};
 use crate::values::{Command, EnvName};
 use crate::words::{Balance, WithoutPrimary};
 use std::path::PathBuf;
@@ -151,56 +150,6 @@ same_section! {
     /// Encryption towards the hosts of the cluster above it. The settings are those of [database.tls], with the same
     /// defaults.
     ClusterTls = "cluster.tls", Once, as DatabaseTls
-}
-
-/// Encryption towards some hosts of the cluster section above it, where it differs from [cluster.tls]. The settings are
-/// those of [cluster.tls], whose values hold where they are not written here.
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "these texts are for people: brackets in them are sections"
-)]
-pub(crate) struct ClusterHostTls {
-    /// Which hosts.
-    pub(crate) host: Given<HostNamesOfCluster>,
-    /// The settings; those that are not written have the values of their defaults.
-    pub(crate) tls: DatabaseTls,
-}
-
-const HOST: Setting = Setting {
-    sample: "\"db2.example.com\"",
-    ..Setting::of::<HostNamesOfCluster>("host", "Host, or hosts, of the cluster section above.")
-};
-const HOST_TLS: [Setting; 1 + DatabaseTls::SECTION.settings.len()] = {
-    let mut all = [HOST; 1 + DatabaseTls::SECTION.settings.len()];
-    let mut at = 1;
-    while at < all.len() {
-        all[at] = DatabaseTls::SECTION.settings[at - 1];
-        at += 1;
-    }
-    all
-};
-
-impl ReadSection for ClusterHostTls {
-    const SECTION: Section = Section {
-        path: "cluster.host_tls",
-        occurs: Occurs::AnyTimes,
-        text: "Encryption towards some hosts of the cluster section above it, where it differs \
-               from [cluster.tls]. `host` names them, by name or address, with the port where that \
-               matters, and may mean hosts that come later. The settings are those of \
-               [database.tls]; where they are not written here, the values of [cluster.tls] hold.",
-        settings: &HOST_TLS,
-        like: Some("database.tls"),
-    };
-
-    fn read(table: &mut TableReader<'_, '_>) -> Option<Self> {
-        // Both are read before either is missed, so that every error comes out.
-        let host = table.setting(&HOST_TLS[0]);
-        let tls = DatabaseTls::read(table);
-        Some(Self {
-            host: host?,
-            tls: tls?,
-        })
-    }
 }
 
 section! {

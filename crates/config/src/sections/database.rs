@@ -4,9 +4,8 @@ use super::policy::{SERVER_GROUPS, section_with_policy};
 use super::pool::{CONNECTIONS, POOL_SIZE};
 use super::{DAY, HOUR, NAME, TIMEOUT};
 use crate::checked::{CaSource, Sha256};
-use crate::read::{Given, ReadSection, TableReader};
 use crate::setting::Fallback::{Unset, Value};
-use crate::setting::{Bounds, Occurs, Section, Setting, section};
+use crate::setting::{Bounds, section};
 use crate::values::{Command, EnvName, Hosts, Ports, ServerName, Timeout, TimeoutWithUnit};
 use crate::words::{
     ChannelBinding, Negotiation, PoolMode, Renegotiation, RouteReads, ServerMode, TargetWord,
@@ -198,56 +197,6 @@ section_with_policy! {
     }
     policy { groups: SERVER_GROUPS }
     {
-    }
-}
-
-/// Encryption towards some hosts of the database section above it, where it differs from
-/// [database.tls]. The settings are those of [database.tls], whose values hold where they are not
-/// written here.
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "these texts are for people: brackets in them are sections"
-)]
-pub(crate) struct DatabaseHostTls {
-    /// Which hosts.
-    pub(crate) host: Given<Hosts>,
-    /// The settings; those that are not written have the values of their defaults.
-    pub(crate) tls: DatabaseTls,
-}
-
-const HOST: Setting = Setting {
-    sample: "\"db2.example.com\"",
-    ..Setting::of::<Hosts>("host", "Host, or hosts, of the database section above.")
-};
-const HOST_TLS: [Setting; 1 + DatabaseTls::SECTION.settings.len()] = {
-    let mut all = [HOST; 1 + DatabaseTls::SECTION.settings.len()];
-    let mut at = 1;
-    while at < all.len() {
-        all[at] = DatabaseTls::SECTION.settings[at - 1];
-        at += 1;
-    }
-    all
-};
-
-impl ReadSection for DatabaseHostTls {
-    const SECTION: Section = Section {
-        path: "database.host_tls",
-        occurs: Occurs::AnyTimes,
-        text: "Encryption towards some hosts of the database section above it, named by `host`, \
-               where it differs from [database.tls]. The settings are those of [database.tls], \
-               whose values hold where they are not written here.",
-        settings: &HOST_TLS,
-        like: Some("database.tls"),
-    };
-
-    fn read(table: &mut TableReader<'_, '_>) -> Option<Self> {
-        // Both are read before either is missed, so that every error comes out.
-        let host = table.setting(&HOST_TLS[0]);
-        let tls = DatabaseTls::read(table);
-        Some(Self {
-            host: host?,
-            tls: tls?,
-        })
     }
 }
 

@@ -8,6 +8,7 @@ mod auth;
 mod cluster;
 mod database;
 mod events;
+mod host_tls;
 mod inspection;
 mod listen;
 mod metrics;
@@ -27,9 +28,10 @@ use toml::de::DeTable;
 
 pub(crate) use admin::Admin;
 pub(crate) use auth::{Auth, AuthMap, User};
-pub(crate) use cluster::{Cluster, ClusterHostTls, ClusterSourceTls, ClusterTls};
-pub(crate) use database::{Database, DatabaseHostTls, DatabaseTls};
+pub(crate) use cluster::{Cluster, ClusterSourceTls, ClusterTls};
+pub(crate) use database::{Database, DatabaseTls};
 pub(crate) use events::{Events, Webhook};
+pub(crate) use host_tls::{ClusterHostTls, DatabaseHostTls};
 pub(crate) use inspection::{Inspection, QueryLog};
 pub(crate) use listen::{
     Listen, ListenTls, ListenTlsIdentity, Listener, ListenerTls, ListenerTlsIdentity,

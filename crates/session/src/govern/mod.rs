@@ -7,6 +7,7 @@
 mod familiar;
 mod hold;
 mod in_force;
+mod known;
 mod learn;
 mod logged;
 mod open;
@@ -15,6 +16,7 @@ mod views;
 
 pub(crate) use hold::Admitted;
 pub use in_force::{Denial, RulesInForce};
+pub(crate) use known::{Known, Shapes};
 pub(crate) use logged::Denied;
 pub(crate) use open::Rows;
 
@@ -22,6 +24,7 @@ use crate::routing::Leading;
 use crate::statements::{Instead, Refusal};
 use familiar::Familiar;
 use hold::Hold;
+use known::executes;
 use logged::Logged;
 use open::{Open, Stop};
 use policy::{
@@ -29,79 +32,12 @@ use policy::{
     Verdict, Why,
 };
 use prepared::Prepared;
-use sql::{Analysis, Asked, Lexing, Unsure, Verb};
+use sql::Unsure;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 use views::Watched;
 use wire::from_client::Bind;
-
-/// A text that was read.
-#[derive(Debug)]
-pub(crate) struct Known {
-    text: buf::Secret,
-    is_utf8: bool,
-    lexing: Lexing,
-    analysis: Analysis,
-}
-
-impl Known {
-    /// Reads a text that may be judged by other rules than those of now.
-    pub fn read(text: &[u8], lexing: Lexing, is_utf8: bool) -> Known {
-        Known::read_for(Shapes::Told, text, (lexing, is_utf8))
-    }
-
-    /// Reads a text.
-    pub fn read_for(shapes: Shapes, text: &[u8], (lexing, is_utf8): (Lexing, bool)) -> Known {
-        let mut analysis = Analysis::new();
-        let asked = Asked {
-            server_is_utf8: is_utf8,
-            shape: (shapes == Shapes::Told).then_some(&[]),
-            ..Asked::facts(lexing)
-        };
-        analysis.read(text, &asked);
-        Known {
-            text: buf::Secret::new(text),
-            is_utf8,
-            lexing,
-            analysis: analysis.compact(),
-        }
-    }
-
-    /// A text that the server may read otherwise than is known here.
-    pub fn doubtful(text: &[u8]) -> Known {
-        let lexing = Lexing {
-            len_max: 0,
-            ..Lexing::default()
-        };
-        let text = if text.is_empty() { b" " } else { text };
-        Known::read(text, lexing, false)
-    }
-
-    /// True if it has SQL prepare something.
-    pub(crate) fn prepares(&self) -> bool {
-        let mut all = self.analysis.statements().iter();
-        all.any(|it| it.statement.verb == Verb::Prepare)
-    }
-
-    /// True if it executes what SQL prepared.
-    fn executes(&self) -> bool {
-        self.analysis.statements().iter().any(executes)
-    }
-
-    fn is_unread(&self) -> Option<Unsure> {
-        self.analysis
-            .unsure()
-            .filter(|it| matches!(it, Unsure::Text(_)))
-    }
-}
-
-/// Whether the shapes of statements are found out, which is most of the work of reading them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shapes {
-    Told,
-    Untold,
-}
 
 /// What a portal runs.
 #[derive(Debug, Clone)]
@@ -559,7 +495,7 @@ impl Governor {
                 .analysis
                 .statements()
                 .iter()
-                .map(|facts| read(known, facts));
+                .map(|facts| known.subject(facts));
             return rules.judge(when, subjects, parameters);
         }
         // EXECUTE stands for whatever may have been prepared under its name, and for its arguments.
@@ -584,7 +520,7 @@ impl Governor {
                 seen.extend(facts.map(|it| (text.as_ref(), it.clone())));
             }
         }
-        let subjects = seen.iter().map(|(known, facts)| read(known, facts));
+        let subjects = seen.iter().map(|(known, facts)| known.subject(facts));
         rules.judge(when, subjects, parameters)
     }
 
@@ -614,19 +550,6 @@ impl Governor {
         if self.notices.len() < NOTICES_MAX {
             self.notices.push(text);
         }
-    }
-}
-
-fn executes(facts: &sql::Facts) -> bool {
-    facts.unsure == Some(Unsure::Prepared) && facts.statement.verb == Verb::Execute
-}
-
-fn read<'a>(known: &'a Known, facts: &'a sql::Facts) -> Subject<'a> {
-    Subject::Read {
-        text: known.text.expose(),
-        is_utf8: known.is_utf8,
-        analysis: &known.analysis,
-        facts,
     }
 }
 
