@@ -190,47 +190,142 @@ fn rule(action: Action, statement: Statement) -> Rule {
     }
 }
 
-/// Runs it all, the bytes in pieces of these sizes.
-fn played(sends: &[Sends], pieces: &[usize], rules: Rules) -> Machine {
-    let in_force = Arc::new(RulesInForce::default());
-    in_force.replace(Some(Arc::new(rules)));
-    let governor = Governor::new(in_force, Context::default(), 1 << 20);
-    let interner = Interner::new([7; 32], CacheLimits::default());
-    let mut pooled = Pooled::new(interner, StatementLimits::default(), PoolMode::Transaction);
-    pooled.govern(governor);
-    let mut client = ClientStream::pooled(0, pooled);
-    let mut server = Server::new(ProtocolVersion::V3_0, None, Reported::default());
-    client.link(&mut server);
-    let mut machine = Machine::default();
-    let mut unsent: Vec<u8> = sends.iter().flat_map(Sends::bytes).collect();
-    unsent.extend(frame(b'S', b""));
-    let mut input = Plain::with_capacity(CAPACITY);
-    let mut pieces = pieces.iter().cycle();
-    let mut still = 0;
-    while still < 4 {
-        let piece = pieces.next().copied().unwrap_or(1).max(1);
-        let count = piece.min(unsent.len()).min(input.room());
-        input.push(&unsent[..count]).expect("room");
-        unsent.drain(..count);
-        let mut output = Plain::with_capacity(CAPACITY);
-        to_server(&mut client, &mut server, &mut input, &mut output).expect("no fault");
-        machine.input.extend_from_slice(output.bytes());
-        let moved = count > 0 || !output.is_empty();
-        machine.take();
-        let mut answers = Plain::with_capacity(1 << 20);
-        answers.push(&machine.output).expect("room");
-        machine.output.clear();
-        let mut to = Plain::with_capacity(1 << 20);
-        to_client(&mut client, &mut server, &mut answers, &mut to).expect("no fault");
-        machine.output.extend_from_slice(answers.bytes());
-        still = if moved || !to.is_empty() {
-            0
-        } else {
-            still + 1
-        };
+/// A client under rules, and its server.
+struct Session {
+    in_force: Arc<RulesInForce>,
+    client: ClientStream,
+    server: Server,
+    machine: Machine,
+}
+
+impl Session {
+    fn under(rules: Rules) -> Session {
+        let in_force = Arc::new(RulesInForce::default());
+        in_force.replace(Some(Arc::new(rules)));
+        let governor = Governor::new(Arc::clone(&in_force), Context::default(), 1 << 20);
+        let interner = Interner::new([7; 32], CacheLimits::default());
+        let mut pooled = Pooled::new(interner, StatementLimits::default(), PoolMode::Transaction);
+        pooled.govern(governor);
+        let mut client = ClientStream::pooled(0, pooled);
+        let mut server = Server::new(ProtocolVersion::V3_0, None, Reported::default());
+        client.link(&mut server);
+        Session {
+            in_force,
+            client,
+            server,
+            machine: Machine::default(),
+        }
     }
-    assert!(unsent.is_empty() && input.is_empty(), "all was sent");
-    machine
+
+    /// Runs it all, the bytes in pieces of these sizes.
+    fn play(&mut self, sends: &[Sends], pieces: &[usize]) {
+        let Session {
+            client,
+            server,
+            machine,
+            ..
+        } = self;
+        let mut unsent: Vec<u8> = sends.iter().flat_map(Sends::bytes).collect();
+        unsent.extend(frame(b'S', b""));
+        let mut input = Plain::with_capacity(CAPACITY);
+        let mut pieces = pieces.iter().cycle();
+        let mut still = 0;
+        while still < 4 {
+            let piece = pieces.next().copied().unwrap_or(1).max(1);
+            let count = piece.min(unsent.len()).min(input.room());
+            input.push(&unsent[..count]).expect("room");
+            unsent.drain(..count);
+            let mut output = Plain::with_capacity(CAPACITY);
+            to_server(client, server, &mut input, &mut output).expect("no fault");
+            machine.input.extend_from_slice(output.bytes());
+            let moved = count > 0 || !output.is_empty();
+            machine.take();
+            let mut answers = Plain::with_capacity(1 << 20);
+            answers.push(&machine.output).expect("room");
+            machine.output.clear();
+            let mut to = Plain::with_capacity(1 << 20);
+            to_client(client, server, &mut answers, &mut to).expect("no fault");
+            machine.output.extend_from_slice(answers.bytes());
+            still = if moved || !to.is_empty() {
+                0
+            } else {
+                still + 1
+            };
+        }
+        assert!(unsent.is_empty() && input.is_empty(), "all was sent");
+    }
+
+    /// How often this was executed.
+    fn executed(&self, text: &str) -> usize {
+        let all = self.machine.executed.iter();
+        all.filter(|it| it.as_slice() == text.as_bytes()).count()
+    }
+}
+
+fn played(sends: &[Sends], pieces: &[usize], rules: Rules) -> Machine {
+    let mut session = Session::under(rules);
+    session.play(sends, pieces);
+    session.machine
+}
+
+fn shut() -> Statement {
+    Statement {
+        relations: vec![NamePattern::read("shut").expect("a name")],
+        ..Statement::default()
+    }
+}
+
+fn rules(otherwise: Otherwise, all: Vec<Rule>) -> Rules {
+    Rules::new(otherwise, all).expect("few rules")
+}
+
+/// A verdict that is kept is one by the rules of then.
+#[test]
+fn a_statement_that_passed_again_and_again_is_judged_by_new_rules() {
+    const TEXT: &str = "SELECT * FROM shut";
+    let mut session = Session::under(rules(Otherwise::Allow, Vec::new()));
+    let prepared = Sends::Prepared {
+        name: 1,
+        text: TEXT.to_owned(),
+    };
+    session.play(&[prepared, Sends::Again(1), Sends::Again(1)], &[700]);
+    assert_eq!(session.executed(TEXT), 3);
+    let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+    session.in_force.replace(Some(Arc::new(deny)));
+    session.play(&[Sends::Again(1), Sends::Again(1)], &[700]);
+    assert_eq!(session.executed(TEXT), 3);
+    let allow = rules(Otherwise::Allow, Vec::new());
+    session.in_force.replace(Some(Arc::new(allow)));
+    session.play(&[Sends::Again(1)], &[700]);
+    assert_eq!(session.executed(TEXT), 4);
+}
+
+/// Rules by shape may come after a statement was prepared by SQL, when no rule asked for shapes.
+#[test]
+fn what_sql_prepared_is_known_by_its_shape_to_later_rules() {
+    const PREPARE: &str = "PREPARE p AS SELECT * FROM shut";
+    const EXECUTE: &str = "EXECUTE p";
+    let shapes = [PREPARE, EXECUTE].map(|text| {
+        let mut analysis = sql::Analysis::new();
+        let mut asked = sql::Asked::facts(sql::Lexing::default());
+        asked.shape = Some(&[]);
+        analysis.read(text.as_bytes(), &asked);
+        analysis.statements()[0].shape.expect("a shape")
+    });
+    let queries = [PREPARE, EXECUTE].map(|text| Sends::Query(text.to_owned()));
+    let mut session = Session::under(rules(Otherwise::Allow, Vec::new()));
+    session.play(&queries, &[700]);
+    assert_eq!(session.executed(EXECUTE), 1);
+    for (listed, times) in [(&shapes[..], 2), (&shapes[1..], 2)] {
+        let statement = Statement {
+            shapes: listed.to_vec(),
+            ..Statement::default()
+        };
+        let only = rules(Otherwise::Deny, vec![rule(Action::Allow, statement)]);
+        session.in_force.replace(Some(Arc::new(only)));
+        session.play(&queries[1..], &[700]);
+        assert_eq!(session.executed(EXECUTE), times);
+    }
 }
 
 fn texts() -> impl Strategy<Value = String> {
@@ -269,12 +364,8 @@ proptest! {
         sends in proptest::collection::vec(sends(), 1..12),
         pieces in proptest::collection::vec(1usize..700, 1..20),
     ) {
-        let shut = Statement {
-            relations: vec![NamePattern::read("shut").expect("a name")],
-            ..Statement::default()
-        };
-        let rules = Rules::new(Otherwise::Allow, vec![rule(Action::Deny, shut)]);
-        let machine = played(&sends, &pieces, rules.expect("few rules"));
+        let rules = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+        let machine = played(&sends, &pieces, rules);
         let came: Vec<&[u8]> =
             sends.iter().filter_map(Sends::text).map(str::as_bytes).collect();
         let is_shut = |text: &[u8]| {
@@ -305,7 +396,7 @@ proptest! {
         pieces in proptest::collection::vec(1usize..700, 1..20),
     ) {
         let learned = Arc::new(Learned::new(1000));
-        let mut rules = Rules::new(Otherwise::Deny, Vec::new()).expect("few rules");
+        let mut rules = rules(Otherwise::Deny, Vec::new());
         rules.learn(Arc::clone(&learned));
         let machine = played(&sends, &pieces, rules);
         // The same, from what the server executed.
