@@ -597,3 +597,27 @@ fn the_greatest_wish_of_matching_rules_counts() {
         assert_eq!(rules.log_of(matched), wanted);
     }
 }
+
+/// A verdict may be kept only where nothing but the statement can change it.
+#[test]
+fn plain_rules() {
+    let is_plain = |rule: Rule| Rules::new(Otherwise::Allow, vec![rule]).unwrap().is_plain();
+    let deny = || rule(Action::Deny, relations(&["t"], &[]));
+    assert!(is_plain(deny()));
+    let hours = Hours { from: 0, until: 1 };
+    let who = Who {
+        hours: Some(hours),
+        ..Who::default()
+    };
+    assert!(!is_plain(Rule { who, ..deny() }));
+    let parameter = Parameter {
+        position: 1,
+        values: vec![b"7".to_vec()],
+    };
+    let mut on_value = deny();
+    on_value.statement.parameter = Some(parameter);
+    assert!(!is_plain(on_value));
+    let mut learns = Rules::new(Otherwise::Deny, Vec::new()).unwrap();
+    learns.learn(std::sync::Arc::new(policy::Learned::new(1)));
+    assert!(!learns.is_plain());
+}

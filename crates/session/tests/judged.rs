@@ -255,6 +255,18 @@ impl Session {
         assert!(unsent.is_empty() && input.is_empty(), "all was sent");
     }
 
+    /// It is so many seconds after the start of 1970.
+    fn at(&mut self, unix_s: u64) {
+        let governor = self.client.governor().expect("rules");
+        governor.tell_time(unix_s);
+    }
+
+    /// How often the first rule has matched.
+    fn hits(&self) -> u64 {
+        let (rules, _) = self.in_force.rules();
+        rules.map_or(0, |it| it.hits(0))
+    }
+
     /// How often this was executed.
     fn executed(&self, text: &str) -> usize {
         let all = self.machine.executed.iter();
@@ -298,6 +310,51 @@ fn a_statement_that_passed_again_and_again_is_judged_by_new_rules() {
     session.in_force.replace(Some(Arc::new(allow)));
     session.play(&[Sends::Again(1)], &[700]);
     assert_eq!(session.executed(TEXT), 4);
+}
+
+/// What hangs on more than the statement is judged each time: on the hour, or on what a name stands for by now.
+#[test]
+fn what_may_be_judged_otherwise_next_time_is_judged_again() {
+    const TEXT: &str = "SELECT * FROM shut";
+    let at_night = policy::Hours {
+        from: 0,
+        until: 6 * 60,
+    };
+    let deny = Rule {
+        who: Who {
+            hours: Some(at_night),
+            ..Who::default()
+        },
+        ..rule(Action::Deny, shut())
+    };
+    let mut session = Session::under(rules(Otherwise::Allow, vec![deny]));
+    let prepared = Sends::Prepared {
+        name: 1,
+        text: TEXT.to_owned(),
+    };
+    session.at(12 * 3600);
+    session.play(&[prepared, Sends::Again(1)], &[700]);
+    assert_eq!(session.executed(TEXT), 2);
+    session.at(3 * 3600);
+    session.play(&[Sends::Again(1)], &[700]);
+    assert_eq!(session.executed(TEXT), 2);
+
+    let observed = Rule {
+        mode: Mode::Observe,
+        ..rule(Action::Deny, shut())
+    };
+    let mut session = Session::under(rules(Otherwise::Allow, vec![observed]));
+    let query = |text: &str| Sends::Query(text.to_owned());
+    let executes = Sends::Prepared {
+        name: 1,
+        text: "EXECUTE p".to_owned(),
+    };
+    session.play(&[query("PREPARE p AS SELECT 1"), executes], &[700]);
+    assert_eq!(session.hits(), 0);
+    session.play(&[query("PREPARE p AS SELECT * FROM shut")], &[700]);
+    assert_eq!(session.hits(), 1);
+    session.play(&[Sends::Again(1)], &[700]);
+    assert_eq!(session.hits(), 2);
 }
 
 /// Rules by shape may come after a statement was prepared by SQL, when no rule asked for shapes.
