@@ -3,5 +3,6 @@
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     sql::fuzzing::scan(data);
+    sql::fuzzing::plain(data);
     sql::fuzzing::facts(data);
 });

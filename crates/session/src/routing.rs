@@ -6,7 +6,7 @@
 
 use crate::statements::{Pooled, Statement};
 use policy::{Context, Lead, Moment, Rules, Subject};
-use sql::{Access, Analysis, Asked, Impact, Kind, Lexer, Lexing, NAME_MAX, Verb};
+use sql::{Access, Analysis, Asked, Impact, Kind, Lexer, Lexing, NAME_MAX, Plain, Verb};
 use std::fmt;
 use wire::Message;
 use wire::frame::{HEADER, Header};
@@ -138,6 +138,14 @@ impl Look<'_> {
     /// True if the same text may go elsewhere at another time.
     fn is_changed(&self) -> bool {
         self.hint.is_some() || self.rules.is_some()
+    }
+
+    /// Where what only reads may go.
+    fn reads(&self) -> Route {
+        match self.led {
+            Led::Reads => Route::Standby(ToStandby::Reads),
+            Led::Asked => Route::Primary(ToPrimary::NotLed),
+        }
     }
 }
 
@@ -274,6 +282,12 @@ impl Router {
     /// Where a text may go.
     pub fn judge(&mut self, text: &[u8], look: Look<'_>) -> Route {
         let lexing = look.lexing;
+        if look.rules.is_none()
+            && look.hint.is_none()
+            && Plain::of(text, lexing) == Some(Plain::Reads)
+        {
+            return look.reads();
+        }
         let shape = look.rules.filter(|it| it.rules.wants_shapes());
         let asked = Asked {
             server_is_utf8: IS_UTF8,
@@ -321,10 +335,7 @@ impl Router {
                 return Route::Primary(ToPrimary::Function);
             }
         }
-        match look.led {
-            Led::Reads => Route::Standby(ToStandby::Reads),
-            Led::Asked => Route::Primary(ToPrimary::NotLed),
-        }
+        look.reads()
     }
 
     /// Where rules lead the text that was read.

@@ -1,7 +1,9 @@
 //! Owns what must hold for any bytes at all: plain functions that a fuzzer or a seeded mutator calls,
 //! and that panic if it doesn't hold.
 
-use crate::{Analysis, Asked, Encoding, Facts, Lexer, Lexing, Span, Unsure, statements};
+use crate::{
+    Access, Analysis, Asked, Encoding, Facts, Impact, Lexer, Lexing, Plain, Span, Unsure, statements,
+};
 
 const ENCODINGS: [Encoding; 6] = [
     Encoding::Utf8,
@@ -51,6 +53,37 @@ pub fn scan(data: &[u8]) {
         at = span.end;
     }
     assert!(is_lexed, "judged to its end although not lexed to its end");
+}
+
+/// The first byte chooses the lexing state. What the quick look says of a text is what reading it finds, if it can be read.
+/// Says whether it was plain.
+pub fn plain(data: &[u8]) -> bool {
+    let Some((&choice, text)) = data.split_first() else {
+        return false;
+    };
+    let lexing = chosen(choice);
+    let Some(plain) = Plain::of(text, lexing) else {
+        return false;
+    };
+    let found: Result<Vec<_>, _> = statements(text, lexing).collect();
+    let Ok(found) = found else {
+        return true;
+    };
+    let [one] = found.as_slice() else {
+        panic!("several statements passed as a plain one");
+    };
+    assert_eq!(one.effects, plain.effects());
+    let mut analysis = Analysis::new();
+    analysis.read(text, &Asked::facts(lexing));
+    if let ([facts], None) = (analysis.statements(), analysis.unsure())
+        && facts.unsure.is_none()
+    {
+        assert!(analysis.calls(facts).is_empty());
+        let reads = facts.impact.is_within(Impact::READ)
+            && analysis.relations(facts).iter().all(|it| it.access == Access::Read);
+        assert!(reads || plain != Plain::Reads);
+    }
+    true
 }
 
 fn chosen(choice: u8) -> Lexing {

@@ -13,6 +13,9 @@
 //!   [`ShapeId`]. One forward pass; the caller keeps the `Analysis` and fills it again, so that nothing is allocated
 //!   once it has grown. [`name()`] folds a name as the server does, and a [`Cache`] remembers what was made of a text.
 //!
+//! Before both, [`Plain::of`] tells in one look at the bytes what most texts do: one SELECT, INSERT, UPDATE or DELETE that
+//! calls nothing.
+//!
 //! There is no parser: what is lexed is lexed exactly as PostgreSQL 15 to 18 do (`scan.l`), and what is
 //! concluded from it errs on one side. A flag in [`Effects`] may be set for a statement that leaves
 //! nothing; one that leaves something has its flag, or the whole text is [`Unknown`].
@@ -74,6 +77,7 @@ mod name;
 mod names;
 mod number;
 mod operator;
+mod plain;
 mod query;
 mod reader;
 mod reserved;
@@ -93,6 +97,7 @@ pub use facts::{Access, Call, Facts, Relation, ShapeId, Unsure};
 pub use impact::Impact;
 pub use lexer::Lexer;
 pub use name::{is_name, name};
+pub use plain::Plain;
 pub use statement::{Statement, Statements, effects, statements};
 pub use token::{Kind, Span, Token};
 pub use unknown::Unknown;

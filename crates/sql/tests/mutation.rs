@@ -40,10 +40,38 @@ fn mutated_statements() {
             }
         }
         fuzzing::scan(&data);
+        fuzzing::plain(&data);
         if round % 4 == 0 {
             fuzzing::facts(&data);
         }
     }
+}
+
+/// What plain texts, and those that nearly are, are made of.
+const PIECES: &[&str] = &[
+    "SELECT", "select", "INSERT INTO", "insert", "UPDATE", "DELETE FROM", "FROM", "WHERE", "SET", "VALUES", "IN", "OR",
+    "AND", "NOT", "FOR UPDATE", "for", "into", "INTO", "temp", "pg_temp.", "t", "f", "\"f\"", "u&\"f\"", "s.", "\"", "'", "''",
+    "'x'", "'a\"b'", "\"a'b\"", "(", "(1)", ")", "nextval('s')", ",", "=", "+", "-", "--", "/*", "*/", "*", "/", "$1",
+    "$", "$$", "$a$", ";", "1", "1.5", "e'", "N'x'", "\\", "::int", "[1]", "\n", "WITH x AS (", "on conflict (a)",
+    "distinct on (a)", "operator(", "current_user", "CAST(", "as", "AS x (", "all", "any", "values (1)", "exists (",
+];
+
+#[test]
+fn what_passes_as_plain_is_plain() {
+    let mut random = Random(7);
+    let mut passed = 0;
+    for _ in 0..200_000 {
+        let mut data = vec![random.below(12) as u8];
+        data.extend(PIECES[random.below(6)].bytes());
+        for _ in 0..=random.below(9) {
+            if random.below(4) != 0 {
+                data.push(b' ');
+            }
+            data.extend(PIECES[random.below(PIECES.len())].bytes());
+        }
+        passed += usize::from(fuzzing::plain(&data));
+    }
+    assert!(passed > 10_000, "{passed}");
 }
 
 fn judged(text: &[u8]) -> Result<Vec<(Verb, Effects)>, Unknown> {
@@ -80,6 +108,7 @@ proptest! {
     #[test]
     fn any_bytes(data in proptest::collection::vec(any::<u8>(), 0..200)) {
         fuzzing::scan(&data);
+        fuzzing::plain(&data);
         fuzzing::facts(&data);
     }
 
@@ -89,6 +118,7 @@ proptest! {
         data.extend(b"SELECT ");
         data.extend(picks.iter().map(|&pick| TELLING[pick]));
         fuzzing::scan(&data);
+        fuzzing::plain(&data);
         fuzzing::facts(&data);
     }
 

@@ -2,7 +2,7 @@
 //! it, and whether it deallocates one statement.
 
 use super::Name;
-use sql::{Effects, Kind, Lexer, Lexing, Verb};
+use sql::{Effects, Kind, Lexer, Lexing, Plain, Verb};
 
 /// What reading a whole text gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,10 @@ impl Reading {
     /// Reads a text.
     pub fn of(text: &[u8], lexing: Lexing) -> Reading {
         let mut reading = Reading::NOTHING;
+        if let Some(plain) = Plain::of(text, lexing) {
+            reading.effects = Some(plain.effects());
+            return reading;
+        }
         for (index, statement) in sql::statements(text, lexing).enumerate() {
             let Ok(statement) = statement else {
                 return Reading::UNKNOWN;

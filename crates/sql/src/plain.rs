@@ -1,0 +1,332 @@
+//! Owns the quick look at a text: whether it is one plain SELECT, INSERT, UPDATE or DELETE, in which nothing can be a
+//! call, however its tokens are cut. Most texts of programs that put values into them are, and each differs from the
+//! last: what reads them all has to be cheap.
+//!
+//! It only ever says less than the layers that read tokens: `None` means that they have to.
+
+use crate::effects::Effects;
+use crate::encoding::Lexing;
+use crate::lexer::is_space;
+
+/// What a plain text does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// SELECT that can't lock rows.
+    Reads,
+    /// SELECT that may have FOR UPDATE, or one of its kind.
+    Selects,
+    /// INSERT, UPDATE or DELETE.
+    Changes,
+}
+
+impl Plain {
+    /// A look at a text. What passes is ASCII without backslash, comment, dollar quote and semicolon but the last, so
+    /// that no setting of [`Lexing`] but `len_max` makes a difference; without INTO (but INSERT's) and anything that
+    /// spells `temp`; and with no parenthesis behind a name but those that only the grammar can mean.
+    pub fn of(text: &[u8], lexing: Lexing) -> Option<Self> {
+        if text.len() > lexing.len_max {
+            return None;
+        }
+        let start = spaces(text, 0);
+        let verb = text.get(start..start + 6)?;
+        let mut look = Look {
+            text,
+            at: start + 6,
+            target: usize::MAX,
+            may_lock: false,
+        };
+        let does = match verb.first()? | 0x20 {
+            b's' if is(verb, b"select") => Self::Reads,
+            b'i' if is(verb, b"insert") => Self::Changes,
+            b'u' if is(verb, b"update") => Self::Changes,
+            b'd' if is(verb, b"delete") => Self::Changes,
+            _ => return None,
+        };
+        if !text.get(look.at).is_some_and(|&byte| is_space(byte)) {
+            return None;
+        }
+        if verb[0] | 0x20 == b'i' {
+            look.target()?;
+        }
+        look.rest()?;
+        Some(match does {
+            Self::Reads if look.may_lock => Self::Selects,
+            does => does,
+        })
+    }
+
+    /// The same that [`crate::effects()`] finds.
+    pub fn effects(self) -> Effects {
+        match self {
+            Self::Reads | Self::Selects => Effects::NONE,
+            Self::Changes => Effects::WRITES,
+        }
+    }
+}
+
+/// How far the look has come.
+struct Look<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Behind the name of the table that INSERT fills.
+    target: usize,
+    may_lock: bool,
+}
+
+impl Look<'_> {
+    /// Steps over INTO and the name behind it.
+    fn target(&mut self) -> Option<()> {
+        let into = spaces(self.text, self.at);
+        let behind = into + 4;
+        if !is(self.text.get(into..behind)?, b"into") || !is_space(*self.text.get(behind)?) {
+            return None;
+        }
+        self.at = spaces(self.text, behind);
+        let name = self.text.get(self.at..)?;
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        self.target = self.at + name.iter().take_while(|byte| is_part(byte)).count();
+        Some(())
+    }
+
+    fn rest(&mut self) -> Option<()> {
+        while let Some(byte) = self.run(LONE) {
+            match byte {
+                b'o' | b'O' => self.refuse(b"into")?,
+                b'p' | b'P' => self.refuse(b"temp")?,
+                b'r' | b'R' => self.may_lock |= self.ends_in(b"for"),
+                b'\'' => self.string()?,
+                b'"' => self.quoted()?,
+                b'(' => self.parenthesis()?,
+                b'$' if self.next().is_ascii_digit() => {}
+                b'-' if self.next() != b'-' => {}
+                b'/' if self.next() != b'*' => {}
+                b';' if spaces(self.text, self.at + 1) == self.text.len() => {}
+                _ => return None,
+            }
+            self.at += 1;
+        }
+        Some(())
+    }
+
+    /// Steps over bytes of a class; gives the one behind them.
+    fn run(&mut self, class: u8) -> Option<u8> {
+        let rest = self.text.get(self.at..)?;
+        let mut bytes = rest.iter().enumerate();
+        let (len, byte) = bytes.find(|(_, byte)| CLASS[usize::from(**byte)] & class == 0)?;
+        self.at += len;
+        Some(*byte)
+    }
+
+    /// The byte behind the present one; 0 past the end.
+    fn next(&self) -> u8 {
+        self.text.get(self.at + 1).copied().unwrap_or(0)
+    }
+
+    /// Whether a word, or a part of one, ends with the present byte.
+    fn ends_in(&self, word: &[u8]) -> bool {
+        let end = self.at + 1;
+        let start = end.checked_sub(word.len());
+        start.is_some_and(|start| is(&self.text[start..end], word))
+    }
+
+    fn refuse(&self, word: &[u8]) -> Option<()> {
+        (!self.ends_in(word)).then_some(())
+    }
+
+    /// From one quote to the next: a doubled one ends here, and begins again.
+    fn string(&mut self) -> Option<()> {
+        self.at += 1;
+        (self.run(INSIDE)? == b'\'').then_some(())
+    }
+
+    /// A quoted name of the most ordinary letters. `U&""` isn't one.
+    fn quoted(&mut self) -> Option<()> {
+        if self.at > 0 && self.text[self.at - 1] == b'&' {
+            return None;
+        }
+        self.at += 1;
+        loop {
+            match self.run(NAME)? {
+                b'p' | b'P' => self.refuse(b"temp")?,
+                b'"' => return Some(()),
+                _ => return None,
+            }
+            self.at += 1;
+        }
+    }
+
+    /// An opening parenthesis behind an operator, a comma, the name of INSERT's table, or a word that can be no name.
+    fn parenthesis(&self) -> Option<()> {
+        let before = self.text[..self.at].trim_ascii_end();
+        match before.last()? {
+            b',' | b'(' | b'=' | b'<' | b'>' | b'+' | b'-' => return Some(()),
+            _ if before.len() == self.target => return Some(()),
+            _ => {}
+        }
+        let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+        let len = before.iter().rev().take_while(is_name).count();
+        let (ahead, word) = before.split_at(before.len() - len);
+        let words: &[&[u8]] = match len {
+            2 => &[b"in", b"or"],
+            3 => &[b"and", b"not", b"any", b"all"],
+            5 => &[b"where"],
+            6 => &[b"values"],
+            _ => return None,
+        };
+        let stands_alone = matches!(ahead.trim_ascii_end().last(), Some(last) if *last != b'.');
+        (stands_alone && words.iter().any(|it| is(word, it))).then_some(())
+    }
+}
+
+/// Whether these bytes are a word of lower-case letters, in any case.
+fn is(bytes: &[u8], word: &[u8]) -> bool {
+    let mut pairs = bytes.iter().zip(word);
+    bytes.len() == word.len() && pairs.all(|(byte, letter)| byte | 0x20 == *letter)
+}
+
+/// The first place from here on where there is no blank.
+fn spaces(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|byte| is_space(**byte)).count()
+}
+
+/// What says nothing by itself and begins nothing, outside quotes.
+const LONE: u8 = 1;
+/// What a string holds as itself.
+const INSIDE: u8 = 2;
+/// What an ordinary quoted name holds.
+const NAME: u8 = 4;
+
+static CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 1u8;
+    while byte < 0x80 {
+        let mut class = 0;
+        let is_blank = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
+        let is_name = byte.is_ascii_alphanumeric() || byte == b'_';
+        let lower = byte | 0x20;
+        let tells = byte.is_ascii_alphabetic() && matches!(lower, b'o' | b'p' | b'r');
+        let is_symbol = matches!(
+            byte,
+            b'.' | b','
+                | b')'
+                | b'='
+                | b'<'
+                | b'>'
+                | b'*'
+                | b'+'
+                | b'%'
+                | b'|'
+                | b':'
+                | b'['
+                | b']'
+                | b'!'
+                | b'@'
+                | b'#'
+                | b'~'
+                | b'&'
+                | b'^'
+                | b'?'
+        );
+        if is_blank || is_symbol || is_name && !tells {
+            class |= LONE;
+        }
+        if byte != b'\'' && byte != b'\\' {
+            class |= INSIDE;
+        }
+        if byte == b' ' || is_name && lower != b'p' {
+            class |= NAME;
+        }
+        table[byte as usize] = class;
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_texts_pass() {
+        let table: &[(&str, Plain)] = &[
+            (
+                "SELECT abalance FROM pgbench_accounts WHERE aid = 4711;",
+                Plain::Reads,
+            ),
+            (
+                "  select \"u\".* from \"users\" \"u\" where \"u\".\"name\" = 'O''Hara (x); --' limit 1 ; ",
+                Plain::Reads,
+            ),
+            ("SELECT a FROM t WHERE id IN ($1, $2)", Plain::Reads),
+            (
+                "SELECT a FROM t WHERE (a = 1 OR (b - 2) > 3)",
+                Plain::Reads,
+            ),
+            ("SELECT a FROM t WHERE id = 1 FOR UPDATE", Plain::Selects),
+            ("SELECT before FROM t", Plain::Selects),
+            (
+                "UPDATE pgbench_accounts SET abalance = abalance + -5 WHERE aid = 1",
+                Plain::Changes,
+            ),
+            (
+                "INSERT INTO pgbench_history (tid, bid) VALUES (1, 'x'), (2, E'y')",
+                Plain::Changes,
+            ),
+            ("insert into s.t values (1)", Plain::Changes),
+            ("DELETE FROM t WHERE a = '\"' AND b = '$$'", Plain::Changes),
+        ];
+        for (text, does) in table {
+            let found = Plain::of(text.as_bytes(), Lexing::default());
+            assert_eq!(found, Some(*does), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_to_be_read_does_not_pass() {
+        for text in [
+            "",
+            "SELECT",
+            "selecta b",
+            "SELECT nextval('s')",
+            "SELECT f (1)",
+            "SELECT \"f\"(1)",
+            "SELECT s.values(1)",
+            "SELECT s . in (1)",
+            "SELECT 1; DISCARD ALL",
+            "SELECT 1;; ",
+            "SELECT * INTO t FROM u",
+            "SELECT 1 -- x",
+            "SELECT 1 /* x */",
+            "SELECT '\\'",
+            "SELECT $$x$$",
+            "SELECT $1$a$ x $a$",
+            "SELECT 'a",
+            "SELECT \"a",
+            "SELECT \"a'\", f(), \"'\"",
+            "SELECT U&\"a\"",
+            "SELECT * FROM pg_temp.t",
+            "SELECT * FROM \"pg_temp_3\".t",
+            "INSERT INTO pg_temp.t VALUES (1)",
+            "INSERT INTO t AS f (a) VALUES (1)",
+            "INSERT INTO t SELECT * FROM t (1)",
+            "SELECT (WITH x AS (DELETE FROM t RETURNING 1) SELECT 1)",
+            "SELECT '\u{e4}'",
+            "SELECT \0",
+            "SELECT '\0'",
+            "WITH x AS (SELECT 1) SELECT 1",
+            "BEGIN",
+            "EXPLAIN SELECT 1",
+        ] {
+            let found = Plain::of(text.as_bytes(), Lexing::default());
+            assert_eq!(found, None, "{text}");
+        }
+        let short = Lexing {
+            len_max: 8,
+            ..Lexing::default()
+        };
+        assert_eq!(Plain::of(b"SELECT 12", short), None);
+    }
+}
