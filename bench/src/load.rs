@@ -37,8 +37,8 @@ impl Mode {
 pub enum Work {
     /// This many select-only transactions of one client.
     Transactions(Mode, u64),
-    /// This many select-only transactions of 16 clients together.
-    Crowded(Mode, u64),
+    /// Select-only transactions of so many clients, so many of them all together.
+    Crowded(Mode, u64, u64),
     /// This many times connect, one select, disconnect.
     Connects(u64),
     /// This many bytes of rows to the client.
@@ -46,9 +46,6 @@ pub enum Work {
     /// This many bytes of rows to the server.
     CopyIn(u64),
 }
-
-/// Clients of [`Work::Crowded`].
-const CROWD: u64 = 16;
 
 impl Work {
     /// Does it, to the end.
@@ -62,10 +59,10 @@ impl Work {
                     .arg(format!("--transactions={count}"));
                 command
             }
-            Self::Crowded(mode, count) => {
+            Self::Crowded(mode, clients, count) => {
                 let mut command = select_only(contender, mode);
-                command.arg(format!("--client={CROWD}"));
-                command.arg(format!("--transactions={}", count / CROWD));
+                command.arg(format!("--client={clients}"));
+                command.arg(format!("--transactions={}", count / clients));
                 command
             }
             Self::Connects(count) => {

@@ -28,6 +28,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "pooled", "copy", "connect", "storm", "idle", "crowd", "floods"])]
     pub only: Vec<String>,
 
+    /// Of what counts instructions only this scenario of instructions.txt; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["compare", "keep_counts"])]
+    pub scenario: Vec<String>,
+
     /// Interleaved rounds of what is timed
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
@@ -75,6 +79,11 @@ impl Options {
     /// True if this measurement is to run.
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// True if the instructions of this scenario are to be counted.
+    pub fn counts(&self, scenario: &str) -> bool {
+        self.scenario.is_empty() || self.scenario.iter().any(|only| only == scenario)
     }
 
     /// Rounds of what is timed.

@@ -107,7 +107,7 @@ pub fn instructions(scene: &Scene, options: &Options, report: &mut Report) {
             title: "User instructions per transaction, extended, 16 clients, transaction mode",
             file: "pooled-extended-16",
             contenders: &POOLED,
-            work: |count| Work::Crowded(Mode::Extended, count),
+            work: |count| Work::Crowded(Mode::Extended, 16, count),
             short: 1_600,
             long: options.size(4_800, 12_800),
             target: Target::Share(0.9),
@@ -116,9 +116,27 @@ pub fn instructions(scene: &Scene, options: &Options, report: &mut Report) {
             title: "User instructions per transaction, simple, 16 clients, transaction mode",
             file: "pooled-simple-16",
             contenders: &POOLED,
-            work: |count| Work::Crowded(Mode::Simple, count),
+            work: |count| Work::Crowded(Mode::Simple, 16, count),
             short: 1_600,
             long: options.size(4_800, 12_800),
+            target: Target::Share(0.9),
+        },
+        Case {
+            title: "User instructions per transaction, extended, 64 clients, transaction mode",
+            file: "pooled-extended-64",
+            contenders: &POOLED,
+            work: |count| Work::Crowded(Mode::Extended, 64, count),
+            short: 3_200,
+            long: options.size(9_600, 16_000),
+            target: Target::Share(0.9),
+        },
+        Case {
+            title: "User instructions per transaction, simple, 64 clients, transaction mode",
+            file: "pooled-simple-64",
+            contenders: &POOLED,
+            work: |count| Work::Crowded(Mode::Simple, 64, count),
+            short: 3_200,
+            long: options.size(9_600, 16_000),
             target: Target::Share(0.9),
         },
         Case {
@@ -140,7 +158,7 @@ pub fn instructions(scene: &Scene, options: &Options, report: &mut Report) {
             target: Target::Share(0.7),
         },
     ];
-    for case in cases {
+    for case in cases.into_iter().filter(|it| options.counts(it.file)) {
         let mut table = Table::new(case.title.to_owned(), case.contenders);
         for (place, &kind) in case.contenders.iter().enumerate() {
             let count = |units: u64| {

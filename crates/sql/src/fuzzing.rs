@@ -2,7 +2,8 @@
 //! and that panic if it doesn't hold.
 
 use crate::{
-    Access, Analysis, Asked, Encoding, Facts, Impact, Lexer, Lexing, Plain, Span, Unsure, statements,
+    Access, Analysis, Asked, Encoding, Facts, Impact, Kind, Lexer, Lexing, Plain, Span, TEMPLATE_MAX,
+    Unsure, statements, template,
 };
 
 const ENCODINGS: [Encoding; 6] = [
@@ -72,7 +73,7 @@ pub fn plain(data: &[u8]) -> bool {
     let [one] = found.as_slice() else {
         panic!("several statements passed as a plain one");
     };
-    assert_eq!(one.effects, plain.effects());
+    assert_eq!(one.effects, plain.effects(), "{}", String::from_utf8_lossy(text));
     let mut analysis = Analysis::new();
     analysis.read(text, &Asked::facts(lexing));
     if let ([facts], None) = (analysis.statements(), analysis.unsure())
@@ -83,7 +84,59 @@ pub fn plain(data: &[u8]) -> bool {
             && analysis.relations(facts).iter().all(|it| it.access == Access::Read);
         assert!(reads || plain != Plain::Reads);
     }
+    let mut room = [0; TEMPLATE_MAX];
+    if let Some(template) = template(text, lexing, &mut room) {
+        let again = crate::template(template, lexing, &mut [0; TEMPLATE_MAX]) == Some(template);
+        assert!(again, "a template isn't its own");
+        alike(text, template, lexing);
+    }
     true
+}
+
+/// What is found of a text and of its template differs in nothing but values and places.
+fn alike(text: &[u8], template: &[u8], lexing: Lexing) {
+    let asked = Asked {
+        literals: true,
+        shape: Some(b"scope"),
+        ..Asked::facts(lexing)
+    };
+    let read = |text: &[u8]| {
+        let mut analysis = Analysis::new();
+        analysis.read(text, &asked);
+        analysis
+    };
+    let tokens = |text: &[u8]| -> Vec<Kind> {
+        let Ok(mut lexer) = Lexer::new(text, lexing) else {
+            return Vec::new();
+        };
+        std::iter::from_fn(|| lexer.token().ok()?.map(|it| it.kind)).collect()
+    };
+    assert_eq!(tokens(text), tokens(template));
+    let (one, other) = (read(text), read(template));
+    assert_eq!(one.unsure(), other.unsure());
+    assert_eq!(one.statements().len(), other.statements().len());
+    for (facts, like) in one.statements().iter().zip(other.statements()) {
+        let said = |it: &Facts| (it.impact, it.unsure, it.without_where, it.has_secret, it.shape);
+        assert_eq!(said(facts), said(like));
+        let statement = |it: &Facts| (it.statement.verb, it.statement.effects, it.only_explained);
+        assert_eq!(statement(facts), statement(like));
+        let names = names(&one, facts, text);
+        assert!(names.eq(self::names(&other, like, template)));
+        assert_eq!(one.literals(facts).len(), other.literals(like).len());
+    }
+}
+
+/// What a statement's relations and calls are called, and how they are used.
+fn names<'a>(
+    analysis: &'a Analysis,
+    facts: &'a Facts,
+    text: &'a [u8],
+) -> impl Iterator<Item = (Option<Access>, Option<&'a [u8]>, &'a [u8])> + 'a {
+    let of = move |span: Option<Span>| span.map(|it| it.of(text));
+    let relations = analysis.relations(facts).iter();
+    let relations = relations.map(move |it| (Some(it.access), of(it.schema), it.name.of(text)));
+    let calls = analysis.calls(facts).iter();
+    relations.chain(calls.map(move |it| (None, of(it.schema), it.name.of(text))))
 }
 
 fn chosen(choice: u8) -> Lexing {

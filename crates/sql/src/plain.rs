@@ -2,7 +2,8 @@
 //! call, however its tokens are cut. Most texts of programs that put values into them are, and each differs from the
 //! last: what reads them all has to be cheap.
 //!
-//! It only ever says less than the layers that read tokens: `None` means that they have to.
+//! It only ever says less than the layers that read tokens: `None` means that they have to. Also owns what all plain texts
+//! have in common that differ in nothing but their values: their template.
 
 use crate::effects::Effects;
 use crate::encoding::Lexing;
@@ -64,6 +65,66 @@ impl Plain {
     }
 }
 
+/// Bytes of the longest template.
+pub const TEMPLATE_MAX: usize = 512;
+
+/// A plain text with `0` for each of its numbers and `''` for each of its strings: a text of its own, of which the layers
+/// that read tokens find the same, values and places apart. `None` for one that isn't plain, whose template is too long, or
+/// that has a number with letters in it.
+pub fn template<'r>(
+    text: &[u8],
+    lexing: Lexing,
+    room: &'r mut [u8; TEMPLATE_MAX],
+) -> Option<&'r [u8]> {
+    Plain::of(text, lexing)?;
+    let (mut at, mut len) = (0, 0);
+    while let Some(&byte) = text.get(at) {
+        let from = at;
+        let rest = &text[at..];
+        let stands_for: &[u8] = match byte {
+            b'\'' => {
+                at += 2 + length(&rest[1..], |it| it != b'\'');
+                b"''"
+            }
+            b'0'..=b'9' => {
+                at += length(rest, |it| it.is_ascii_digit());
+                if text.get(at).is_some_and(|it| CLASS[usize::from(*it)] & WORD != 0) {
+                    return None;
+                }
+                b"0"
+            }
+            b'"' => {
+                at += 2 + length(&rest[1..], |it| it != b'"');
+                &text[from..at]
+            }
+            b'$' => {
+                at += 1 + length(&rest[1..], |it| it.is_ascii_digit());
+                &text[from..at]
+            }
+            _ if CLASS[usize::from(byte)] & WORD != 0 => {
+                at += length(rest, |it| CLASS[usize::from(it)] & WORD != 0);
+                &text[from..at]
+            }
+            _ => {
+                at += 1;
+                &text[from..at]
+            }
+        };
+        let place = room.get_mut(len..len + stands_for.len())?;
+        // Most are a byte or a short word.
+        for (to, byte) in place.iter_mut().zip(stands_for) {
+            *to = *byte;
+        }
+        len += stands_for.len();
+    }
+    Some(&room[..len])
+}
+
+/// How many bytes in front are like this.
+fn length(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().take_while(|byte| is(**byte)).count()
+}
+
 /// How far the look has come.
 struct Look<'a> {
     text: &'a [u8],
@@ -84,16 +145,21 @@ impl Look<'_> {
         self.at = spaces(self.text, behind);
         let name = self.text.get(self.at..)?;
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-        self.target = self.at + name.iter().take_while(|byte| is_part(byte)).count();
+        let name = &name[..name.iter().take_while(|byte| is_part(byte)).count()];
+        let begins_as_one = |part: &[u8]| part.first().is_some_and(|byte| !byte.is_ascii_digit());
+        if name.split(|byte| *byte == b'.').all(begins_as_one) {
+            self.target = self.at + name.len();
+        }
         Some(())
     }
 
     fn rest(&mut self) -> Option<()> {
         while let Some(byte) = self.run(LONE) {
             match byte {
-                b'o' | b'O' => self.refuse(b"into")?,
-                b'p' | b'P' => self.refuse(b"temp")?,
-                b'r' | b'R' => self.may_lock |= self.ends_in(b"for"),
+                b'o' | b'O' if self.last() == b't' => self.refuse(b"into")?,
+                b'p' | b'P' if self.last() == b'm' => self.refuse(b"temp")?,
+                b'r' | b'R' if self.last() == b'o' => self.may_lock |= self.ends_in(b"for"),
+                b'o' | b'O' | b'p' | b'P' | b'r' | b'R' => {}
                 b'\'' => self.string()?,
                 b'"' => self.quoted()?,
                 b'(' => self.parenthesis()?,
@@ -109,12 +175,21 @@ impl Look<'_> {
     }
 
     /// Steps over bytes of a class; gives the one behind them.
+    #[inline(always)]
     fn run(&mut self, class: u8) -> Option<u8> {
-        let rest = self.text.get(self.at..)?;
-        let mut bytes = rest.iter().enumerate();
-        let (len, byte) = bytes.find(|(_, byte)| CLASS[usize::from(**byte)] & class == 0)?;
-        self.at += len;
-        Some(*byte)
+        while let Some(&byte) = self.text.get(self.at) {
+            if CLASS[usize::from(byte)] & class == 0 {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// The byte before the present one, in lower case if it is a letter.
+    fn last(&self) -> u8 {
+        let last = self.at.checked_sub(1).and_then(|at| self.text.get(at));
+        last.map_or(0, |byte| byte | 0x20)
     }
 
     /// The byte behind the present one; 0 past the end.
@@ -147,7 +222,8 @@ impl Look<'_> {
         self.at += 1;
         loop {
             match self.run(NAME)? {
-                b'p' | b'P' => self.refuse(b"temp")?,
+                b'p' | b'P' if self.last() == b'm' => self.refuse(b"temp")?,
+                b'p' | b'P' => {}
                 b'"' => return Some(()),
                 _ => return None,
             }
@@ -196,6 +272,8 @@ const LONE: u8 = 1;
 const INSIDE: u8 = 2;
 /// What an ordinary quoted name holds.
 const NAME: u8 = 4;
+/// What a name goes on with, and no number may be followed by.
+const WORD: u8 = 8;
 
 static CLASS: [u8; 256] = classes();
 
@@ -238,6 +316,9 @@ const fn classes() -> [u8; 256] {
         }
         if byte == b' ' || is_name && lower != b'p' {
             class |= NAME;
+        }
+        if is_name || byte == b'$' {
+            class |= WORD;
         }
         table[byte as usize] = class;
         byte += 1;
@@ -282,6 +363,34 @@ mod tests {
             let found = Plain::of(text.as_bytes(), Lexing::default());
             assert_eq!(found, Some(*does), "{text}");
         }
+    }
+
+    #[test]
+    fn templates() {
+        let table: &[(&str, Option<&str>)] = &[
+            (
+                "SELECT a1 FROM t2 WHERE id = 4711;",
+                Some("SELECT a1 FROM t2 WHERE id = 0;"),
+            ),
+            (
+                "UPDATE \"t 1\" SET a = -5, b = 'x y', c = $12 WHERE d = 1.5",
+                Some("UPDATE \"t 1\" SET a = -0, b = '', c = $12 WHERE d = 0.0"),
+            ),
+            ("DELETE FROM t WHERE a = 'O''Hara'", Some("DELETE FROM t WHERE a = ''''")),
+            ("SELECT a$1 FROM t", Some("SELECT a$1 FROM t")),
+            ("SELECT 0x1F", None),
+            ("SELECT 1_000", None),
+            ("SELECT 1e5", None),
+            ("SELECT f(1)", None),
+        ];
+        for (text, wanted) in table {
+            let mut room = [0; TEMPLATE_MAX];
+            let found = template(text.as_bytes(), Lexing::default(), &mut room);
+            assert_eq!(found, wanted.map(str::as_bytes), "{text}");
+        }
+        let long = format!("SELECT a FROM t WHERE b IN ({}1)", "1, ".repeat(200));
+        let mut room = [0; TEMPLATE_MAX];
+        assert_eq!(template(long.as_bytes(), Lexing::default(), &mut room), None);
     }
 
     #[test]

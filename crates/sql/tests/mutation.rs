@@ -54,6 +54,7 @@ const PIECES: &[&str] = &[
     "'x'", "'a\"b'", "\"a'b\"", "(", "(1)", ")", "nextval('s')", ",", "=", "+", "-", "--", "/*", "*/", "*", "/", "$1",
     "$", "$$", "$a$", ";", "1", "1.5", "e'", "N'x'", "\\", "::int", "[1]", "\n", "WITH x AS (", "on conflict (a)",
     "distinct on (a)", "operator(", "current_user", "CAST(", "as", "AS x (", "all", "any", "values (1)", "exists (",
+    "0x1F", "0", "12e5", "12.5", ".5", "1.", "1..2", "1_000", "12a", "a12", "b'01'", "x'1F'", "u&'x' uescape '!'", "interval '1 day'",
 ];
 
 #[test]
