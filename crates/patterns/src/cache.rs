@@ -108,6 +108,7 @@ fn put(table: &mut Vec<Option<(u64, Arc<Pattern>)>>, hash: u64, pattern: &Arc<Pa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sql::{Plain, TEMPLATE_MAX};
 
     #[test]
     fn texts_of_one_pattern_share_it() {
@@ -124,6 +125,23 @@ mod tests {
         let text = br"select 'a\', b -- '";
         let lexed = recogniser.pattern(text, Lexing::default());
         assert_ne!(lexed.id, recogniser.pattern(text, off).id);
+    }
+
+    #[test]
+    fn a_template_has_the_pattern_of_its_texts() {
+        for text in [
+            "SELECT a FROM t WHERE b = 4711;",
+            "select a from t where b in (1, -2, 3.5) and c = 'x'",
+            "INSERT INTO t VALUES (1, 'O''Hara'), (- 2, E'y')",
+            "UPDATE t SET a = a + -12, b = $1 WHERE c = date '2026-01-01'",
+        ] {
+            let plain = Plain::of(text.as_bytes(), Lexing::default()).unwrap();
+            let mut room = [0; TEMPLATE_MAX];
+            let template = plain.template(text.as_bytes(), &mut room).unwrap();
+            assert_ne!(template, text.as_bytes());
+            let of = |text| Pattern::of(text, Lexing::default());
+            assert_eq!(of(template), of(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

@@ -447,6 +447,12 @@ impl Rules {
         self.wants_shapes
     }
 
+    /// True if a rule asks how long a text is.
+    pub fn wants_lengths(&self) -> bool {
+        let mut all = self.rules.iter();
+        all.any(|it| it.statement.longer_than.is_some())
+    }
+
     /// True if a rule asks for a parameter.
     #[inline]
     pub fn wants_parameters(&self) -> bool {

@@ -357,6 +357,46 @@ fn what_may_be_judged_otherwise_next_time_is_judged_again() {
     assert_eq!(session.hits(), 2);
 }
 
+/// A verdict on a text holds for those that differ in their values, as long as the rules don't ask for more.
+#[test]
+fn texts_that_differ_in_values_are_judged_as_one() {
+    let of = |number: usize| format!("SELECT a FROM shut WHERE id = {number} AND b = 'x'");
+    let queries = |numbers: &[usize]| -> Vec<Sends> {
+        numbers.iter().map(|it| Sends::Query(of(*it))).collect()
+    };
+    let executed =
+        |session: &Session| -> usize { (0..200).map(|number| session.executed(&of(number))).sum() };
+    let observed = Rule {
+        mode: Mode::Observe,
+        ..rule(Action::Deny, shut())
+    };
+    // Rules of one name go on counting.
+    let mut session = Session::under(rules(Otherwise::Allow, vec![observed]));
+    session.play(&queries(&[1, 2, 3]), &[700]);
+    assert_eq!((executed(&session), session.hits()), (3, 3));
+
+    let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+    session.in_force.replace(Some(Arc::new(deny)));
+    session.play(&queries(&[4, 5]), &[700]);
+    assert_eq!((executed(&session), session.hits()), (3, 5));
+
+    let long = Statement {
+        longer_than: Some(of(10).len() - 1),
+        ..shut()
+    };
+    let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, long)]);
+    session.in_force.replace(Some(Arc::new(deny)));
+    session.play(&queries(&[6, 7, 16, 8, 17]), &[700]);
+    assert_eq!((executed(&session), session.hits()), (6, 7));
+
+    let other = Sends::Query("SELECT a FROM shut WHERE id = 1 AND c = 'x'".to_owned());
+    let open = Sends::Query("SELECT a FROM open WHERE id = 1 AND b = 'x'".to_owned());
+    let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+    session.in_force.replace(Some(Arc::new(deny)));
+    session.play(&[open, other], &[700]);
+    assert_eq!((session.machine.executed.len(), session.hits()), (7, 8));
+}
+
 /// Rules by shape may come after a statement was prepared by SQL, when no rule asked for shapes.
 #[test]
 fn what_sql_prepared_is_known_by_its_shape_to_later_rules() {
@@ -390,6 +430,14 @@ fn texts() -> impl Strategy<Value = String> {
         Just("SELECT 1".to_owned()),
         Just("SELECT * FROM open WHERE a = 'x'".to_owned()),
         Just("SELECT * FROM shut".to_owned()),
+        (0u32..5000).prop_map(|number| format!("SELECT a FROM open WHERE a = {number}")),
+        (0u32..5000).prop_map(|number| format!("SELECT a FROM shut WHERE a = {number}")),
+        ("[a-z']{0,8}", 0u32..20).prop_map(|(word, number)| {
+            format!(
+                "UPDATE open SET a = '{}' WHERE b = {number}",
+                word.replace('\'', "''")
+            )
+        }),
         Just("DELETE FROM shut".to_owned()),
         Just("SELECT * FROM \"shut\" -- ;".to_owned()),
         Just("SELECT 'shut'".to_owned()),

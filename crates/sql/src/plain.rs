@@ -63,62 +63,60 @@ impl Plain {
             Self::Changes => Effects::WRITES,
         }
     }
+
+    /// The text that this is of with `0` for each of its numbers and `''` for each of its strings: a plain text of its own, of
+    /// which the layers that read tokens find the same, values and places apart. `None` if it is too long, or if a number
+    /// has letters in it.
+    pub fn template<'r>(self, text: &[u8], room: &'r mut [u8; TEMPLATE_MAX]) -> Option<&'r [u8]> {
+        let (mut at, mut len) = (0, 0);
+        while let Some(&byte) = text.get(at) {
+            let from = at;
+            let rest = &text[at..];
+            let stands_for: &[u8] = match byte {
+                b'\'' => {
+                    at += 2 + length(&rest[1..], |it| it != b'\'');
+                    b"''"
+                }
+                b'0'..=b'9' => {
+                    at += length(rest, |it| it.is_ascii_digit());
+                    if text
+                        .get(at)
+                        .is_some_and(|it| CLASS[usize::from(*it)] & WORD != 0)
+                    {
+                        return None;
+                    }
+                    b"0"
+                }
+                b'"' => {
+                    at += 2 + length(&rest[1..], |it| it != b'"');
+                    &text[from..at]
+                }
+                b'$' => {
+                    at += 1 + length(&rest[1..], |it| it.is_ascii_digit());
+                    &text[from..at]
+                }
+                _ if CLASS[usize::from(byte)] & WORD != 0 => {
+                    at += length(rest, |it| CLASS[usize::from(it)] & WORD != 0);
+                    &text[from..at]
+                }
+                _ => {
+                    at += 1;
+                    &text[from..at]
+                }
+            };
+            let place = room.get_mut(len..len + stands_for.len())?;
+            // Most are a byte or a short word.
+            for (to, byte) in place.iter_mut().zip(stands_for) {
+                *to = *byte;
+            }
+            len += stands_for.len();
+        }
+        Some(&room[..len])
+    }
 }
 
 /// Bytes of the longest template.
 pub const TEMPLATE_MAX: usize = 512;
-
-/// A plain text with `0` for each of its numbers and `''` for each of its strings: a text of its own, of which the layers
-/// that read tokens find the same, values and places apart. `None` for one that isn't plain, whose template is too long, or
-/// that has a number with letters in it.
-pub fn template<'r>(
-    text: &[u8],
-    lexing: Lexing,
-    room: &'r mut [u8; TEMPLATE_MAX],
-) -> Option<&'r [u8]> {
-    Plain::of(text, lexing)?;
-    let (mut at, mut len) = (0, 0);
-    while let Some(&byte) = text.get(at) {
-        let from = at;
-        let rest = &text[at..];
-        let stands_for: &[u8] = match byte {
-            b'\'' => {
-                at += 2 + length(&rest[1..], |it| it != b'\'');
-                b"''"
-            }
-            b'0'..=b'9' => {
-                at += length(rest, |it| it.is_ascii_digit());
-                if text.get(at).is_some_and(|it| CLASS[usize::from(*it)] & WORD != 0) {
-                    return None;
-                }
-                b"0"
-            }
-            b'"' => {
-                at += 2 + length(&rest[1..], |it| it != b'"');
-                &text[from..at]
-            }
-            b'$' => {
-                at += 1 + length(&rest[1..], |it| it.is_ascii_digit());
-                &text[from..at]
-            }
-            _ if CLASS[usize::from(byte)] & WORD != 0 => {
-                at += length(rest, |it| CLASS[usize::from(it)] & WORD != 0);
-                &text[from..at]
-            }
-            _ => {
-                at += 1;
-                &text[from..at]
-            }
-        };
-        let place = room.get_mut(len..len + stands_for.len())?;
-        // Most are a byte or a short word.
-        for (to, byte) in place.iter_mut().zip(stands_for) {
-            *to = *byte;
-        }
-        len += stands_for.len();
-    }
-    Some(&room[..len])
-}
 
 /// How many bytes in front are like this.
 fn length(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
@@ -342,10 +340,7 @@ mod tests {
                 Plain::Reads,
             ),
             ("SELECT a FROM t WHERE id IN ($1, $2)", Plain::Reads),
-            (
-                "SELECT a FROM t WHERE (a = 1 OR (b - 2) > 3)",
-                Plain::Reads,
-            ),
+            ("SELECT a FROM t WHERE (a = 1 OR (b - 2) > 3)", Plain::Reads),
             ("SELECT a FROM t WHERE id = 1 FOR UPDATE", Plain::Selects),
             ("SELECT before FROM t", Plain::Selects),
             (
@@ -376,7 +371,10 @@ mod tests {
                 "UPDATE \"t 1\" SET a = -5, b = 'x y', c = $12 WHERE d = 1.5",
                 Some("UPDATE \"t 1\" SET a = -0, b = '', c = $12 WHERE d = 0.0"),
             ),
-            ("DELETE FROM t WHERE a = 'O''Hara'", Some("DELETE FROM t WHERE a = ''''")),
+            (
+                "DELETE FROM t WHERE a = 'O''Hara'",
+                Some("DELETE FROM t WHERE a = ''''"),
+            ),
             ("SELECT a$1 FROM t", Some("SELECT a$1 FROM t")),
             ("SELECT 0x1F", None),
             ("SELECT 1_000", None),
@@ -385,12 +383,16 @@ mod tests {
         ];
         for (text, wanted) in table {
             let mut room = [0; TEMPLATE_MAX];
-            let found = template(text.as_bytes(), Lexing::default(), &mut room);
+            let plain = Plain::of(text.as_bytes(), Lexing::default());
+            let found = plain.and_then(|it| it.template(text.as_bytes(), &mut room));
             assert_eq!(found, wanted.map(str::as_bytes), "{text}");
         }
         let long = format!("SELECT a FROM t WHERE b IN ({}1)", "1, ".repeat(200));
-        let mut room = [0; TEMPLATE_MAX];
-        assert_eq!(template(long.as_bytes(), Lexing::default(), &mut room), None);
+        let plain = Plain::of(long.as_bytes(), Lexing::default()).unwrap();
+        assert_eq!(
+            plain.template(long.as_bytes(), &mut [0; TEMPLATE_MAX]),
+            None
+        );
     }
 
     #[test]

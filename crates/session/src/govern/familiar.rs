@@ -1,7 +1,8 @@
 //! Owns the verdicts on statements that a client executes again and again, so that rules are asked once about each.
 //!
-//! A verdict is kept if it hangs on nothing but the statement, the rules and what is known of views. A statement is
-//! recognised by where it was read to, never by comparing texts, and is not kept alive by being recognised.
+//! A verdict is kept if it hangs on nothing but the statement, the rules and what is known of views. A statement that was
+//! prepared is recognised by where it was read to, and is not kept alive by being recognised. Another one is recognised by
+//! its template, of which nothing but the values is missing; what is kept of it was read from the template.
 
 use super::Known;
 use policy::Log;
@@ -9,6 +10,8 @@ use std::sync::{Arc, Weak};
 
 /// Statements of one client that are recognised.
 const PLACES: usize = 32;
+/// Templates of one client that are.
+const TEMPLATES: usize = 16;
 
 /// Statements that pass.
 #[derive(Debug, Default)]
@@ -16,6 +19,7 @@ pub(super) struct Familiar {
     /// Generations of the rules and views by which all were judged.
     by: (u64, u64),
     places: Vec<Option<Passes>>,
+    templates: Vec<Option<Arc<Known>>>,
 }
 
 /// One that passes, without a notice, a delay or a throttle.
@@ -33,6 +37,21 @@ impl Familiar {
         let passes = self.places.get(place(known))?.as_ref()?;
         let is_it = self.by == by && passes.known.as_ptr() == Arc::as_ptr(known);
         is_it.then_some((&*passes.matched, passes.log))
+    }
+
+    /// What was read from a template whose texts pass, or passed once.
+    #[inline]
+    pub(super) fn like(&self, template: &[u8]) -> Option<Arc<Known>> {
+        let known = self.templates.get(place_of(template))?.as_ref()?;
+        (known.text.expose() == template).then(|| Arc::clone(known))
+    }
+
+    /// Keeps what was read from a template; another one may lose its place.
+    pub(super) fn keep_like(&mut self, known: &Arc<Known>) {
+        self.templates.resize_with(TEMPLATES, || None);
+        if let Some(slot) = self.templates.get_mut(place_of(known.text.expose())) {
+            *slot = Some(Arc::clone(known));
+        }
     }
 
     /// Keeps one; another one may lose its place.
@@ -64,6 +83,17 @@ fn place(known: &Arc<Known>) -> usize {
     (at >> 4 ^ at >> 9) % PLACES
 }
 
+/// Whoever makes templates that meet has them read each time.
+#[inline]
+fn place_of(template: &[u8]) -> usize {
+    let mut hash = template.len() as u64;
+    for part in template.chunks(8) {
+        let part = part.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        hash = (hash.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    (hash >> 32) as usize % TEMPLATES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +120,21 @@ mod tests {
         familiar.keep((2, 1), &other, (&[], Log::Default));
         assert_eq!(familiar.find((1, 1), &one), None);
         assert_eq!(familiar.find((2, 1), &one), None);
+    }
+
+    #[test]
+    fn templates_are_told_apart_byte_by_byte() {
+        let mut familiar = Familiar::default();
+        let template = |number: usize| format!("SELECT a{number} FROM t WHERE b = 0");
+        for number in 0..1000 {
+            familiar.keep_like(&known(template(number).as_bytes()));
+        }
+        let found = |number: usize| familiar.like(template(number).as_bytes());
+        let all: Vec<_> = (0..1000).filter_map(|it| Some((it, found(it)?))).collect();
+        assert_eq!(all.len(), TEMPLATES);
+        for (number, known) in all {
+            assert_eq!(known.text.expose(), template(number).as_bytes());
+        }
     }
 
     #[test]

@@ -59,6 +59,16 @@ struct Portal {
     used: (u64, u64),
 }
 
+/// What else a verdict on a statement is good for.
+#[derive(Debug, Clone, Copy)]
+enum Like<'a> {
+    Nothing,
+    /// The same statement, when it comes again.
+    Itself(&'a Arc<Known>),
+    /// All texts of this template.
+    Texts(&'a [u8]),
+}
+
 /// Judges one client's statements.
 #[derive(Debug)]
 pub struct Governor {
@@ -192,14 +202,22 @@ impl Governor {
         self.judge_known(known, ParameterState::Later)
     }
 
-    /// Judges a Query. What it prepares by SQL is known from now on.
-    pub(crate) fn query(&mut self, known: Known) -> Option<Refusal> {
+    /// Judges a Query. What it prepares by SQL is known from now on. Of a text with a template the verdict is kept for those
+    /// that have it, too.
+    pub(crate) fn query(&mut self, known: Known, template: Option<&[u8]>) -> Option<Refusal> {
         self.learn(&known, 1);
-        let refusal = self.judge(Some(&known), ParameterState::None);
+        let like = template.map_or(Like::Nothing, Like::Texts);
+        let refusal = self.judge(Some(&known), ParameterState::None, like);
         if refusal.is_none() {
             self.prepared.note(&Arc::new(known));
         }
         refusal
+    }
+
+    /// True if a Query whose text has this template passes, as one passed that had it, too.
+    pub(crate) fn passes_like(&mut self, template: &[u8]) -> bool {
+        let known = self.familiar.like(template);
+        known.is_some_and(|known| self.passes_again(&known))
     }
 
     /// Judges a message whose text isn't in sight.
@@ -249,7 +267,7 @@ impl Governor {
         }
         let refusal = match &known {
             Some(known) => self.judge_known(known, parameters),
-            None => self.judge(None, parameters),
+            None => self.judge(None, parameters, Like::Nothing),
         };
         if refusal.is_none() {
             if let Some(known) = &known {
@@ -386,7 +404,12 @@ impl Governor {
         }
     }
 
-    fn judge(&mut self, known: Option<&Known>, parameters: ParameterState) -> Option<Refusal> {
+    fn judge(
+        &mut self,
+        known: Option<&Known>,
+        parameters: ParameterState,
+        like: Like<'_>,
+    ) -> Option<Refusal> {
         self.refresh();
         let rules = Arc::clone(self.rules.as_ref()?);
         match known {
@@ -395,36 +418,62 @@ impl Governor {
         }
         let verdict = self.verdict(&rules, known, parameters);
         self.logged.note(&rules, known, &verdict);
+        let passes = verdict.decision == Decision::Allow
+            && verdict.notices.is_empty()
+            && verdict.held.is_empty();
+        if passes
+            && rules.is_plain()
+            && let Some(known) = known.filter(|it| !it.executes())
+        {
+            self.keep_verdict(&rules, known, like, &verdict.matched);
+        }
         self.carry_out(&rules, verdict)
+    }
+
+    /// Keeps the verdict on a statement that passes.
+    fn keep_verdict(&mut self, rules: &RuleList, known: &Known, like: Like<'_>, matched: &[usize]) {
+        let by = (self.generation, self.views_generation());
+        let verdict = (matched, self.logged.wish);
+        match like {
+            Like::Nothing => {}
+            Like::Itself(known) => self.familiar.keep(by, known, verdict),
+            // Texts of one template are of different lengths.
+            Like::Texts(_) if rules.wants_lengths() => {}
+            Like::Texts(template) => {
+                let dialect = (known.lexing, known.is_utf8);
+                let known = self.familiar.like(template).unwrap_or_else(|| {
+                    Arc::new(Known::read_for(Shapes::Untold, template, dialect))
+                });
+                self.familiar.keep(by, &known, verdict);
+                self.familiar.keep_like(&known);
+            }
+        }
     }
 
     /// The same of one that may come again.
     fn judge_known(&mut self, known: &Arc<Known>, parameters: ParameterState) -> Option<Refusal> {
+        match self.passes_again(known) {
+            true => None,
+            false => self.judge(Some(known), parameters, Like::Itself(known)),
+        }
+    }
+
+    /// True if what was judged before passes as it did then.
+    fn passes_again(&mut self, known: &Arc<Known>) -> bool {
         self.refresh();
         let by = (self.generation, self.views_generation());
-        if let Some((matched, log)) = self.familiar.find(by, known) {
-            if !std::mem::take(&mut self.judges_again)
-                && let Some(rules) = &self.rules
-            {
-                rules.count(matched);
-            }
-            self.logged.pass(log);
-            self.held.clear();
-            self.look_at(known);
-            return None;
+        let Some((matched, log)) = self.familiar.find(by, known) else {
+            return false;
+        };
+        if !std::mem::take(&mut self.judges_again)
+            && let Some(rules) = &self.rules
+        {
+            rules.count(matched);
         }
-        let rules = Arc::clone(self.rules.as_ref()?);
+        self.logged.pass(log);
+        self.held.clear();
         self.look_at(known);
-        let verdict = self.verdict(&rules, Some(known), parameters);
-        self.logged.note(&rules, Some(known), &verdict);
-        let passes = verdict.decision == Decision::Allow
-            && verdict.notices.is_empty()
-            && verdict.held.is_empty();
-        if passes && rules.is_plain() && !known.executes() {
-            let verdict = (&*verdict.matched, self.logged.wish);
-            self.familiar.keep(by, known, verdict);
-        }
-        self.carry_out(&rules, verdict)
+        true
     }
 
     /// What rules want of the query log for the statement that was judged last.

@@ -10,7 +10,7 @@ use crate::ledger::Outcome;
 use buf::Secret;
 use patterns::{Pattern, Recogniser};
 use policy::Log;
-use sql::Lexing;
+use sql::{Lexing, Plain, TEMPLATE_MAX};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::from_client::Parse;
@@ -209,10 +209,27 @@ impl Inspector {
         }));
     }
 
-    /// A Query of the pooled relay.
+    /// A Query.
     pub(crate) fn query(&mut self, text: &[u8], lexing: Lexing, bytes: usize) {
+        let mut room = [0; TEMPLATE_MAX];
+        let plain = Plain::of(text, lexing);
+        let template = plain.and_then(|it| it.template(text, &mut room));
+        self.query_like(text, template, lexing, bytes);
+    }
+
+    /// A Query whose text may have a template.
+    pub(crate) fn query_like(
+        &mut self,
+        text: &[u8],
+        template: Option<&[u8]>,
+        lexing: Lexing,
+        bytes: usize,
+    ) {
         self.portals.close(b"");
-        let known = self.inspection.known(text, lexing);
+        // Of one pattern with it, and there before.
+        let recogniser = &self.inspection.recogniser;
+        let pattern = recogniser.pattern(template.unwrap_or(text), lexing);
+        let known = self.inspection.known_as(pattern, text, lexing);
         self.start(known, Protocol::Simple, bytes);
     }
 

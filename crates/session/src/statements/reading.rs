@@ -69,13 +69,20 @@ impl Reading {
         deallocates: None,
     };
 
+    /// Of a plain text.
+    pub fn plain(plain: Plain) -> Reading {
+        Reading {
+            effects: Some(plain.effects()),
+            ..Reading::NOTHING
+        }
+    }
+
     /// Reads a text.
     pub fn of(text: &[u8], lexing: Lexing) -> Reading {
-        let mut reading = Reading::NOTHING;
         if let Some(plain) = Plain::of(text, lexing) {
-            reading.effects = Some(plain.effects());
-            return reading;
+            return Reading::plain(plain);
         }
+        let mut reading = Reading::NOTHING;
         for (index, statement) in sql::statements(text, lexing).enumerate() {
             let Ok(statement) = statement else {
                 return Reading::UNKNOWN;

@@ -36,7 +36,7 @@ impl Run<'_> {
         if let Some((0, text)) = body.split_last()
             && !text.contains(&0)
         {
-            match self.sides.judge_query(text, header.total()) {
+            match self.sides.judge_query(text, None, header.total()) {
                 Admitted::Go => {}
                 Admitted::Refuse(refusal) => {
                     self.refuse(refusal, Instead::Query);
@@ -59,9 +59,9 @@ impl Run<'_> {
     }
 
     /// A Query whose text is at the front as a whole. Something else than `None` was done in its stead.
-    pub(super) fn govern_query(&mut self, header: Header) -> Option<Step> {
+    pub(super) fn govern_query(&mut self, header: Header, template: Option<&[u8]>) -> Option<Step> {
         let text = self.belt.rest().get(HEADER..header.total() - 1)?;
-        match self.sides.judge_query(text, header.total()) {
+        match self.sides.judge_query(text, template, header.total()) {
             Admitted::Go => None,
             Admitted::Hold => Some(self.wait()),
             Admitted::Refuse(refusal) => {
@@ -183,10 +183,13 @@ impl Sides<'_> {
     }
 
     /// Judges a Query, whose message has so many bytes.
-    fn judge_query(&mut self, text: &[u8], bytes: usize) -> Admitted {
+    fn judge_query(&mut self, text: &[u8], template: Option<&[u8]>, bytes: usize) -> Admitted {
         let Some(governor) = self.pooled.governor() else {
             return Admitted::Go;
         };
+        if template.is_some_and(|it| governor.passes_like(it)) {
+            return governor.admit(bytes);
+        }
         let shapes = governor.wants_shapes();
         let mut known = self.read(text, shapes);
         if shapes == Shapes::Untold && known.prepares() {
@@ -196,7 +199,7 @@ impl Sides<'_> {
         let Some(governor) = self.pooled.governor() else {
             return Admitted::Go;
         };
-        match governor.query(known) {
+        match governor.query(known, template) {
             Some(refusal) => Admitted::Refuse(refusal),
             None => governor.admit(bytes),
         }

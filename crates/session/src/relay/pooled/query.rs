@@ -4,7 +4,7 @@ use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
 use crate::statements::{Found, Instead, Promise, Reading, Unnamed};
-use sql::Effects;
+use sql::{Effects, Plain, TEMPLATE_MAX};
 use wire::frame::{HEADER, Header};
 
 /// What takes the place of DEALLOCATE of a statement that servers know by another name, if they know
@@ -32,8 +32,14 @@ impl Run<'_> {
             self.end_batch();
             return Ok(Step::Go);
         }
+        let text = &body[..body.len() - 1];
+        let plain = Plain::of(text, self.sides.pooled.dialect.lexing);
+        let mut room = [0; TEMPLATE_MAX];
+        let is_watched = self.sides.is_governed() || self.sides.server.inspector.is_some();
+        let template = plain.filter(|_| is_watched);
+        let template = template.and_then(|it| it.template(text, &mut room));
         if self.sides.is_governed()
-            && let Some(step) = self.govern_query(header)
+            && let Some(step) = self.govern_query(header, template)
         {
             return Ok(step);
         }
@@ -41,7 +47,10 @@ impl Run<'_> {
             return Ok(Step::Stop);
         };
         let dialect = self.sides.pooled.dialect;
-        let mut reading = Reading::of(text, dialect.lexing);
+        let mut reading = match plain {
+            Some(plain) => Reading::plain(plain),
+            None => Reading::of(text, dialect.lexing),
+        };
         if self.sides.reads_otherwise() && !reads_the_same(text) {
             reading = Reading::UNKNOWN;
         }
@@ -72,7 +81,7 @@ impl Run<'_> {
         }
         self.sides.note(&reading, text, dialect.lexing);
         if let Some(inspector) = &mut self.sides.server.inspector {
-            inspector.query(text, dialect.lexing, header.total());
+            inspector.query_like(text, template, dialect.lexing, header.total());
         }
         self.sides.tell_wish();
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
