@@ -15,7 +15,8 @@ const PLACES: usize = 4096;
 pub struct Recogniser(Arc<Inner>);
 
 struct Inner {
-    key: [u8; 32],
+    /// Knows the key.
+    hasher: DefaultHasher,
     tables: Mutex<Tables>,
 }
 
@@ -32,8 +33,10 @@ impl Recogniser {
     /// One that knows nothing yet. `key`: 32 random bytes, so that nobody can make texts that take each other's
     /// places.
     pub fn new(key: [u8; 32]) -> Recogniser {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&key);
         Recogniser(Arc::new(Inner {
-            key,
+            hasher,
             tables: Mutex::default(),
         }))
     }
@@ -59,10 +62,12 @@ impl Recogniser {
     }
 
     fn hash(&self, text: &[u8], lexing: Lexing) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.0.key);
-        hasher.write_u8(lexing.encoding.number());
-        hasher.write_u8(u8::from(lexing.standard_conforming_strings));
+        let mut hasher = self.0.hasher.clone();
+        let [encoding, strings] = [
+            lexing.encoding.number(),
+            u8::from(lexing.standard_conforming_strings),
+        ];
+        hasher.write_u64(u64::from_ne_bytes([encoding, strings, 0, 0, 0, 0, 0, 0]));
         hasher.write_usize(lexing.len_max);
         hasher.write(text);
         hasher.finish()
@@ -108,7 +113,7 @@ fn put(table: &mut Vec<Option<(u64, Arc<Pattern>)>>, hash: u64, pattern: &Arc<Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sql::{Plain, TEMPLATE_MAX};
+    use sql::{Plain, TEMPLATE_MAX, Values};
 
     #[test]
     fn texts_of_one_pattern_share_it() {
@@ -135,9 +140,9 @@ mod tests {
             "INSERT INTO t VALUES (1, 'O''Hara'), (- 2, E'y')",
             "UPDATE t SET a = a + -12, b = $1 WHERE c = date '2026-01-01'",
         ] {
-            let plain = Plain::of(text.as_bytes(), Lexing::default()).unwrap();
-            let mut room = [0; TEMPLATE_MAX];
-            let template = plain.template(text.as_bytes(), &mut room).unwrap();
+            let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+            Plain::with_values(text.as_bytes(), Lexing::default(), &mut values).unwrap();
+            let template = values.template(text.as_bytes(), &mut room).unwrap();
             assert_ne!(template, text.as_bytes());
             let of = |text| Pattern::of(text, Lexing::default());
             assert_eq!(of(template), of(text.as_bytes()), "{text}");

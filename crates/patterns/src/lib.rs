@@ -7,6 +7,7 @@
 mod cache;
 pub mod change;
 mod counts;
+mod keyed;
 mod pattern;
 mod secret;
 mod spread;

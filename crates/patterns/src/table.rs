@@ -4,6 +4,7 @@
 //! A row that wasn't used since the hand last passed makes room: what is frequent stays, whatever passes by.
 
 use crate::counts::{Run, Sum, WindowLength};
+use crate::keyed::Keyed;
 use crate::pattern::Pattern;
 use crate::spread::Spread;
 use std::collections::HashMap;
@@ -72,7 +73,7 @@ pub struct Table {
     key: [u8; 32],
     bounds: Bounds,
     length: WindowLength,
-    by_hash: HashMap<u64, usize>,
+    by_hash: HashMap<u64, usize, Keyed>,
     entries: Vec<Entry>,
     /// Where the search for a row that may go begins.
     hand: usize,
@@ -92,7 +93,7 @@ impl Table {
             key,
             bounds,
             length: WindowLength::default(),
-            by_hash: HashMap::new(),
+            by_hash: HashMap::with_hasher(Keyed::new(&key)),
             entries: Vec::new(),
             hand: 0,
             bytes: 0,

@@ -3,7 +3,7 @@
 
 use crate::{
     Access, Analysis, Asked, Encoding, Facts, Impact, Kind, Lexer, Lexing, Plain, Span,
-    TEMPLATE_MAX, Unsure, statements,
+    TEMPLATE_MAX, Unsure, Values, statements,
 };
 
 const ENCODINGS: [Encoding; 6] = [
@@ -63,7 +63,8 @@ pub fn plain(data: &[u8]) -> bool {
         return false;
     };
     let lexing = chosen(choice);
-    let Some(plain) = Plain::of(text, lexing) else {
+    let mut values = Values::default();
+    let Some(plain) = Plain::with_values(text, lexing, &mut values) else {
         return false;
     };
     let found: Result<Vec<_>, _> = statements(text, lexing).collect();
@@ -93,14 +94,11 @@ pub fn plain(data: &[u8]) -> bool {
         assert!(reads || plain != Plain::Reads);
     }
     let mut room = [0; TEMPLATE_MAX];
-    if let Some(template) = plain.template(text, &mut room) {
-        assert_eq!(
-            Plain::of(template, lexing),
-            Some(plain),
-            "a template is something else"
-        );
-        let mut room = [0; TEMPLATE_MAX];
-        assert_eq!(plain.template(template, &mut room), Some(template));
+    if let Some(template) = values.template(text, &mut room) {
+        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+        let again = Plain::with_values(template, lexing, &mut values);
+        assert_eq!(again, Some(plain), "a template is something else");
+        assert_eq!(values.template(template, &mut room), Some(template));
         alike(text, template, lexing);
     }
     true

@@ -22,9 +22,15 @@ pub enum Plain {
 
 impl Plain {
     /// A look at a text. What passes is ASCII without backslash, comment, dollar quote and semicolon but the last, so
-    /// that no setting of [`Lexing`] but `len_max` makes a difference; without INTO (but INSERT's) and anything that
-    /// spells `temp`; and with no parenthesis behind a name but those that only the grammar can mean.
+    /// that no setting of [`Lexing`] but `len_max` makes a difference; without INTO (but INSERT's) and words that begin
+    /// like `temp` and `pg_temp`; with no parenthesis behind a name but those that only the grammar can mean; and with no
+    /// letters in numbers.
     pub fn of(text: &[u8], lexing: Lexing) -> Option<Self> {
+        Self::with_values(text, lexing, &mut Values::default())
+    }
+
+    /// The same, with the places of its values.
+    pub fn with_values(text: &[u8], lexing: Lexing, values: &mut Values) -> Option<Self> {
         if text.len() > lexing.len_max {
             return None;
         }
@@ -49,7 +55,7 @@ impl Plain {
         if verb[0] | 0x20 == b'i' {
             look.target()?;
         }
-        look.rest()?;
+        look.rest(values)?;
         Some(match does {
             Self::Reads if look.may_lock => Self::Selects,
             does => does,
@@ -63,64 +69,53 @@ impl Plain {
             Self::Changes => Effects::WRITES,
         }
     }
-
-    /// The text that this is of with `0` for each of its numbers and `''` for each of its strings: a plain text of its own, of
-    /// which the layers that read tokens find the same, values and places apart. `None` if it is too long, or if a number
-    /// has letters in it.
-    pub fn template<'r>(self, text: &[u8], room: &'r mut [u8; TEMPLATE_MAX]) -> Option<&'r [u8]> {
-        let (mut at, mut len) = (0, 0);
-        while let Some(&byte) = text.get(at) {
-            let from = at;
-            let rest = &text[at..];
-            let stands_for: &[u8] = match byte {
-                b'\'' => {
-                    at += 2 + length(&rest[1..], |it| it != b'\'');
-                    b"''"
-                }
-                b'0'..=b'9' => {
-                    at += length(rest, |it| it.is_ascii_digit());
-                    if text
-                        .get(at)
-                        .is_some_and(|it| CLASS[usize::from(*it)] & WORD != 0)
-                    {
-                        return None;
-                    }
-                    b"0"
-                }
-                b'"' => {
-                    at += 2 + length(&rest[1..], |it| it != b'"');
-                    &text[from..at]
-                }
-                b'$' => {
-                    at += 1 + length(&rest[1..], |it| it.is_ascii_digit());
-                    &text[from..at]
-                }
-                _ if CLASS[usize::from(byte)] & WORD != 0 => {
-                    at += length(rest, |it| CLASS[usize::from(it)] & WORD != 0);
-                    &text[from..at]
-                }
-                _ => {
-                    at += 1;
-                    &text[from..at]
-                }
-            };
-            let place = room.get_mut(len..len + stands_for.len())?;
-            // Most are a byte or a short word.
-            for (to, byte) in place.iter_mut().zip(stands_for) {
-                *to = *byte;
-            }
-            len += stands_for.len();
-        }
-        Some(&room[..len])
-    }
 }
 
 /// Bytes of the longest template.
 pub const TEMPLATE_MAX: usize = 512;
+/// Values of a text that has a template.
+const VALUES_MAX: usize = 24;
 
-/// How many bytes in front are like this.
-fn length(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    bytes.iter().take_while(|byte| is(**byte)).count()
+/// Where the numbers and the strings of a plain text are.
+#[derive(Debug, Default)]
+pub struct Values {
+    places: [(u32, u32); VALUES_MAX],
+    /// There may be more than have a place.
+    count: usize,
+}
+
+impl Values {
+    #[inline]
+    fn push(&mut self, start: usize, end: usize) {
+        if let Some(place) = self.places.get_mut(self.count) {
+            *place = (start as u32, end as u32);
+        }
+        self.count += 1;
+    }
+
+    /// The plain text that these are the values of, with `0` for each of its numbers and `''` for each of its strings: a
+    /// plain text of its own, of which the layers that read tokens find the same, values and places apart. `None` if it is
+    /// too long, or has too many values.
+    pub fn template<'r>(&self, text: &[u8], room: &'r mut [u8; TEMPLATE_MAX]) -> Option<&'r [u8]> {
+        let (mut from, mut len) = (0, 0);
+        let mut put = |bytes: &[u8]| -> Option<()> {
+            room.get_mut(len..len + bytes.len())?.copy_from_slice(bytes);
+            len += bytes.len();
+            Some(())
+        };
+        for (start, end) in self.places.get(..self.count)? {
+            let start = *start as usize;
+            put(text.get(from..start)?)?;
+            put(if text.get(start) == Some(&b'\'') {
+                b"''"
+            } else {
+                b"0"
+            })?;
+            from = *end as usize;
+        }
+        put(text.get(from..)?)?;
+        Some(&room[..len])
+    }
 }
 
 /// How far the look has come.
@@ -133,7 +128,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Steps over INTO and the name behind it.
+    /// Steps over INTO; the name behind it is noted.
     fn target(&mut self) -> Option<()> {
         let into = spaces(self.text, self.at);
         let behind = into + 4;
@@ -151,17 +146,48 @@ impl Look<'_> {
         Some(())
     }
 
-    fn rest(&mut self) -> Option<()> {
-        while let Some(byte) = self.run(LONE) {
+    fn rest(&mut self, values: &mut Values) -> Option<()> {
+        while let Some(&byte) = self.text.get(self.at) {
+            let class = CLASS[usize::from(byte)];
+            if class & SYMBOL != 0 {
+                self.at += 1;
+                continue;
+            }
+            let start = self.at;
+            if class & LETTER != 0 {
+                self.at += 1;
+                self.run(WORD);
+                self.word(&self.text[start..self.at])?;
+                continue;
+            }
             match byte {
-                b'o' | b'O' if self.last() == b't' => self.refuse(b"into")?,
-                b'p' | b'P' if self.last() == b'm' => self.refuse(b"temp")?,
-                b'r' | b'R' if self.last() == b'o' => self.may_lock |= self.ends_in(b"for"),
-                b'o' | b'O' | b'p' | b'P' | b'r' | b'R' => {}
-                b'\'' => self.string()?,
+                b'0'..=b'9' => {
+                    self.run(DIGIT);
+                    if self.is_at(WORD) {
+                        return None;
+                    }
+                    values.push(start, self.at);
+                    continue;
+                }
+                b'\'' => {
+                    // From one quote to the next: a doubled one ends here, and begins again.
+                    self.at += 1;
+                    self.run(INSIDE);
+                    if self.text.get(self.at) != Some(&b'\'') {
+                        return None;
+                    }
+                    values.push(start, self.at + 1);
+                }
                 b'"' => self.quoted()?,
                 b'(' => self.parenthesis()?,
-                b'$' if self.next().is_ascii_digit() => {}
+                b'$' => {
+                    self.at += 1;
+                    self.run(DIGIT);
+                    if self.at == start + 1 || self.is_at(WORD) {
+                        return None;
+                    }
+                    continue;
+                }
                 b'-' if self.next() != b'-' => {}
                 b'/' if self.next() != b'*' => {}
                 b';' if spaces(self.text, self.at + 1) == self.text.len() => {}
@@ -172,22 +198,18 @@ impl Look<'_> {
         Some(())
     }
 
-    /// Steps over bytes of a class; gives the one behind them.
+    /// Steps over bytes of a class.
     #[inline(always)]
-    fn run(&mut self, class: u8) -> Option<u8> {
-        while let Some(&byte) = self.text.get(self.at) {
-            if CLASS[usize::from(byte)] & class == 0 {
-                return Some(byte);
-            }
+    fn run(&mut self, class: u8) {
+        while self.is_at(class) {
             self.at += 1;
         }
-        None
     }
 
-    /// The byte before the present one, in lower case if it is a letter.
-    fn last(&self) -> u8 {
-        let last = self.at.checked_sub(1).and_then(|at| self.text.get(at));
-        last.map_or(0, |byte| byte | 0x20)
+    #[inline(always)]
+    fn is_at(&self, class: u8) -> bool {
+        let byte = self.text.get(self.at);
+        byte.is_some_and(|byte| CLASS[usize::from(*byte)] & class != 0)
     }
 
     /// The byte behind the present one; 0 past the end.
@@ -195,38 +217,28 @@ impl Look<'_> {
         self.text.get(self.at + 1).copied().unwrap_or(0)
     }
 
-    /// Whether a word, or a part of one, ends with the present byte.
-    fn ends_in(&self, word: &[u8]) -> bool {
-        let end = self.at + 1;
-        let start = end.checked_sub(word.len());
-        start.is_some_and(|start| is(&self.text[start..end], word))
+    /// A word outside of quotes.
+    #[inline(always)]
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        match word.first()? | 0x20 {
+            b'f' => self.may_lock |= is(word, b"for"),
+            b'i' if is(word, b"into") => return None,
+            b'p' | b't' if may_be_temporary(word) => return None,
+            _ => {}
+        }
+        Some(())
     }
 
-    fn refuse(&self, word: &[u8]) -> Option<()> {
-        (!self.ends_in(word)).then_some(())
-    }
-
-    /// From one quote to the next: a doubled one ends here, and begins again.
-    fn string(&mut self) -> Option<()> {
-        self.at += 1;
-        (self.run(INSIDE)? == b'\'').then_some(())
-    }
-
-    /// A quoted name of the most ordinary letters. `U&""` isn't one.
+    /// A quoted name of the most ordinary letters, to its closing quote. `U&""` isn't one.
     fn quoted(&mut self) -> Option<()> {
         if self.at > 0 && self.text[self.at - 1] == b'&' {
             return None;
         }
         self.at += 1;
-        loop {
-            match self.run(NAME)? {
-                b'p' | b'P' if self.last() == b'm' => self.refuse(b"temp")?,
-                b'p' | b'P' => {}
-                b'"' => return Some(()),
-                _ => return None,
-            }
-            self.at += 1;
-        }
+        let start = self.at;
+        self.run(NAME);
+        let is_closed = self.text.get(self.at) == Some(&b'"');
+        (is_closed && !may_be_temporary(&self.text[start..self.at])).then_some(())
     }
 
     /// An opening parenthesis behind an operator, a comma, the name of INSERT's table, or a word that can be no name.
@@ -237,7 +249,7 @@ impl Look<'_> {
             _ if before.len() == self.target => return Some(()),
             _ => {}
         }
-        let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+        let is_name = |byte: &&u8| CLASS[usize::from(**byte)] & WORD != 0;
         let len = before.iter().rev().take_while(is_name).count();
         let (ahead, word) = before.split_at(before.len() - len);
         let words: &[&[u8]] = match len {
@@ -250,6 +262,14 @@ impl Look<'_> {
         let stands_alone = matches!(ahead.trim_ascii_end().last(), Some(last) if *last != b'.');
         (stands_alone && words.iter().any(|it| is(word, it))).then_some(())
     }
+}
+
+fn may_be_temporary(name: &[u8]) -> bool {
+    let begins = |word: &[u8]| {
+        name.get(..word.len())
+            .is_some_and(|it| it.eq_ignore_ascii_case(word))
+    };
+    begins(b"temp") || begins(b"pg_temp")
 }
 
 /// Whether these bytes are a word of lower-case letters, in any case.
@@ -265,13 +285,16 @@ fn spaces(text: &[u8], at: usize) -> usize {
 }
 
 /// What says nothing by itself and begins nothing, outside quotes.
-const LONE: u8 = 1;
+const SYMBOL: u8 = 1;
+/// What a word begins with.
+const LETTER: u8 = 2;
+/// What it goes on with, and no number may be followed by.
+const WORD: u8 = 4;
+const DIGIT: u8 = 8;
 /// What a string holds as itself.
-const INSIDE: u8 = 2;
+const INSIDE: u8 = 16;
 /// What an ordinary quoted name holds.
-const NAME: u8 = 4;
-/// What a name goes on with, and no number may be followed by.
-const WORD: u8 = 8;
+const NAME: u8 = 32;
 
 static CLASS: [u8; 256] = classes();
 
@@ -280,48 +303,61 @@ const fn classes() -> [u8; 256] {
     let mut byte = 1u8;
     while byte < 0x80 {
         let mut class = 0;
-        let is_blank = matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
-        let is_name = byte.is_ascii_alphanumeric() || byte == b'_';
-        let lower = byte | 0x20;
-        let tells = byte.is_ascii_alphabetic() && matches!(lower, b'o' | b'p' | b'r');
-        let is_symbol = matches!(
-            byte,
-            b'.' | b','
-                | b')'
-                | b'='
-                | b'<'
-                | b'>'
-                | b'*'
-                | b'+'
-                | b'%'
-                | b'|'
-                | b':'
-                | b'['
-                | b']'
-                | b'!'
-                | b'@'
-                | b'#'
-                | b'~'
-                | b'&'
-                | b'^'
-                | b'?'
-        );
-        if is_blank || is_symbol || is_name && !tells {
-            class |= LONE;
+        let is_letter = byte.is_ascii_alphabetic() || byte == b'_';
+        if is_letter {
+            class |= LETTER | WORD | NAME;
+        }
+        if byte.is_ascii_digit() {
+            class |= DIGIT | WORD | NAME;
+        }
+        if byte == b'$' {
+            class |= WORD;
+        }
+        if byte == b' ' {
+            class |= NAME;
+        }
+        if is_symbol(byte) {
+            class |= SYMBOL;
         }
         if byte != b'\'' && byte != b'\\' {
             class |= INSIDE;
-        }
-        if byte == b' ' || is_name && lower != b'p' {
-            class |= NAME;
-        }
-        if is_name || byte == b'$' {
-            class |= WORD;
         }
         table[byte as usize] = class;
         byte += 1;
     }
     table
+}
+
+/// Blanks, and what operators and lists are made of, where no comment can begin.
+const fn is_symbol(byte: u8) -> bool {
+    matches!(
+        byte,
+        b' ' | b'\t'
+            | b'\n'
+            | b'\r'
+            | 0x0b
+            | 0x0c
+            | b'.'
+            | b','
+            | b')'
+            | b'['
+            | b']'
+            | b':'
+            | b'='
+            | b'<'
+            | b'>'
+            | b'*'
+            | b'+'
+            | b'%'
+            | b'|'
+            | b'!'
+            | b'@'
+            | b'#'
+            | b'~'
+            | b'&'
+            | b'^'
+            | b'?'
+    )
 }
 
 #[cfg(test)]
@@ -342,7 +378,7 @@ mod tests {
             ("SELECT a FROM t WHERE id IN ($1, $2)", Plain::Reads),
             ("SELECT a FROM t WHERE (a = 1 OR (b - 2) > 3)", Plain::Reads),
             ("SELECT a FROM t WHERE id = 1 FOR UPDATE", Plain::Selects),
-            ("SELECT before FROM t", Plain::Selects),
+            ("SELECT before, \"for\" FROM t", Plain::Reads),
             (
                 "UPDATE pgbench_accounts SET abalance = abalance + -5 WHERE aid = 1",
                 Plain::Changes,
@@ -383,16 +419,21 @@ mod tests {
         ];
         for (text, wanted) in table {
             let mut room = [0; TEMPLATE_MAX];
-            let plain = Plain::of(text.as_bytes(), Lexing::default());
-            let found = plain.and_then(|it| it.template(text.as_bytes(), &mut room));
+            let mut values = Values::default();
+            let plain = Plain::with_values(text.as_bytes(), Lexing::default(), &mut values);
+            let found = plain.and_then(|_| values.template(text.as_bytes(), &mut room));
             assert_eq!(found, wanted.map(str::as_bytes), "{text}");
         }
-        let long = format!("SELECT a FROM t WHERE b IN ({}1)", "1, ".repeat(200));
-        let plain = Plain::of(long.as_bytes(), Lexing::default()).unwrap();
-        assert_eq!(
-            plain.template(long.as_bytes(), &mut [0; TEMPLATE_MAX]),
-            None
-        );
+        for (piece, count) in [("1, ", 200), ("a, ", 200)] {
+            let long = format!("SELECT a FROM t WHERE b IN ({}1)", piece.repeat(count));
+            let mut values = Values::default();
+            let plain = Plain::with_values(long.as_bytes(), Lexing::default(), &mut values);
+            assert_eq!(plain, Some(Plain::Reads));
+            let found = values
+                .template(long.as_bytes(), &mut [0; TEMPLATE_MAX])
+                .is_some();
+            assert!(!found, "{piece}");
+        }
     }
 
     #[test]
@@ -418,6 +459,9 @@ mod tests {
             "SELECT \"a",
             "SELECT \"a'\", f(), \"'\"",
             "SELECT U&\"a\"",
+            "SELECT 1into t",
+            "SELECT 0x1F",
+            "SELECT $1into t",
             "SELECT * FROM pg_temp.t",
             "SELECT * FROM \"pg_temp_3\".t",
             "INSERT INTO pg_temp.t VALUES (1)",

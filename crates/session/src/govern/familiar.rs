@@ -87,9 +87,15 @@ fn place(known: &Arc<Known>) -> usize {
 #[inline]
 fn place_of(template: &[u8]) -> usize {
     let mut hash = template.len() as u64;
-    for part in template.chunks(8) {
-        let part = part.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+    let mut mix = |part: u64| {
         hash = (hash.rotate_left(5) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    };
+    let (parts, rest) = template.as_chunks::<8>();
+    for part in parts {
+        mix(u64::from_le_bytes(*part));
+    }
+    for byte in rest {
+        mix(u64::from(*byte));
     }
     (hash >> 32) as usize % TEMPLATES
 }

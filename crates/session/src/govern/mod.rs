@@ -387,15 +387,22 @@ impl Governor {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn refresh(&mut self) {
         let is_outdated = self.in_force.generation() != self.generation;
+        let views = self.views.as_ref();
+        if is_outdated || views.is_some_and(|it| it.shared.generation() != it.generation) {
+            self.renew(is_outdated);
+        }
+    }
+
+    /// Takes the rules in force, and what is known of views.
+    #[cold]
+    fn renew(&mut self, is_outdated: bool) {
         if is_outdated {
             (self.rules, self.generation) = self.in_force.rules();
         }
-        if let Some(views) = &self.views
-            && (is_outdated || views.shared.generation() != views.generation)
-        {
+        if let Some(views) = &self.views {
             let shared = Arc::clone(&views.shared);
             let generation = self.see(&shared);
             if let Some(views) = &mut self.views {

@@ -19,8 +19,8 @@ pub struct Known {
     pub types: Option<Arc<Types>>,
     /// The values that were bound to it.
     pub bound: Bound,
-    /// What caused it, where that is looked for and its text says it.
-    pub parent: Option<Parent>,
+    /// What caused it, where that is looked for and its text says it. Seldom there, and so not to be moved about.
+    pub parent: Option<Box<Parent>>,
 }
 
 /// By which message a statement was executed.
@@ -126,13 +126,11 @@ pub struct Refused {
     pub log: Log,
 }
 
-/// A statement is over.
+/// A statement is over: the oldest of those that were started and are not.
 #[derive(Debug, Clone)]
 pub struct Completed {
     /// Its number on this connection.
     pub number: u64,
-    /// Its text.
-    pub known: Known,
     /// How it was sent.
     pub protocol: Protocol,
     /// How it ended.

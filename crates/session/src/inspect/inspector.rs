@@ -10,9 +10,10 @@ use crate::ledger::Outcome;
 use buf::Secret;
 use patterns::{Pattern, Recogniser};
 use policy::Log;
-use sql::{Lexing, Plain, TEMPLATE_MAX};
+use sql::{Lexing, Plain, TEMPLATE_MAX, Values};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use trace::Parent;
 use wire::from_client::Parse;
 
 /// How a client's statements are looked at.
@@ -42,7 +43,15 @@ impl Inspection {
             text: (self.keep_text > 0).then(|| Arc::new(Secret::new(kept))),
             types: None,
             bound: Bound::None,
-            parent: self.traces.then(|| trace::parent(text, lexing)).flatten(),
+            parent: self.parent(text, lexing),
+        }
+    }
+
+    /// What caused a statement with this text, where that is looked for.
+    fn parent(&self, text: &[u8], lexing: Lexing) -> Option<Box<Parent>> {
+        match self.traces {
+            true => trace::parent(text, lexing).map(Box::new),
+            false => None,
         }
     }
 
@@ -75,7 +84,6 @@ impl Inspection {
 #[derive(Debug)]
 struct Record {
     number: u64,
-    known: Known,
     protocol: Protocol,
     command: Word,
     sqlstate: Option<[u8; 5]>,
@@ -171,13 +179,12 @@ impl Inspector {
         let number = self.numbers;
         self.events.push_back(Event::Started(Started {
             number,
-            known: known.clone(),
+            known,
             protocol,
             log: Log::Default,
         }));
         self.running.push_back(Record {
             number,
-            known,
             protocol,
             command: Word::default(),
             sqlstate: None,
@@ -211,9 +218,9 @@ impl Inspector {
 
     /// A Query.
     pub(crate) fn query(&mut self, text: &[u8], lexing: Lexing, bytes: usize) {
-        let mut room = [0; TEMPLATE_MAX];
-        let plain = Plain::of(text, lexing);
-        let template = plain.and_then(|it| it.template(text, &mut room));
+        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+        let plain = Plain::with_values(text, lexing, &mut values);
+        let template = plain.and_then(|_| values.template(text, &mut room));
         self.query_like(text, template, lexing, bytes);
     }
 
@@ -348,7 +355,6 @@ impl Inspector {
     fn complete(&mut self, record: Record) {
         self.events.push_back(Event::Completed(Completed {
             number: record.number,
-            known: record.known,
             protocol: record.protocol,
             end: record.end,
             sqlstate: record.sqlstate,

@@ -128,11 +128,10 @@ impl Folded {
 impl Hasher for Folded {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.fold(word.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.fold(u64::from_be_bytes(*word));
         }
-        let rest = words.remainder();
         self.fold(rest.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
     }
 

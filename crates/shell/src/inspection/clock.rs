@@ -7,16 +7,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How long what was asked for is good.
 const GOOD_FOR: Duration = Duration::from_secs(60);
 
-/// A moment on both clocks.
+/// A moment on both clocks, good until another one.
 #[derive(Default)]
-pub(super) struct Clock(Mutex<Option<(Instant, Duration)>>);
+pub(super) struct Clock(Mutex<Option<(Instant, Duration, Instant)>>);
 
 impl Clock {
     /// Time since 1970 at a moment.
     pub(super) fn since_1970(&self, moment: Instant) -> Duration {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match *known {
-            Some((then, day)) if moment.saturating_duration_since(then) < GOOD_FOR => {
+            Some((then, day, until)) if moment < until => {
                 // A moment just before the one that is known is taken for that one.
                 day + moment.saturating_duration_since(then)
             }
@@ -25,7 +25,7 @@ impl Clock {
                 let day = now.unwrap_or_default();
                 let late = moment.elapsed();
                 let day = day.saturating_sub(late);
-                *known = Some((moment, day));
+                *known = Some((moment, day, moment + GOOD_FOR));
                 day
             }
         }

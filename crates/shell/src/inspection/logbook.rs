@@ -12,7 +12,7 @@ use session::inspect::{Completed, End, Known, Protocol, Shown};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 /// What is logged of statements.
@@ -97,10 +97,12 @@ pub(super) struct Fate {
 
 /// How long a statement took.
 pub(super) struct Times {
-    pub(super) wait: Duration,
-    pub(super) first_row: Option<Duration>,
+    pub(super) wait_us: u64,
     /// On the server connection.
-    pub(super) server: Duration,
+    pub(super) server_us: u64,
+    /// When it went there, and when its first row came.
+    pub(super) begun: Instant,
+    pub(super) first_row: Option<Instant>,
 }
 
 impl Logbook {
@@ -217,8 +219,9 @@ impl Logbook {
         times: &Times,
         Fate { sampled, withheld }: Fate,
     ) -> Option<Pushed> {
-        let total = times.wait + times.server;
-        let is_slow = !self.rules.slow.is_zero() && total >= self.rules.slow;
+        let total_us = times.wait_us.saturating_add(times.server_us);
+        let is_slow =
+            !self.rules.slow.is_zero() && u128::from(total_us) >= self.rules.slow.as_micros();
         let went_wrong = matches!(completed.end, End::Failed | End::Lost);
         if !sampled && !is_slow && !went_wrong {
             return None;
@@ -238,12 +241,13 @@ impl Logbook {
         self.number("rows", completed.rows);
         self.number("bytes_in", completed.bytes_in);
         self.number("bytes_out", completed.bytes_out);
-        self.number("wait_us", micros(times.wait));
+        self.number("wait_us", times.wait_us);
         if let Some(first_row) = times.first_row {
-            self.number("first_row_us", micros(times.wait + first_row));
+            let first_row = micros(first_row.saturating_duration_since(times.begun));
+            self.number("first_row_us", times.wait_us.saturating_add(first_row));
         }
-        self.number("server_us", micros(times.server));
-        self.number("total_us", micros(total));
+        self.number("server_us", times.server_us);
+        self.number("total_us", total_us);
         if is_slow {
             match self.rules.form {
                 Form::Json => self.line.push_str(",\"slow\":true"),

@@ -2,7 +2,7 @@
 
 use crate::setup::HostAddress;
 use patterns::{Run, Who};
-use session::inspect::{Completed, End};
+use session::inspect::{Completed, End, Known};
 use std::sync::Arc;
 use std::time::Duration;
 use trace::{Ids, Place, Sender, Span};
@@ -27,18 +27,18 @@ impl Spans {
     /// A statement ended at `day`, since 1970.
     pub(super) fn note(
         &mut self,
-        completed: &Completed,
+        (completed, known): (&Completed, &Known),
         run: &Run,
         (who, server): (&Arc<Who>, &HostAddress),
         day: Duration,
     ) {
-        let known = &completed.known;
+        let parent = known.parent.as_deref().copied();
         let ended_us = u64::try_from(day.as_micros()).unwrap_or(u64::MAX);
         let returns = matches!(completed.command.as_str(), "SELECT" | "FETCH");
         let place = self.place(server);
         self.to.push(Span {
-            parent: known.parent,
-            trace_id: match known.parent {
+            parent,
+            trace_id: match parent {
                 Some(parent) => parent.trace_id,
                 None => self.ids.trace(),
             },

@@ -408,7 +408,7 @@ impl Tracker {
         }
         let run = Run {
             wait_us: micros(open.wait),
-            server_us: micros(now.saturating_duration_since(begun)),
+            server_us: micros(now - begun),
             rows: completed.rows,
             bytes_in: completed.bytes_in,
             bytes_out: completed.bytes_out,
@@ -418,7 +418,7 @@ impl Tracker {
         if let Some(log) = &mut self.log {
             let moment = Moment {
                 at: day,
-                known: &completed.known,
+                known: &open.known,
                 protocol: Some(completed.protocol),
                 number: Some(completed.number),
                 server_pid: at.server_pid,
@@ -426,9 +426,10 @@ impl Tracker {
                 is_full: open.is_full,
             };
             let times = Times {
-                wait: open.wait,
-                first_row: open.first_row.map(|it| it.saturating_duration_since(begun)),
-                server: now.saturating_duration_since(begun),
+                wait_us: run.wait_us,
+                server_us: run.server_us,
+                begun,
+                first_row: open.first_row,
             };
             let fate = Fate {
                 sampled: open.sampled,
@@ -442,12 +443,13 @@ impl Tracker {
         // What the server never looked at was not called.
         if completed.end != End::Skipped {
             if let Some(spans) = &mut self.spans {
-                spans.note(completed, &run, (&self.who.0, at.server), day);
+                let statement = (completed, &open.known);
+                spans.note(statement, &run, (&self.who.0, at.server), day);
             }
             let now_s = day.as_secs();
             let (who, key) = &self.who;
             let mut table = self.worker.table();
-            table.note(&completed.known.pattern, (who, *key), &run, now_s);
+            table.note(&open.known.pattern, (who, *key), &run, now_s);
         }
     }
 

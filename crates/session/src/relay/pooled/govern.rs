@@ -72,7 +72,12 @@ impl Run<'_> {
     }
 
     /// A Bind whose statement is there, or surely is not. Something else than `None` was done in its stead.
-    pub(super) fn govern_bind(&mut self, header: Header, is_stranger: bool) -> Option<Step> {
+    pub(super) fn govern_bind(
+        &mut self,
+        header: Header,
+        is_stranger: bool,
+        statement: Option<&Arc<Statement>>,
+    ) -> Option<Step> {
         self.sides.pooled.governor.as_ref()?;
         let bytes = self.belt.rest();
         let body = bytes.get(HEADER..header.total());
@@ -84,7 +89,10 @@ impl Run<'_> {
             let refusal = govern::no_such_statement(name);
             return Some(self.refuse_use(refusal, header));
         }
-        let known = self.sides.known_by_name(name);
+        let known = match statement {
+            Some(statement) => Some(self.sides.facts_of(statement)),
+            None => self.sides.known_by_name(name),
+        };
         let is_outside = self.sides.server.ledger.is_settled()
             && self.sides.server.status == crate::ledger::Status::Idle;
         let frame_max = self.belt.frame_max();

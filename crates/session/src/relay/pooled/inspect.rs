@@ -57,19 +57,23 @@ impl Sides<'_> {
         }
     }
 
-    /// A portal is being bound, by so many bytes, to the client's statement of this name.
+    /// A portal is being bound, by so many bytes, to the client's statement of this name, which may be at hand.
     pub(super) fn watch_bind(
         &mut self,
         (portal, bytes, body): (&[u8], usize, Option<&[u8]>),
-        name: &[u8],
+        (name, statement): (&[u8], Option<&Arc<Statement>>),
     ) {
         let Some(inspection) = self.server.inspector.as_ref().map(|it| it.inspection()) else {
             return;
         };
-        let known = match self.kept_by_name(name) {
+        let found = match statement {
+            Some(_) => None,
+            None => self.kept_by_name(name),
+        };
+        let known = match statement.or(found.as_ref()) {
             Some(statement) => Known {
-                types: (inspection.keep_values > 0).then(|| self.pooled.types.of(&statement)),
-                ..known(inspection, &statement)
+                types: (inspection.keep_values > 0).then(|| self.pooled.types.of(statement)),
+                ..known(inspection, statement)
             },
             None => inspection.untold(NOT_FOLLOWED),
         };

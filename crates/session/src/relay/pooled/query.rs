@@ -4,7 +4,7 @@ use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
 use crate::statements::{Found, Instead, Promise, Reading, Unnamed};
-use sql::{Effects, Plain, TEMPLATE_MAX};
+use sql::{Effects, Plain, TEMPLATE_MAX, Values};
 use wire::frame::{HEADER, Header};
 
 /// What takes the place of DEALLOCATE of a statement that servers know by another name, if they know
@@ -33,11 +33,13 @@ impl Run<'_> {
             return Ok(Step::Go);
         }
         let text = &body[..body.len() - 1];
-        let plain = Plain::of(text, self.sides.pooled.dialect.lexing);
-        let mut room = [0; TEMPLATE_MAX];
+        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+        let plain = Plain::with_values(text, self.sides.pooled.dialect.lexing, &mut values);
         let is_watched = self.sides.is_governed() || self.sides.server.inspector.is_some();
-        let template = plain.filter(|_| is_watched);
-        let template = template.and_then(|it| it.template(text, &mut room));
+        let template = match is_watched && plain.is_some() {
+            true => values.template(text, &mut room),
+            false => None,
+        };
         if self.sides.is_governed()
             && let Some(step) = self.govern_query(header, template)
         {

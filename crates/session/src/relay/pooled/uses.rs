@@ -54,10 +54,10 @@ impl Run<'_> {
         }
         let stranger = front.statement.len().min(ServerName::LEN);
         let is_unnamed = front.portal.is_empty();
-        let used = self.sides.used(&front.statement, Some(is_unnamed));
+        let (used, statement) = self.sides.used(&front.statement, Some(is_unnamed));
         if self.sides.is_governed() && !matches!(used, Use::First(_) | Use::Stall) {
             let is_stranger = matches!(used, Use::Stranger);
-            if let Some(step) = self.govern_bind(header, is_stranger) {
+            if let Some(step) = self.govern_bind(header, is_stranger, statement.as_ref()) {
                 return Ok(step);
             }
         }
@@ -74,7 +74,8 @@ impl Run<'_> {
         if !matches!(used, Use::First(_) | Use::Stall) {
             let whole = (body.len() == header.body()).then_some(body);
             let bound = (front.portal.bytes(), header.total(), whole);
-            self.sides.watch_bind(bound, &front.statement);
+            let statement = (&*front.statement, statement.as_ref());
+            self.sides.watch_bind(bound, statement);
         }
         match used {
             Use::AsItCame => return Ok(self.pass(header, Request::Bind)),
@@ -182,7 +183,7 @@ impl Run<'_> {
         let stranger = name.len().min(ServerName::LEN);
         let front = name.len() + 2;
         let request = Request::DescribeStatement;
-        let used = self.sides.used(name, None);
+        let (used, _) = self.sides.used(name, None);
         match used {
             Use::Named(_) => self.sides.begin(name, self.belt.rest()),
             Use::AsItCame | Use::Stranger => self.sides.pooled.begun = true,
@@ -269,27 +270,29 @@ impl Sides<'_> {
         self.server.status == Status::Idle && self.server.ledger.is_one_batch()
     }
 
-    /// How a statement is used, and if it is bound to a portal, note of what executing that leaves
-    /// behind.
+    /// How a statement is used, and which, if that is known; if it is bound to a portal, note of what executing that
+    /// leaves behind.
     #[inline]
-    fn used(&mut self, name: &[u8], portal: Option<IsUnnamed>) -> Use {
+    fn used(&mut self, name: &[u8], portal: Option<IsUnnamed>) -> (Use, Option<Arc<Statement>>) {
         let statement = if name.is_empty() {
             match self.server.statements.unnamed(&self.pooled.holdings) {
-                None => return Use::Stall,
+                None => return (Use::Stall, None),
                 Some(Unnamed::Kept(statement)) => statement.clone(),
-                Some(Unnamed::None) => return self.slot_used(None),
-                Some(Unnamed::Unkept) => return self.unkept(),
+                Some(Unnamed::None) => return (self.slot_used(None), None),
+                Some(Unnamed::Unkept) => return (self.unkept(), None),
             }
         } else if !self.server.statements.is_on() {
-            return Use::AsItCame;
+            return (Use::AsItCame, None);
         } else {
             let holdings = &self.pooled.holdings;
             match self.server.statements.name(holdings, Name::cut(name)) {
                 Found::Here(statement) => statement,
-                Found::Unsure => return Use::Stall,
-                Found::Nothing if may_pass(name) && !self.is_governed() => return Use::AsItCame,
-                Found::Nothing if self.is_prepared_by_sql(name) => return Use::AsItCame,
-                Found::Nothing => return Use::Stranger,
+                Found::Unsure => return (Use::Stall, None),
+                Found::Nothing if may_pass(name) && !self.is_governed() => {
+                    return (Use::AsItCame, None);
+                }
+                Found::Nothing if self.is_prepared_by_sql(name) => return (Use::AsItCame, None),
+                Found::Nothing => return (Use::Stranger, None),
             }
         };
         let used = match statement.id() {
@@ -305,7 +308,7 @@ impl Sides<'_> {
         {
             self.bound(&statement, is_unnamed);
         }
-        used
+        (used, Some(statement))
     }
 
     /// Use of the server's unnamed statement, which is to be the client's, or none.
