@@ -5,6 +5,7 @@
 use crate::options::Feature;
 use crate::process;
 use crate::scene::{PASSWORD, ROLE, Scene};
+use e2e::storm;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use testkit::ScriptedServer;
 use testkit::account::Account;
 use testkit::certificates::Files;
 use testkit::guard::{Guarded, Workplace};
@@ -40,8 +42,8 @@ pub const BOTH: [Kind; 2] = [Kind::Portcullis, Kind::PgBouncer];
 /// The two in transaction mode.
 pub const POOLED: [Kind; 2] = [Kind::PortcullisPooled, Kind::PgBouncerPooled];
 
-/// Server connections of a pool in transaction mode, the same for both.
-const POOL_SIZE: u32 = 20;
+/// Server connections of a pool in transaction mode, where no measurement asks for another number.
+pub const POOL_SIZE: u32 = 20;
 
 impl Kind {
     /// Its name in tables.
@@ -210,6 +212,8 @@ pub struct Upstream {
     pub verifier: String,
     /// Worker threads of Portcullis, where the measurement asks for a number.
     pub workers: Option<u32>,
+    /// Server connections of a pool in transaction mode, the same for both proxies.
+    pub pool_size: u32,
 }
 
 impl Upstream {
@@ -220,6 +224,19 @@ impl Upstream {
             role: ROLE,
             verifier: scene.verifier.clone(),
             workers: None,
+            pool_size: POOL_SIZE,
+        }
+    }
+
+    /// A script without TLS, to which everybody logs in as one role.
+    pub fn script(server: &ScriptedServer) -> Self {
+        Self {
+            port: server.address().port(),
+            verified: false,
+            role: storm::ROLE,
+            verifier: storm::verifier(),
+            workers: None,
+            pool_size: POOL_SIZE,
         }
     }
 
@@ -250,7 +267,8 @@ fn portcullis(
     // PgBouncer bound the rate of logins.
     let sharing = match kind {
         Kind::PortcullisPooled => {
-            format!("pool_mode = 'transaction'\npool_size = {POOL_SIZE}\n")
+            let pool_size = upstream.pool_size;
+            format!("pool_mode = 'transaction'\npool_size = {pool_size}\n")
         }
         _ => "server_lifetime = 0\n".to_owned(),
     };
@@ -358,7 +376,7 @@ fn pgbouncer(
         _ => 3600,
     };
     let (pool_mode, pool_size) = match kind {
-        Kind::PgBouncerPooled => ("transaction", POOL_SIZE),
+        Kind::PgBouncerPooled => ("transaction", upstream.pool_size),
         _ => ("session", 5000),
     };
     let text = format!(

@@ -25,7 +25,7 @@ pub struct Options {
     pub quick: bool,
 
     /// Measure only this; may be repeated
-    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "transactions", "pooled", "copy", "connect", "storm", "idle", "crowd", "floods"])]
+    #[arg(long, value_name = "NAME", value_parser = ["instructions", "calls", "takeover", "transactions", "pooled", "copy", "connect", "storm", "idle", "crowd", "floods"])]
     pub only: Vec<String>,
 
     /// Of what counts instructions only this scenario of instructions.txt; may be repeated

@@ -1,6 +1,7 @@
 //! Rules on relations for what reaches these by another name: views and views of views, materialized views, rules of the
 //! server, partitions and parents. Nothing of what is refused is executed.
 
+use std::process::Command;
 use std::time::Duration;
 
 use e2e::drivers::Endpoint;
@@ -262,6 +263,34 @@ fn what_is_defined_elsewhere_is_seen_after_the_interval() {
 }
 
 #[test]
+fn check_tries_who_looks() {
+    let roles = roles("views_check");
+    let stage = roles.stage("transaction");
+    let check = || {
+        let output = Command::new(testkit::proxy::binary())
+            .args(["check", "--config", "portcullis.toml"])
+            .current_dir(stage.proxy.directory())
+            .output()
+            .expect("check");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
+    };
+    let looker = &roles.looker.user;
+    let (succeeded, said) = check();
+    assert!(succeeded, "{said}");
+    let can = format!("what they depend on can be read as {looker:?}\n");
+    assert!(said.contains(&can), "{said}");
+    roles.sql(&format!("ALTER ROLE {looker} PASSWORD 'another'"));
+    let (succeeded, said) = check();
+    let failed = format!(": login as {looker:?}: ");
+    assert!(
+        !succeeded && said.contains(&failed) && !said.contains(&can),
+        "{said}"
+    );
+}
+
+#[test]
 fn where_the_catalogs_cannot_be_read() {
     let roles = roles("views_unknown");
     let looker = &roles.looker.user;
@@ -293,6 +322,22 @@ fn where_the_catalogs_cannot_be_read() {
         let counters = tables::show(&mut admin, "COUNTERS");
         let failures = tables::of(&counters, "name", "views_failures");
         assert!(tables::number(failures, "value") > 0, "{views}");
+        let told = |admin: &mut _| -> Vec<String> {
+            let shown = tables::show(admin, "EVENTS");
+            let ours = shown
+                .iter()
+                .filter(|row| tables::text(row, "kind") == "views");
+            let words = |row| {
+                format!(
+                    "{} {}",
+                    tables::text(row, "phase"),
+                    tables::text(row, "subject")
+                )
+            };
+            ours.map(words).collect()
+        };
+        let subject = format!("database {}", roles.ann.database);
+        assert_eq!(told(&mut admin), [format!("began {subject}")], "{views}");
         // Once they can be read, all is as it should be.
         let password = &roles.looker.password;
         roles.sql(&format!("ALTER ROLE {looker} PASSWORD '{password}'"));
@@ -301,6 +346,8 @@ fn where_the_catalogs_cannot_be_read() {
             let row = tables::of(&shown, "database", &roles.ann.database);
             tables::text(row, "state") == "known" && tables::text(row, "trouble").is_empty()
         });
+        let both = [format!("began {subject}"), format!("ended {subject}")];
+        assert_eq!(told(&mut admin), both, "{views}");
         is_refused(&mut session, "SELECT * FROM v", views);
         passes(&mut session, "SELECT * FROM harmless", views);
     }

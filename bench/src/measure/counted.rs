@@ -244,7 +244,7 @@ pub fn calls(scene: &Scene, options: &Options, report: &mut Report) {
 }
 
 /// Calls of one unit, the most frequent first; rare ones are part of the total only.
-fn per_unit(
+pub(super) fn per_unit(
     short: &BTreeMap<String, f64>,
     long: &BTreeMap<String, f64>,
     units: f64,

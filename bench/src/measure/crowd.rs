@@ -1,10 +1,11 @@
-//! Memory of a proxy's clients alone: TLS on their leg only, before a scripted server without TLS.
+//! Memory of a proxy's clients alone: TLS on their leg only, before a scripted server without TLS. In session mode each
+//! client has a connection of its own there; in transaction mode all of them share twenty.
 //!
 //! Each client has made one transaction of a few kB and is silent. More bursts of transactions must
 //! not make the proxy larger, and neither must clients that came and went.
 
 use super::order;
-use crate::contender::{BOTH, Contender, Instrument, Upstream};
+use crate::contender::{BOTH, Contender, Instrument, Kind, POOLED, Upstream};
 use crate::load::pause;
 use crate::options::Options;
 use crate::process::Memory;
@@ -17,8 +18,9 @@ use std::time::Duration;
 use testkit::peer::message::frame;
 use testkit::{ClientTls, Peer};
 
-/// Clients at once whose memory is read.
+/// Clients at once whose memory is read, and those that share connections.
 const CLIENTS: usize = 1_000;
+const SHARING: usize = 4_000;
 /// Clients at once that come and go.
 const VISITORS: usize = 4_000;
 /// Further transactions of all clients, with a silence behind each.
@@ -33,32 +35,38 @@ const PLAYERS: usize = 8;
 /// A fresh proxy for each sample: memory depends on what was before.
 pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
     let server = storm::server_with(&rows());
-    let upstream = Upstream {
-        port: server.address().port(),
-        verified: false,
-        role: storm::ROLE,
-        verifier: storm::verifier(),
-        workers: None,
-    };
+    let upstream = Upstream::script(&server);
     let tls = ClientTls::verified(&scene.authority, "localhost");
-    let mut table = Table::new(format!("Idle TLS clients: {CLIENTS}, client leg"), &BOTH);
-    for round in 0..options.size(1, 3) {
-        for place in order(BOTH.len(), round) {
-            let kind = (Instrument::None, BOTH[place]);
-            let contender = Contender::start_before(&upstream, kind, scene);
-            sample(&mut table, place, &tls, &contender);
+    let groups: [(&[Kind], usize, &str); 2] = [
+        (&BOTH, CLIENTS, ""),
+        (&POOLED, SHARING, ", transaction mode"),
+    ];
+    for (kinds, clients, mode) in groups {
+        let title = format!("Idle TLS clients: {clients}, client leg{mode}");
+        let mut table = Table::new(title, kinds);
+        for round in 0..options.size(1, 3) {
+            for place in order(kinds.len(), round) {
+                let kind = (Instrument::None, kinds[place]);
+                let contender = Contender::start_before(&upstream, kind, scene);
+                sample(&mut table, place, (&tls, clients), &contender);
+            }
         }
+        report.add(&table);
     }
-    report.add(&table);
 }
 
-fn sample(table: &mut Table, place: usize, tls: &ClientTls, contender: &Contender) {
+fn sample(
+    table: &mut Table,
+    place: usize,
+    (tls, count): (&ClientTls, usize),
+    contender: &Contender,
+) {
     let address = SocketAddr::from(([127, 0, 0, 1], contender.port()));
     let memory = || Memory::of(contender.pid());
     drop(crowd(address, tls, 1));
     pause(SILENCE);
     let start = memory();
-    let mut clients = crowd(address, tls, CLIENTS);
+    let mut clients = crowd(address, tls, count);
     pause(SILENCE);
     let first = memory();
     for _ in 0..BURSTS {
@@ -70,9 +78,8 @@ fn sample(table: &mut Table, place: usize, tls: &ClientTls, contender: &Contende
     drop(crowd(address, tls, VISITORS));
     pause(SILENCE);
     let after = memory();
-    let each = |memory: Memory| {
-        (memory.anonymous_kib as f64 - start.anonymous_kib as f64) / CLIENTS as f64
-    };
+    let each =
+        |memory: Memory| (memory.anonymous_kib as f64 - start.anonymous_kib as f64) / count as f64;
     let mib = |memory: Memory| memory.pss_kib as f64 / 1024.0;
     for (name, target, sample) in [
         (
@@ -147,5 +154,6 @@ fn rows() -> Vec<u8> {
 }
 
 fn text() -> String {
-    "q".repeat(BYTES)
+    let frame = "SELECT ''";
+    format!("SELECT '{}'", "q".repeat(BYTES - frame.len()))
 }

@@ -70,11 +70,8 @@ const FLOODS: [Flood; 7] = [
 pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
     let server = storm::server();
     let upstream = Upstream {
-        port: server.address().port(),
-        verified: false,
-        role: ROLE,
-        verifier: storm::verifier(),
         workers: Some(1),
+        ..Upstream::script(&server)
     };
     let tls = ClientTls::verified(&scene.authority, "localhost");
     let time = Duration::from_secs(options.size(2, 5));

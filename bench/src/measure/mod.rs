@@ -7,6 +7,7 @@ mod crowd;
 mod floods;
 mod idle;
 mod storm;
+mod takeover;
 mod transactions;
 
 use crate::options::Options;
@@ -24,7 +25,7 @@ pub struct Measure {
 }
 
 /// What is exact comes first.
-pub const ALL: [Measure; 10] = [
+pub const ALL: [Measure; 11] = [
     Measure {
         name: "instructions",
         what: "user instructions under callgrind",
@@ -34,6 +35,11 @@ pub const ALL: [Measure; 10] = [
         name: "calls",
         what: "system calls under strace",
         run: counted::calls,
+    },
+    Measure {
+        name: "takeover",
+        what: "system calls of taking a server connection over from another worker",
+        run: takeover::run,
     },
     Measure {
         name: "transactions",
@@ -67,7 +73,7 @@ pub const ALL: [Measure; 10] = [
     },
     Measure {
         name: "crowd",
-        what: "memory of idle clients alone, of repeated bursts, and after 4,000 have gone",
+        what: "memory of idle clients alone, in both modes, of repeated bursts, and after 4,000 have gone",
         run: crowd::run,
     },
     Measure {

@@ -23,13 +23,7 @@ const CLIENTS: usize = 500;
 /// Interleaved rounds of both proxies.
 pub fn run(scene: &Scene, options: &Options, report: &mut Report) {
     let server = storm::server();
-    let upstream = Upstream {
-        port: server.address().port(),
-        verified: false,
-        role: storm::ROLE,
-        verifier: storm::verifier(),
-        workers: None,
-    };
+    let upstream = Upstream::script(&server);
     let tls = ClientTls::verified(&scene.authority, "localhost");
     report.add(&counted(&upstream, &tls, scene, options));
     let mut table = Table::new(format!("Login storm, clients: {CLIENTS}"), &BOTH);

@@ -461,6 +461,8 @@ choice! {
         Host = "host",
         /// a planned switchover began, succeeded or failed
         Switchover = "switchover",
+        /// what views depend on can't be read in a database
+        Views = "views",
     }
 }
 

@@ -60,6 +60,8 @@ kinds! {
     Host = "host", Trouble;
     /// A planned switchover began, succeeded or failed.
     Switchover = "switchover", Note;
+    /// What views depend on can't be read in a database, so that rules go by what was known before, or by names.
+    Views = "views", Trouble;
 }
 
 impl Kind {

@@ -315,9 +315,10 @@ impl Views {
         is_news
     }
 
-    /// Nobody looks any more: names are what counts.
-    pub fn give_up(&self) {
+    /// Nobody looks any more: names are what counts. Says whether the last look had failed.
+    pub fn give_up(&self) -> bool {
         let mut held = self.lock();
+        let trouble = std::mem::take(&mut held.seen.trouble);
         held.state = State::Unknown;
         held.changes.clear();
         held.is_wanted = false;
@@ -327,6 +328,7 @@ impl Views {
         for waker in held.waiting.drain(..) {
             waker.wake();
         }
+        !trouble.is_empty()
     }
 
     /// What is known, for people.

@@ -9,7 +9,7 @@ use auth::Credential;
 use buf::Secret;
 use config::{Config, ServerTrust};
 use members::Plan;
-use shell::probe::{Login, Probe};
+use shell::probe::{Login, Probe, Session};
 use shell::setup::{self, Cluster, Database, Host, Setup};
 use std::time::Duration;
 use wire::ProtocolVersion;
@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<Che
                 host,
                 timeout: database.connect_timeout,
                 login: credential(setup, database),
+                looker: looker(setup),
                 database: database_name(database),
             };
             faults.extend(tried.told(trust(listed.tls_of(configured))));
@@ -44,6 +45,7 @@ pub(super) fn check(config: &Config, setup: &Setup, plans: Vec<Plan>) -> Vec<Che
                     host,
                     timeout: check.timeout,
                     login: Some(login),
+                    looker: None,
                     database: &check.database,
                 };
                 tried.told(trust(tls))
@@ -101,6 +103,8 @@ struct Tried<'a> {
     timeout: Duration,
     /// The role, and what proves it; `None`: only clients can log in.
     login: Option<(String, Credential)>,
+    /// The role that reads there what views depend on, if it is one of its own.
+    looker: Option<(String, Credential)>,
     database: &'a str,
 }
 
@@ -127,29 +131,62 @@ impl Tried<'_> {
         leg::server(&reached, verified)
             .iter()
             .for_each(|line| say(line));
-        let Some((role, credential)) = self.login else {
-            let why = "not tried: clients log in as themselves, and their passwords are not here";
-            say(&leg::line("login", why));
-            return Ok(());
+        match &self.login {
+            Some((role, credential)) => {
+                let session = self.log_in((role, credential), "SELECT 1")?;
+                leg::session(role, &session)
+                    .iter()
+                    .for_each(|line| say(line));
+            }
+            None => {
+                let why =
+                    "not tried: clients log in as themselves, and their passwords are not here";
+                say(&leg::line("login", why));
+            }
+        }
+        if let Some((role, credential)) = &self.looker {
+            self.log_in((role, credential), CATALOGS)?;
+            let found = format!("what they depend on can be read as {role:?}");
+            say(&leg::line("views", &found));
+        }
+        Ok(())
+    }
+
+    fn log_in(
+        &self,
+        (role, credential): (&str, &Credential),
+        sql: &str,
+    ) -> Result<Session, CheckFault> {
+        let probe = Probe {
+            host: self.host,
+            timeout: self.timeout,
         };
         let login = Login {
-            user: &role,
-            credential,
+            user: role,
+            credential: credential.clone(),
             database: self.database,
             version: ProtocolVersion::V3_2,
         };
-        let session = probe.session(login, "SELECT 1");
-        let session = session.map_err(|fault| CheckFault::Login {
-            whose: self.whose,
-            host: self.host.address.to_string(),
-            role: role.clone(),
-            cause: leg::cause(&fault),
-        })?;
-        leg::session(&role, &session)
-            .iter()
-            .for_each(|line| say(line));
-        Ok(())
+        probe
+            .session(login, sql)
+            .map_err(|fault| CheckFault::Login {
+                whose: self.whose.clone(),
+                host: self.host.address.to_string(),
+                role: role.to_owned(),
+                cause: leg::cause(&fault),
+            })
     }
+}
+
+/// Whether the catalogs of views can be read, without the reading.
+const CATALOGS: &str = "SELECT 1 FROM pg_catalog.pg_rewrite, pg_catalog.pg_depend, pg_catalog.pg_class, \
+    pg_catalog.pg_namespace, pg_catalog.pg_inherits LIMIT 1";
+
+/// `policy.catalog_user` and what proves it, where rules see through views.
+fn looker(setup: &Setup) -> Option<(String, Credential)> {
+    let views = setup.policy.as_ref()?.views.as_ref()?;
+    let (user, password) = views.user.as_ref()?;
+    Some((user.name().to_owned(), proof(password.as_ref())))
 }
 
 /// The role and what proves it: the one for all clients, or else the one of auth_query.

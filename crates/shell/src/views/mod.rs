@@ -9,7 +9,9 @@ mod look;
 
 use crate::aside::Aside;
 use crate::context::Context;
+use crate::happenings;
 use crate::setup::{Setup, ViewRules};
+use events::{Event, Kind, Phase};
 use look::{Looker, login};
 use policy::views::Views;
 use std::collections::HashMap;
@@ -134,7 +136,8 @@ async fn keep(context: Arc<Context>, catalog: Arc<Catalog>) {
         let rules = setup.policy.as_ref().and_then(|it| it.views.clone());
         match &rules {
             Some(rules) => catalog.views.require(rules.is_required),
-            None => catalog.views.give_up(),
+            None if catalog.views.give_up() => tell(&context, &catalog, Phase::Ended, ""),
+            None => {}
         }
         let is_wanted = context.rules.rules().0.is_some_and(|it| it.wants_views());
         if let Some(rules) = rules.as_ref().filter(|_| is_wanted) {
@@ -157,6 +160,9 @@ async fn keep(context: Arc<Context>, catalog: Arc<Catalog>) {
         };
         let is_due = timeout(interval, wanted(&catalog.views)).await.is_err();
         if is_due && context.catalogs.forget(&catalog) {
+            if failures > 0 {
+                tell(&context, &catalog, Phase::Ended, "");
+            }
             return;
         }
         if failures > 0 {
@@ -206,11 +212,15 @@ async fn look(looker: &Looker<'_>, catalog: &Catalog) -> bool {
     match &found {
         Err(trouble) => {
             counters.failures.add(1);
+            if before.is_empty() {
+                tell(looker.context, catalog, Phase::Began, trouble);
+            }
             if before != *trouble {
                 warn!(target: "portcullis::rules", database, "cannot read what views depend on: {trouble}");
             }
         }
         Ok(_) if !before.is_empty() => {
+            tell(looker.context, catalog, Phase::Ended, "");
             info!(target: "portcullis::rules", database, "what views depend on can be read again");
         }
         Ok(_) => {}
@@ -218,6 +228,16 @@ async fn look(looker: &Looker<'_>, catalog: &Catalog) -> bool {
     let succeeded = found.is_ok();
     catalog.views.looked(number, found, at_s);
     succeeded
+}
+
+/// The event of a look that failed, or of what comes after.
+fn tell(context: &Context, catalog: &Catalog, phase: Phase, why: &str) {
+    let subject = format!("database {}", catalog.database);
+    let event = Event::new(happenings::now_ms(), Kind::Views, phase, &subject);
+    context.events.post(match why.is_empty() {
+        true => event,
+        false => event.with("why", why),
+    });
 }
 
 #[cfg(test)]
