@@ -215,7 +215,7 @@ impl<C> Exchange<C> {
             leading: Leading::Configured,
             pool: Pool::new(bounds(database, patience), roll),
             resting: HashMap::default(),
-            waiters: HashMap::new(),
+            waiters: HashMap::default(),
             fingerprint: database.fingerprint,
         };
         shared.lead(&of, database);

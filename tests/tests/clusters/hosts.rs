@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use e2e::clustered::{
     CHECKER, another_role, await_host, await_role, count_of_backends, database, host, plan,
@@ -129,6 +130,26 @@ fn hosts_prove_themselves_by_sections_of_their_own() {
     await_role(&stage, flock[2].port(), "standby");
     assert_eq!(read_at(&mut reader), ports([&flock[1], &flock[2]]));
     session(&stage, &direct, "own_tls").query("INSERT INTO register VALUES (0, 1)");
+
+    // `check` reaches each as the proxy does, and says how it verified it.
+    let output = Command::new(testkit::proxy::binary())
+        .args(["check", "--config", "portcullis.toml"])
+        .current_dir(stage.proxy.directory())
+        .output()
+        .expect("check");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{said}");
+    let by_name = "authority and name (mode = \"verify-full\")";
+    let by = [by_name, by_name, "SHA-256 (mode = \"pin\")"];
+    for (host, by) in both.iter().zip(by) {
+        let at = format!(" at {host}\n");
+        let mut legs = said.split("server leg: ").filter(|it| it.contains(&at));
+        assert!(
+            legs.next().is_some_and(|it| it.contains(by)),
+            "{host}: {said}"
+        );
+    }
 
     // The same host, of which more is wanted than it has.
     let stage = start(&format!("{by_pin}\nmin_version = 'TLSv1.3'"));

@@ -116,7 +116,7 @@ pub(super) struct Shared<C> {
     pub(super) leading: Leading,
     pub(super) pool: Pool<Key, Roll>,
     pub(super) resting: HashMap<u64, C, Numbered>,
-    pub(super) waiters: HashMap<Ticket, Call<C>>,
+    pub(super) waiters: HashMap<Ticket, Call<C>, Numbered>,
     /// How its connections are made: see [`Database::fingerprint`](crate::setup::Database::fingerprint).
     pub(super) fingerprint: [u8; 32],
 }

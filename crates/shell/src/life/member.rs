@@ -340,7 +340,7 @@ impl<'a> Life<'a> {
                 let desk = &self.context.console;
                 member.shown.waits(desk.now_us());
                 client.watch.waits(true);
-                let waited = self.wait(member, client, turn).await;
+                let waited = self.wait(member, client, (turn, asked)).await;
                 client.watch.waits(false);
                 member.shown.called();
                 if waited.is_err() {
@@ -460,20 +460,23 @@ impl<'a> Life<'a> {
         ended
     }
 
-    /// Waits for a turn. Meanwhile the client may leave, cancel, or have to go.
+    /// Waits for a turn that was asked for at `since`. Meanwhile the client may leave, cancel, or have to go.
     async fn wait(
         &self,
         member: &Member<'a>,
         client: &mut ClientSide,
-        mut turn: Turn<Box<ServerSide>>,
+        (mut turn, since): (Turn<Box<ServerSide>>, Instant),
     ) -> Result<Lent<Box<ServerSide>>, Ending> {
         let timeouts = &self.setup.timeouts;
         let cancelled = Arc::new(Notify::new());
         member.issued.aim().wait(&cancelled);
-        let since = Instant::now();
-        let patience = tokio::time::sleep(timeouts.query_wait);
-        tokio::pin!(patience);
-        let mut look = tokio::time::interval(LOOK);
+        // One timer for all that happens with time: most waits are over before it is due.
+        let end = since.checked_add(timeouts.query_wait);
+        let due = |next: Instant| end.map_or(next, |end| next.min(end));
+        let is_running = || self.control.phase() == Phase::Running;
+        let first = if is_running() { since + LOOK } else { since };
+        let look = tokio::time::sleep_until(due(first).into());
+        tokio::pin!(look);
         let mut told = timeouts.query_wait_notify.is_zero();
         let lent = loop {
             tokio::select! {
@@ -485,19 +488,24 @@ impl<'a> Life<'a> {
                 () = cancelled.notified() => {
                     break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
                 }
-                () = &mut patience => break Err(Ending::Fault(turn.too_long())),
-                _ = look.tick() => {
+                () = &mut look => {
+                    let now = Instant::now();
+                    let waited = now.saturating_duration_since(since);
+                    look.as_mut().reset(due(now + LOOK).into());
+                    if end.is_some_and(|end| now >= end) {
+                        break Err(Ending::Fault(turn.too_long()));
+                    }
                     if client.port.socket.hung_up() {
                         break Err(Ending::ClientGone { truncated: true });
                     }
-                    if self.control.phase() != Phase::Running {
+                    if !is_running() {
                         break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
                     }
-                    let long = member.rules.reserve_after.is_some_and(|it| since.elapsed() >= it);
+                    let long = member.rules.reserve_after.is_some_and(|it| waited >= it);
                     if long && let Some(lease) = turn.reserve(member.rules.reserve) {
                         break Ok(Lent::Fresh(lease));
                     }
-                    if !told && since.elapsed() >= timeouts.query_wait_notify {
+                    if !told && waited >= timeouts.query_wait_notify {
                         told = true;
                         tell_of_the_wait(client);
                     }

@@ -50,7 +50,7 @@ pub fn pool_of(hall: &Arc<Hall<Connection>>, connections_max: usize) -> Arc<Plac
             leading: place::Leading::Configured,
             pool: Pool::new(bounds, roll),
             resting: HashMap::default(),
-            waiters: HashMap::new(),
+            waiters: HashMap::default(),
             fingerprint: [0; 32],
         }),
         hall: Arc::clone(hall),
