@@ -12,14 +12,12 @@ use std::time::{Duration, Instant};
 pub struct Stopwatch {
     /// Where its worker notes the times of its pool.
     pool: Arc<Times>,
-    /// When it was made: what it notes are microseconds since then.
-    made: Instant,
     /// When the connection was lent that has not been used yet.
-    lent: Option<u64>,
+    lent: Option<Instant>,
     /// Since when the server owes an answer.
-    query: Option<u64>,
+    query: Option<Instant>,
     /// Since when the transaction lasts.
-    transaction: Option<u64>,
+    transaction: Option<Instant>,
     /// How long the client waited for the connection of this transaction.
     waited_us: u64,
     /// How long the server took to answer last.
@@ -30,30 +28,27 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// One that stands still.
     pub(crate) fn new(pool: Arc<Times>) -> Stopwatch {
-        let now = Instant::now();
         Stopwatch {
             pool,
-            made: now,
             lent: None,
             query: None,
             transaction: None,
             waited_us: 0,
             took_us: 0,
-            last: now,
+            last: Instant::now(),
         }
     }
 
     /// A connection was lent at `now`, after a wait since `asked`; gives that.
     #[inline]
     pub fn lent(&mut self, asked: Instant, now: Instant) -> Duration {
-        let now_us = self.micros(now);
         // Mostly nobody waits, and the moments are one.
         self.waited_us = match asked == now {
             true => 0,
-            false => now_us.saturating_sub(self.micros(asked)),
+            false => micros(asked, now),
         };
         self.pool.wait.note(self.waited_us);
-        self.lent = Some(now_us);
+        self.lent = Some(now);
         Duration::from_micros(self.waited_us)
     }
 
@@ -72,19 +67,16 @@ impl Stopwatch {
     /// Since when the server owes an answer, if it does.
     #[inline]
     pub fn since(&self) -> Option<Instant> {
-        self.query.map(|us| self.made + Duration::from_micros(us))
+        self.query
     }
 
     /// Requests may have gone to the server.
     #[inline]
     pub fn sent(&mut self, server: &Server) {
         if self.query.is_none() && !server.ledger.is_settled() {
-            let now_us = match self.lent.take() {
-                Some(lent) => lent,
-                None => self.micros(Instant::now()),
-            };
-            self.query = Some(now_us);
-            self.transaction.get_or_insert(now_us);
+            let now = self.lent.take().unwrap_or_else(Instant::now);
+            self.query = Some(now);
+            self.transaction.get_or_insert(now);
         }
     }
 
@@ -97,11 +89,10 @@ impl Stopwatch {
     }
 
     fn stop(&mut self, server: &Server, now: Instant) {
-        let now_us = self.micros(now);
-        let since = |start: u64| now_us.saturating_sub(start);
         self.last = now;
-        if let Some(start) = self.query.take() {
-            self.took_us = since(start);
+        let query = self.query.take();
+        if let Some(start) = query {
+            self.took_us = micros(start, now);
             server.traffic.worked(self.took_us);
         }
         // A batch without its Sync is not over, whatever the status before it was.
@@ -109,20 +100,24 @@ impl Stopwatch {
             return;
         }
         if let Some(start) = self.transaction.take() {
-            let us = since(start);
+            // Mostly it is one row of requests.
+            let us = match query == Some(start) {
+                true => self.took_us,
+                false => micros(start, now),
+            };
             server.traffic.transacted(us);
             self.pool.server.note(us);
             self.pool.total.note(us.saturating_add(self.waited_us));
             self.waited_us = 0;
         }
     }
+}
 
-    /// Microseconds since it was made.
-    #[inline]
-    fn micros(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.made);
-        since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
-    }
+/// Microseconds from one moment to another.
+#[inline]
+fn micros(from: Instant, to: Instant) -> u64 {
+    let since = to.saturating_duration_since(from);
+    since.as_secs() * 1_000_000 + u64::from(since.subsec_micros())
 }
 
 #[cfg(test)]
@@ -142,13 +137,13 @@ mod tests {
     fn a_transaction_is_its_queries_and_what_lies_between_them() {
         let pool = Arc::<Times>::default();
         let mut watch = Stopwatch::new(Arc::clone(&pool));
-        let (mut server, start) = (server(), watch.made);
+        let (mut server, start) = (server(), watch.last);
         watch.lent(start, start + 2 * MS);
         watch.sent(&server);
         assert_eq!((watch.query, watch.transaction), (None, None));
         server.ledger.request(Request::Query);
         watch.sent(&server);
-        assert_eq!(watch.query, Some(2000));
+        assert_eq!(watch.query, Some(start + 2 * MS));
         let settle = |server: &mut Server, status| {
             server.ledger.reply(b'C').unwrap();
             server.ledger.ready().unwrap();
@@ -159,7 +154,7 @@ mod tests {
         assert_eq!(server.traffic.passed().query_us, 3000);
         assert_eq!(pool.server.spread().count(), 0);
         server.ledger.request(Request::Query);
-        watch.query = Some(9000);
+        watch.query = Some(start + 9 * MS);
         settle(&mut server, Status::Idle);
         watch.stop(&server, start + 12 * MS);
         assert_eq!(watch.last(), start + 12 * MS);
@@ -174,7 +169,7 @@ mod tests {
     #[test]
     fn a_batch_without_its_sync_is_not_over() {
         let mut watch = Stopwatch::new(Arc::default());
-        let (mut server, start) = (server(), watch.made);
+        let (mut server, start) = (server(), watch.last);
         server.ledger.request(Request::Parse);
         watch.sent(&server);
         server.ledger.reply(b'1').unwrap();
