@@ -33,6 +33,8 @@ pub struct Port {
     tired: bool,
     /// The socket had nothing more when it was last asked.
     drained: bool,
+    /// The runtime, which has just got the socket, hasn't said yet that it takes bytes.
+    is_new_here: bool,
     /// Ciphertext bytes from and to the peer.
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
@@ -79,6 +81,7 @@ impl Port {
             cipher_out: Cipher::none(),
             tired: false,
             drained: false,
+            is_new_here: false,
             bytes_in: 0,
             bytes_out: 0,
             meter: None,
@@ -188,6 +191,9 @@ impl Port {
                 }
             }
             let before = self.cipher_out.len();
+            if std::mem::take(&mut self.is_new_here) {
+                self.socket.put(&mut self.cipher_out);
+            }
             let written = self.socket.poll_write(cx, &mut self.cipher_out);
             self.bytes_out += (before - self.cipher_out.len()) as u64;
             if let Some(meter) = &self.meter {
@@ -384,6 +390,7 @@ impl Port {
         let side = self.side;
         let moved = self.socket.detach().and_then(Detached::attach);
         self.socket = moved.map_err(|error| io(side, "joining a worker", &error))?;
+        self.is_new_here = true;
         Ok(self)
     }
 

@@ -83,6 +83,14 @@ impl Socket {
         Poll::Ready(Ok(count))
     }
 
+    /// One write of `from` without asking the runtime, which would say that it doesn't know before it has asked the
+    /// kernel. What doesn't go out now is for [`poll_write`](Self::poll_write), and so is every error.
+    pub fn put(&mut self, from: &mut Cipher) {
+        if let Ok(count) = socket2::SockRef::from(&*self).send(from.bytes()) {
+            from.consume(count);
+        }
+    }
+
     /// Writes `from` until it is empty or the socket is full.
     #[inline]
     pub fn poll_write(&mut self, cx: &mut Context<'_>, from: &mut Cipher) -> Poll<io::Result<()>> {
