@@ -72,13 +72,25 @@ pub async fn serve(
         port,
         is_in,
         registered,
-    } = *entrant;
+    } = unboxed(entrant);
     match (is_in, &registered) {
-        (In::Linked(linked), _) => Box::pin(life.relay(port, *linked, number)).await,
-        (In::Member(member), _) => Box::pin(life.share(port, *member, number)).await,
+        (In::Linked(linked), _) => {
+            let client = life.client_side(port, &linked.shown, number);
+            Box::pin(life.relay(client, linked)).await;
+        }
+        (In::Member(member), _) => {
+            let client = life.client_side(port, &member.0.shown, number);
+            Box::pin(life.share(client, member)).await;
+        }
         (In::Guest(guest), Some(it)) => Box::pin(life.talk(port, guest, &it.client)).await,
         (In::Guest(_), None) => Box::pin(life.part(port)).await,
     }
+}
+
+/// What was in a box, which is gone: one that is only moved out of lasts as long as its variable.
+#[expect(clippy::boxed_local, reason = "that the box ends here is its use")]
+pub(crate) fn unboxed<T>(it: Box<T>) -> T {
+    *it
 }
 
 /// A client that is in.

@@ -62,7 +62,7 @@ impl Started {
 pub fn facts(server: &ServerSide) -> ServerFacts {
     ServerFacts {
         address: server.host.address.to_string(),
-        tls: Summary(&server.leg).to_string(),
+        tls: server.leg.1.to_string(),
         login: login(server.accepted.how()),
     }
 }

@@ -7,10 +7,11 @@ use crate::cancel::Target;
 use crate::clusters::Via;
 use crate::dial::{Dialled, converse, full};
 use crate::exchange::Fate;
+use crate::leg::Summary;
 use crate::lend;
 use crate::port::{Arrived, Port};
 use crate::setup::{Host, TcpOptions};
-use auth::{Accepted, LegFacts};
+use auth::Accepted;
 use buf::Plain;
 use pool::Home;
 use session::fault::{Fault, FaultKind, Side};
@@ -80,8 +81,8 @@ pub struct ServerSide {
     pub server: Server,
     /// What the server asked for at the login.
     pub accepted: Accepted,
-    /// The leg's facts.
-    pub leg: LegFacts,
+    /// The leg in words: for the console and for the log.
+    pub leg: (Box<str>, Box<str>),
     /// Where it is.
     pub host: Arc<Host>,
     /// For what in a cluster it was made, if for any.
@@ -120,7 +121,10 @@ impl ServerSide {
             port: dialled.port,
             server: dialled.server,
             accepted: dialled.accepted,
-            leg: dialled.leg,
+            leg: (
+                crate::console::tls(&dialled.leg).into(),
+                Summary(&dialled.leg).to_string().into(),
+            ),
             host: dialled.host,
             via: dialled.via,
             born: now,

@@ -142,7 +142,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// A leg's version, suite and group; nothing without TLS.
-fn tls(leg: &auth::LegFacts) -> String {
+pub(crate) fn tls(leg: &auth::LegFacts) -> String {
     let parts = [&leg.version, &leg.cipher, &leg.group];
     let parts: Vec<String> = parts
         .iter()

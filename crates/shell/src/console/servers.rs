@@ -196,7 +196,7 @@ impl Desk {
             via: side.via.clone(),
             target: side.target.clone(),
             pid: side.server.key.as_ref().map_or(0, |key| key.pid),
-            tls: super::tls(&side.leg),
+            tls: side.leg.0.to_string(),
             since_s: super::unix_s(),
             traffic: Arc::clone(&side.server.traffic),
         });

@@ -1,8 +1,8 @@
 //! Owns a client's life from its first ReadyForQuery on: relay, farewell, and whether the server
 //! connection may serve the next client.
 
-use super::Life;
 use super::link::Counts;
+use super::{Life, unboxed};
 use crate::bell::Bells;
 use crate::cancel::Issued;
 use crate::chance;
@@ -78,7 +78,7 @@ pub(super) struct End<'a> {
 
 impl<'a> Life<'a> {
     /// Moves bytes until the session ends, then says goodbye to both sides.
-    pub(super) async fn relay(&self, client: Port, linked: Linked<'a>, number: u64) {
+    pub(super) async fn relay(&self, mut client: Box<ClientSide>, linked: Box<Linked<'a>>) {
         let Linked {
             mut held,
             issued,
@@ -86,8 +86,7 @@ impl<'a> Life<'a> {
             present: _present,
             shown,
             log,
-        } = linked;
-        let mut client = Box::new(self.client_side(client, &shown, number));
+        } = unboxed(linked);
         match self.governed_alone(&shown) {
             Some(stream) => {
                 let inspection = client.tracker.as_ref().map(|it| it.inspection());
@@ -117,7 +116,7 @@ impl<'a> Life<'a> {
             log,
             issued,
         };
-        Box::pin(self.finish(*client, Some(held), end)).await;
+        Box::pin(self.finish(unboxed(client), Some(held), end)).await;
     }
 
     /// Says goodbye to both sides, where the server may be none.
@@ -231,13 +230,13 @@ impl<'a> Life<'a> {
         port: Port,
         shown: &Arc<console::Client>,
         number: u64,
-    ) -> ClientSide {
+    ) -> Box<ClientSide> {
         let tracker = self.tracker(shown);
         let mut stream = ClientStream::new(self.setup.limits.pipeline_max);
         if let Some(tracker) = &tracker {
             stream.inspect(tracker.inspection());
         }
-        ClientSide {
+        Box::new(ClientSide {
             tracker,
             hold: None,
             port,
@@ -256,7 +255,7 @@ impl<'a> Life<'a> {
                 Arc::clone(&self.context.counters),
                 self.setup.tls12_limit,
             ),
-        }
+        })
     }
 
     /// Who follows the client's statements, if they are looked at.

@@ -2,11 +2,11 @@
 //! "statement"): it is alone until it asks for something, gets a connection for one transaction, and
 //! gives it back.
 
-use super::Life;
 use super::follow::Follows;
 use super::link::Counts;
 use super::linked::{End, Held, Next};
 use super::lookers::Lookers;
+use super::{Life, unboxed};
 use crate::alone::Alone;
 use crate::cancel::Issued;
 use crate::clusters::{is_of_host, while_usable};
@@ -15,7 +15,6 @@ use crate::control::Phase;
 use crate::dial::forget;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log::{self, Begun};
-use crate::port::Port;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
 use crate::ready::{self, Present, Way};
 use crate::rest::{Key, ServerSide};
@@ -65,12 +64,11 @@ impl<'a> Life<'a> {
     /// Lends server connections to the client until its session ends, then says goodbye.
     pub(super) async fn share(
         &self,
-        client: Port,
-        (mut member, mut lookers): (Member<'a>, Lookers),
-        number: u64,
+        mut client: Box<ClientSide>,
+        mut shared: Box<(Member<'a>, Lookers)>,
     ) {
-        let mut client = Box::new(self.client_side(client, &member.shown, number));
-        client.stream = self.stream(&member, &lookers);
+        let (member, lookers) = &mut *shared;
+        client.stream = self.stream(member, lookers);
         if client.stream.governor().is_some() {
             let aim = Arc::clone(member.issued.aim());
             client.hold = Some(self.hold(Some(aim)));
@@ -84,7 +82,7 @@ impl<'a> Life<'a> {
                 Alone::End(ending) => break (ending, None),
             }
             if client.is_held()
-                && let Err(ending) = Box::pin(self.wait_apart(&member, &mut client)).await
+                && let Err(ending) = Box::pin(self.wait_apart(member, &mut client)).await
             {
                 break (ending, None);
             }
@@ -95,7 +93,7 @@ impl<'a> Life<'a> {
                 Some(fault) => Err(Ending::Fault(fault)),
                 None => {
                     let follows = lookers.follows.as_mut();
-                    self.acquire((&member, follows), &mut client).await
+                    self.acquire((member, follows), &mut client).await
                 }
             };
             let (lease, server) = match acquired {
@@ -116,7 +114,7 @@ impl<'a> Life<'a> {
                 next,
             };
             member.shown.linked(&held.server.server.traffic);
-            let ending = self.round(&mut member, &mut client, &mut held).await;
+            let ending = self.round(member, &mut client, &mut held).await;
             if client.untrack(&mut held.server).await {
                 held.next = None;
             }
@@ -134,10 +132,10 @@ impl<'a> Life<'a> {
         };
         let end = End {
             ending,
-            log: member.log,
-            issued: Some(member.issued),
+            log: shared.0.log,
+            issued: Some(shared.0.issued),
         };
-        Box::pin(self.finish(*client, held, end)).await;
+        Box::pin(self.finish(unboxed(client), held, end)).await;
     }
 
     fn stream(&self, member: &Member<'_>, lookers: &Lookers) -> ClientStream {
@@ -216,7 +214,7 @@ impl<'a> Life<'a> {
         loop {
             if server.server.lease.sets() {
                 // What it reset leads back to what it began with, here as elsewhere.
-                self.ask(member, client, server).await;
+                Box::pin(self.ask(member, client, server)).await;
             }
             // A question of ours took the server's unnamed statement away: all is looked at anew.
             client.stream.link(&mut server.server);
@@ -340,7 +338,7 @@ impl<'a> Life<'a> {
                 let desk = &self.context.console;
                 member.shown.waits(desk.now_us());
                 client.watch.waits(true);
-                let waited = self.wait(member, client, (turn, asked)).await;
+                let waited = Box::pin(self.wait(member, client, (turn, asked))).await;
                 client.watch.waits(false);
                 member.shown.called();
                 if waited.is_err() {
