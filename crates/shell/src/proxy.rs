@@ -395,6 +395,7 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const WORTH_IT: usize = 32;
     const GOODBYE: Duration = Duration::from_secs(5);
     let mut tick = tokio::time::interval(EVERY);
+    let mut once_more = false;
     loop {
         tick.tick().await;
         let over = context.live.served_their_time();
@@ -403,10 +404,16 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
         }
         let controls = || workers.iter().map(|worker| &worker.control);
         let freed = |control: &Arc<Control>| control.freed.load(Ordering::Relaxed);
-        if controls().map(freed).sum::<usize>() >= WORTH_IT {
+        // What goes behind many sessions, as their server connections that are being closed, holds pages that are
+        // empty otherwise: these go back at the next look.
+        let is_worth_it = controls().map(freed).sum::<usize>() >= WORTH_IT;
+        if is_worth_it {
             controls().for_each(|control| control.freed.store(0, Ordering::Relaxed));
+        }
+        if is_worth_it || once_more {
             tls::give_memory_back();
         }
+        once_more = is_worth_it;
         controls().for_each(|control| control.sweep());
         context.strangers.write_due();
         context.console.tick();
