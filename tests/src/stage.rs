@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use testkit::proxy::{Site, Surroundings};
 use testkit::{Authority, Certificate, ClientTls, Cluster, Identity, Portcullis};
@@ -67,6 +68,19 @@ impl Stage {
     /// The endpoint's role and database, reached through the proxy.
     pub fn endpoint(&self, direct: &Endpoint) -> Endpoint {
         direct.through(self.proxy.port(), &self.ca_file)
+    }
+
+    /// Runs `portcullis check` on the proxy's configuration: whether all holds, and what was said.
+    #[track_caller]
+    pub fn check(&self) -> (bool, String) {
+        let output = Command::new(testkit::proxy::binary())
+            .args(["check", "--config", "portcullis.toml"])
+            .current_dir(self.proxy.directory())
+            .output()
+            .expect("check");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.success(), said)
     }
 
     /// How a careful scripted client does TLS with the proxy.

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
 
 use e2e::clustered::{
     CHECKER, another_role, await_host, await_role, count_of_backends, database, host, plan,
@@ -132,14 +131,8 @@ fn hosts_prove_themselves_by_sections_of_their_own() {
     session(&stage, &direct, "own_tls").query("INSERT INTO register VALUES (0, 1)");
 
     // `check` reaches each as the proxy does, and says how it verified it.
-    let output = Command::new(testkit::proxy::binary())
-        .args(["check", "--config", "portcullis.toml"])
-        .current_dir(stage.proxy.directory())
-        .output()
-        .expect("check");
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(output.status.success(), "{said}");
+    let (succeeded, said) = stage.check();
+    assert!(succeeded, "{said}");
     let by_name = "authority and name (mode = \"verify-full\")";
     let by = [by_name, by_name, "SHA-256 (mode = \"pin\")"];
     for (host, by) in both.iter().zip(by) {

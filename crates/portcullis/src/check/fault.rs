@@ -33,6 +33,20 @@ pub(crate) enum CheckFault {
         /// Why.
         cause: String,
     },
+    /// A server that does not let us read there what views depend on.
+    #[error(
+        "{whose} at {host}: reading what views depend on, as policy.catalog_user {role:?}: {cause}"
+    )]
+    Catalogs {
+        /// The database.
+        whose: String,
+        /// The server.
+        host: String,
+        /// The role.
+        role: String,
+        /// Why.
+        cause: String,
+    },
     /// A client's TLS handshake with us.
     #[error("a client's handshake with this configuration: {cause}")]
     Handshake {
