@@ -43,7 +43,7 @@ pub struct Counts {
 impl Counts {
     /// Counts one; gives the bytes that this took.
     #[inline]
-    fn note(&mut self, run: &Run) -> usize {
+    pub(crate) fn note(&mut self, run: &Run) -> usize {
         self.calls += 1;
         self.errors += u64::from(run.sqlstate.is_some());
         self.rows = self.rows.saturating_add(run.rows);
@@ -59,6 +59,15 @@ impl Counts {
         self.bytes_in = self.bytes_in.saturating_add(other.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(other.bytes_out);
         self.total.add(&other.total)
+    }
+
+    /// Nothing again. The room stays for what comes.
+    pub(crate) fn clear(&mut self) {
+        let total = std::mem::take(&mut self.total);
+        *self = Counts {
+            total: total.cleared(),
+            ..Counts::default()
+        };
     }
 }
 
@@ -155,16 +164,14 @@ impl<const N: usize> Default for Spans<N> {
 }
 
 impl<const N: usize> Spans<N> {
-    fn note(&mut self, number: u64, run: &Run) -> usize {
+    /// Adds what was counted in the span with this number.
+    fn add(&mut self, number: u64, more: &Counts) -> usize {
         let (of, counts) = &mut self.spans[number as usize % N];
         if *of != number {
             *of = number;
-            // The room stays for what comes.
-            let total = std::mem::take(&mut counts.total);
-            *counts = Counts::default();
-            counts.total = total.cleared();
+            counts.clear();
         }
-        counts.note(run)
+        counts.add(more)
     }
 
     /// All that lies in the spans before `number`.
@@ -211,20 +218,26 @@ pub enum Window {
 }
 
 impl Sum {
-    /// Counts one that ended at `now_s`; gives the bytes that this took.
-    pub fn note(&mut self, run: &Run, now_s: u64, length: WindowLength) -> usize {
+    /// Counts of one that ended at `now_s` what is not counted by spans; gives the bytes that this took.
+    pub(crate) fn note_once(&mut self, run: &Run, now_s: u64) -> usize {
         if self.seen_s.0 == 0 {
             self.seen_s.0 = now_s;
         }
         self.seen_s.1 = self.seen_s.1.max(now_s);
-        let mut bytes = self.all.note(run);
-        bytes += self.wait.note(run.wait_us);
-        bytes += self.server.note(run.server_us);
-        if let Some(state) = run.sqlstate {
-            bytes += self.states.note(state, 1);
+        let bytes = self.wait.note(run.wait_us) + self.server.note(run.server_us);
+        match run.sqlstate {
+            Some(state) => bytes + self.states.note(state, 1),
+            None => bytes,
         }
-        bytes += self.minute.note(length.short(now_s), run);
-        bytes + self.quarter.note(length.long(now_s), run)
+    }
+
+    /// Adds what was counted in the short span with this number; gives the bytes that this took.
+    pub(crate) fn add_span(&mut self, number: u64, counts: &Counts) -> usize {
+        if counts.calls == 0 {
+            return 0;
+        }
+        let bytes = self.all.add(counts) + self.minute.add(number, counts);
+        bytes + self.quarter.add(number / WindowLength::LONG, counts)
     }
 
     /// What was counted in a window, looked at in `now_s`.
@@ -266,9 +279,7 @@ fn merge(into: &mut [(u64, Counts)], from: &[(u64, Counts)]) -> usize {
             // The other's span is the later one: what is here is past.
             std::cmp::Ordering::Less => {
                 *number = *other;
-                let total = std::mem::take(&mut counts.total);
-                *counts = Counts::default();
-                counts.total = total.cleared();
+                counts.clear();
                 bytes += counts.add(more);
             }
             std::cmp::Ordering::Greater => {}
@@ -280,6 +291,7 @@ fn merge(into: &mut [(u64, Counts)], from: &[(u64, Counts)]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counter::Counter;
 
     const MINUTES: WindowLength = WindowLength(60);
 
@@ -293,10 +305,11 @@ mod tests {
 
     #[test]
     fn windows_are_spans_that_are_over() {
-        let mut sum = Sum::default();
+        let mut counter = Counter::default();
         for (at_s, us) in [(600, 10), (659, 20), (660, 30), (900, 40), (1500, 50)] {
-            sum.note(&run(us), at_s, MINUTES);
+            counter.note(&run(us), at_s, MINUTES);
         }
+        let sum = counter.sum();
         let calls = |window, now_s| sum.window(window, now_s, MINUTES).calls;
         // (now, in the minute before, in the quarter of an hour before)
         for (now_s, minute, quarter) in [
@@ -320,11 +333,12 @@ mod tests {
 
     #[test]
     fn states_beyond_the_bound_are_counted_together() {
-        let mut sum = Sum::default();
+        let mut counter = Counter::default();
         for number in 0..20u8 {
             let sqlstate = Some([b'4', b'2', b'0', b'0' + number / 10, b'0' + number % 10]);
-            sum.note(&Run { sqlstate, ..run(1) }, 60, MINUTES);
+            counter.note(&Run { sqlstate, ..run(1) }, 60, MINUTES);
         }
+        let sum = counter.sum();
         let states: Vec<_> = sum.states.iter().collect();
         assert_eq!(states.len(), STATES_MAX + 1);
         assert_eq!(states.last(), Some(&("other", 12)));
@@ -333,13 +347,14 @@ mod tests {
 
     #[test]
     fn sums_of_workers_are_what_one_would_have() {
-        let (mut one, mut other, mut both) = (Sum::default(), Sum::default(), Sum::default());
+        let [mut one, mut other, mut both] = std::array::from_fn(|_| Counter::default());
         for at_s in (0..3000).step_by(7) {
             let worker = if at_s % 3 == 0 { &mut one } else { &mut other };
             worker.note(&run(at_s), at_s, MINUTES);
             both.note(&run(at_s), at_s, MINUTES);
         }
-        one.add(&other);
+        one.add(&other.sum());
+        let (one, both) = (one.sum(), both.sum());
         assert_eq!(
             (&one.all, &one.wait, &one.server, one.seen_s),
             (&both.all, &both.wait, &both.server, both.seen_s)

@@ -6,6 +6,7 @@
 
 mod cache;
 pub mod change;
+mod counter;
 mod counts;
 mod keyed;
 mod pattern;

@@ -3,6 +3,7 @@
 //! What has no place is counted under `other`, so that sums over all rows are always those of all statements.
 //! A row that wasn't used since the hand last passed makes room: what is frequent stays, whatever passes by.
 
+use crate::counter::Counter;
 use crate::counts::{Run, Sum, WindowLength};
 use crate::keyed::Keyed;
 use crate::pattern::Pattern;
@@ -61,10 +62,22 @@ pub struct Row {
 #[derive(Debug)]
 struct Entry {
     hash: u64,
-    row: Row,
+    pattern: Arc<Pattern>,
+    who: Arc<Who>,
+    counter: Counter,
     /// Used since the hand last passed.
     is_used: bool,
     bytes: usize,
+}
+
+impl Entry {
+    fn row(&self) -> Row {
+        Row {
+            pattern: Some(Arc::clone(&self.pattern)),
+            who: Arc::clone(&self.who),
+            sum: self.counter.sum(),
+        }
+    }
 }
 
 /// The statistics of one worker.
@@ -78,7 +91,7 @@ pub struct Table {
     /// Where the search for a row that may go begins.
     hand: usize,
     bytes: usize,
-    other: Sum,
+    other: Counter,
     /// Rows that went into `other`.
     evicted: u64,
 }
@@ -97,7 +110,7 @@ impl Table {
             entries: Vec::new(),
             hand: 0,
             bytes: 0,
-            other: Sum::default(),
+            other: Counter::default(),
             evicted: 0,
         }
     }
@@ -142,7 +155,7 @@ impl Table {
             },
         };
         let entry = &mut self.entries[at];
-        let grown = entry.row.sum.note(run, now_s, self.length);
+        let grown = entry.counter.note(run, now_s, self.length);
         entry.bytes += grown;
         self.bytes += grown;
         if grown > 0 && self.bytes > self.bounds.bytes_max {
@@ -164,11 +177,9 @@ impl Table {
         let at = self.entries.len();
         self.entries.push(Entry {
             hash,
-            row: Row {
-                pattern: Some(Arc::clone(pattern)),
-                who: Arc::clone(who),
-                sum: Sum::default(),
-            },
+            pattern: Arc::clone(pattern),
+            who: Arc::clone(who),
+            counter: Counter::default(),
             // Only who comes again has a claim to stay.
             is_used: false,
             bytes,
@@ -207,7 +218,7 @@ impl Table {
         }
         self.bytes -= gone.bytes;
         self.evicted += 1;
-        self.other.add(&gone.row.sum);
+        self.other.add(&gone.counter.into_sum());
     }
 
     /// Other bounds from now on.
@@ -229,7 +240,7 @@ impl Table {
     /// keep their numbers.
     pub fn some(&self, from: usize, count: usize) -> Vec<Row> {
         let some = self.entries.iter().skip(from).take(count);
-        some.map(|entry| entry.row.clone()).collect()
+        some.map(Entry::row).collect()
     }
 
     /// Rows that had to make room so far.
@@ -240,14 +251,14 @@ impl Table {
     /// Adds all rows to those of other workers.
     pub fn add_to(&self, merged: &mut Merged) {
         for entry in &self.entries {
-            merged.add(entry.row.clone());
+            merged.add(entry.row());
         }
         self.add_rest_to(merged);
     }
 
     /// Adds what is beside the rows.
     pub fn add_rest_to(&self, merged: &mut Merged) {
-        merged.other.add(&self.other);
+        merged.other.add(&self.other.sum());
         merged.evicted += self.evicted;
         merged.bytes += self.bytes;
     }
@@ -302,7 +313,7 @@ impl Merged {
 }
 
 /// Bytes that a table can take beyond its bound: one row's spreads.
-pub const SLACK: usize = 10 * Spread::BYTES_MAX;
+pub const SLACK: usize = 11 * Spread::BYTES_MAX;
 
 #[cfg(test)]
 mod tests {
