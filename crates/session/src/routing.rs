@@ -4,13 +4,13 @@
 //! gives a [`Route`] with its reason. Errs on one side: what isn't all there, isn't read to its end, or might do
 //! anything but read, goes to the primary.
 
-use crate::statements::{Pooled, Statement};
+use crate::statements::{Ahead, Pooled, Statement};
 use policy::{Context, Lead, Moment, Rules, Subject};
 use sql::{Access, Analysis, Asked, Impact, Kind, Lexer, Lexing, NAME_MAX, Plain, Verb};
 use std::fmt;
 use wire::Message;
 use wire::frame::{HEADER, Header};
-use wire::from_client::{Bind, Parse, tag};
+use wire::from_client::{BindFront, Parse, tag};
 
 /// Where a request may go, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,13 +174,15 @@ pub struct Router {
 }
 
 impl Router {
-    /// Where the request at the front of `input` may go; `hint` is the session's.
+    /// Where the request at the front of `input` may go; `hint` is the session's. What the relay wants to know of it
+    /// as well, the client remembers.
     pub fn route(
         &mut self,
         input: &[u8],
-        pooled: &Pooled,
+        pooled: &mut Pooled,
         (hint, led): (Option<Hint>, Led),
     ) -> Route {
+        pooled.ahead = Ahead::Unseen;
         let look = Look {
             lexing: pooled.dialect().lexing,
             hint,
@@ -199,7 +201,17 @@ impl Router {
                     let Some(text) = body.strip_suffix(b"\0") else {
                         return Route::Primary(ToPrimary::Unsure);
                     };
-                    return self.judge(text, look);
+                    if look.is_changed() {
+                        return self.judge(text, look);
+                    }
+                    let plain = Plain::of(text, look.lexing);
+                    let route = match plain {
+                        Some(Plain::Reads) => look.reads(),
+                        Some(Plain::Changes) => Route::Primary(ToPrimary::Does(Impact::WRITE)),
+                        Some(Plain::Selects) | None => self.read(text, look),
+                    };
+                    pooled.ahead = Ahead::Query(plain);
+                    return route;
                 }
                 tag::SYNC => return found.unwrap_or(Route::Primary(ToPrimary::Nothing)),
                 tag::PARSE => match Parse::decode(body) {
@@ -212,8 +224,9 @@ impl Router {
                     }
                     Err(_) => Route::Primary(ToPrimary::Unsure),
                 },
-                tag::BIND => match Bind::decode(body) {
-                    Ok(bind) => {
+                // What it binds can't change where it goes.
+                tag::BIND => match BindFront::decode(body) {
+                    Some(bind) => {
                         let parsed = match bind.statement.is_empty() {
                             true => unnamed,
                             false => found,
@@ -221,7 +234,7 @@ impl Router {
                         let bound = self.bound(&bind.statement, pooled, look, parsed);
                         bound.unwrap_or(Route::Primary(ToPrimary::UnknownStatement))
                     }
-                    Err(_) => Route::Primary(ToPrimary::Unsure),
+                    None => Route::Primary(ToPrimary::Unsure),
                 },
                 tag::DESCRIBE | tag::EXECUTE | tag::CLOSE | tag::FLUSH => continue,
                 _ => return Route::Primary(ToPrimary::NotSeen),
@@ -281,13 +294,15 @@ impl Router {
 
     /// Where a text may go.
     pub fn judge(&mut self, text: &[u8], look: Look<'_>) -> Route {
-        let lexing = look.lexing;
-        if look.rules.is_none()
-            && look.hint.is_none()
-            && Plain::of(text, lexing) == Some(Plain::Reads)
-        {
+        if !look.is_changed() && Plain::of(text, look.lexing) == Some(Plain::Reads) {
             return look.reads();
         }
+        self.read(text, look)
+    }
+
+    /// The same by what all layers that read tokens find.
+    fn read(&mut self, text: &[u8], look: Look<'_>) -> Route {
+        let lexing = look.lexing;
         let shape = look.rules.filter(|it| it.rules.wants_shapes());
         let asked = Asked {
             server_is_utf8: IS_UTF8,
@@ -574,11 +589,11 @@ mod tests {
             (sync(), Route::Primary(ToPrimary::Nothing)),
             (frame(b'F', b""), Route::Primary(ToPrimary::NotSeen)),
         ];
-        let pooled = pooled();
+        let mut pooled = pooled();
         for (bytes, route) in table {
             let mut router = Router::default();
             assert_eq!(
-                router.route(&bytes, &pooled, (None, Led::Reads)),
+                router.route(&bytes, &mut pooled, (None, Led::Reads)),
                 route,
                 "{bytes:?}"
             );
@@ -590,7 +605,7 @@ mod tests {
     fn parts_of_requests() {
         let bytes = [parse("", "SELECT 1"), bind(""), frame(b'S', b"")].concat();
         for cut in 0..bytes.len() {
-            let route = Router::default().route(&bytes[..cut], &pooled(), (None, Led::Reads));
+            let route = Router::default().route(&bytes[..cut], &mut pooled(), (None, Led::Reads));
             assert_eq!(route, Route::Primary(ToPrimary::NotSeen), "{cut}");
         }
     }

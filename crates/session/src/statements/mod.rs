@@ -36,7 +36,7 @@ pub use there::There;
 
 pub(crate) use again::Stale;
 pub(crate) use names::Found;
-pub(crate) use pooled::{Course, Sending};
+pub(crate) use pooled::{Ahead, Course, Sending};
 pub(crate) use promise::{Instead, Promise, Unnamed, Way};
 pub(crate) use reading::Reading;
 pub(crate) use refusal::{BYTES_MAX as REFUSAL_BYTES_MAX, TEXT as REFUSED_TEXT};

@@ -10,8 +10,7 @@ use crate::inspect::TypesByStatement;
 use crate::lending::PinRule;
 use crate::mirror::Witness;
 use crate::routing::Leading;
-use buf::Plain;
-use sql::Effects;
+use sql::{Effects, Plain};
 use std::sync::Arc;
 use wire::from_client::tag;
 
@@ -60,6 +59,8 @@ pub struct Pooled {
     pub(crate) holdings: Holdings,
     pub(crate) course: Course,
     pub(crate) sending: Option<Sending>,
+    /// What is known of the frame at the front, before the relay has come to it.
+    pub(crate) ahead: Ahead,
     /// A statement was bound in this transaction behind whose execution all may be gone.
     pub(crate) forgets_all: bool,
     /// The client's statement that executing the unnamed portal deallocates.
@@ -124,9 +125,19 @@ pub(crate) enum Course {
     /// So many bytes of it are still to be dropped.
     Dropping(usize),
     /// A Parse, or a Query to be judged, that is being gathered, into as much room as it needs.
-    Gathering(Plain),
+    Gathering(buf::Plain),
     /// The rest of one that was gathered, on its way to the server.
-    Passing(Plain),
+    Passing(buf::Plain),
+}
+
+/// What was found out about the client's next frame by whoever had to know where it goes; the relay, which takes that
+/// very frame next, doesn't find it out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// Nothing.
+    Unseen,
+    /// It is a Query, whose text is plain or isn't.
+    Query(Option<Plain>),
 }
 
 /// A Parse of a kept statement on its way to the server: so many bytes of the body have gone.
@@ -148,6 +159,7 @@ impl Pooled {
             holdings: Holdings::default(),
             course: Course::None,
             sending: None,
+            ahead: Ahead::Unseen,
             forgets_all: false,
             forgets: None,
             turns: Turns::Any,

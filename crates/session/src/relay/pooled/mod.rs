@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::inspect::{Inspector, Protocol};
 use crate::ledger::{Request, Status, Terms};
 use crate::server::Server;
-use crate::statements::{Course, Name, Pooled, Promise};
+use crate::statements::{Ahead, Course, Name, Pooled, Promise};
 use buf::Plain;
 use wire::frame::Header;
 use wire::from_client::tag;
@@ -167,6 +167,7 @@ impl Run<'_> {
     /// The frame at the front.
     #[inline]
     fn frame(&mut self, header: Header) -> Result<Step, Fault> {
+        let ahead = std::mem::replace(&mut self.sides.pooled.ahead, Ahead::Unseen);
         if header.tag == tag::COPY_DATA {
             let run = bulk(self.belt.rest(), tag::COPY_DATA);
             if run.bytes > 0 {
@@ -205,7 +206,7 @@ impl Run<'_> {
             b'C' if !skips => self.close(header),
             b'Q' if !skips => {
                 let asked = self.asked();
-                let step = self.query(header)?;
+                let step = self.query(header, ahead)?;
                 self.sent(asked, None);
                 Ok(step)
             }

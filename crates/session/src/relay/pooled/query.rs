@@ -3,7 +3,7 @@
 use super::{Run, Step};
 use crate::fault::Fault;
 use crate::ledger::{Request, Terms};
-use crate::statements::{Found, Instead, Promise, Reading, Unnamed};
+use crate::statements::{Ahead, Found, Instead, Promise, Reading, Unnamed};
 use sql::{Effects, Plain, TEMPLATE_MAX, Values};
 use wire::frame::{HEADER, Header};
 
@@ -13,7 +13,7 @@ use wire::frame::{HEADER, Header};
 const DEALLOCATE: &[u8] = b"PREPARE pc_deallocate AS SELECT; DEALLOCATE pc_deallocate\0";
 
 impl Run<'_> {
-    pub(super) fn query(&mut self, header: Header) -> Result<Step, Fault> {
+    pub(super) fn query(&mut self, header: Header, ahead: Ahead) -> Result<Step, Fault> {
         if header.total() > self.belt.frame_max() {
             if let Some(step) = self.govern_long_query(header) {
                 return Ok(step);
@@ -33,12 +33,20 @@ impl Run<'_> {
             return Ok(Step::Go);
         }
         let text = &body[..body.len() - 1];
-        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
-        let plain = Plain::with_values(text, self.sides.pooled.dialect.lexing, &mut values);
+        let lexing = self.sides.pooled.dialect.lexing;
         let is_watched = self.sides.is_governed() || self.sides.server.inspector.is_some();
-        let template = match is_watched && plain.is_some() {
-            true => values.template(text, &mut room),
-            false => None,
+        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+        let (plain, template) = match ahead {
+            Ahead::Query(plain) if !is_watched => {
+                debug_assert_eq!(plain, Plain::of(text, lexing));
+                (plain, None)
+            }
+            _ => {
+                let plain = Plain::with_values(text, lexing, &mut values);
+                let has_template = is_watched && plain.is_some();
+                let template = has_template.then(|| values.template(text, &mut room));
+                (plain, template.flatten())
+            }
         };
         if self.sides.is_governed()
             && let Some(step) = self.govern_query(header, template)
