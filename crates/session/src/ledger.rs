@@ -316,6 +316,12 @@ impl Ledger {
         true
     }
 
+    /// True if all that is owed is the client's own.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.mix == Mix::Plain
+    }
+
     /// True if the error that is due next is to be replaced by ours.
     #[inline]
     pub fn refuses(&self) -> bool {
@@ -411,19 +417,36 @@ impl Ledger {
     /// [`ready`](Self::ready).
     #[inline]
     pub fn reply(&mut self, tag: u8) -> Result<Fate, OutOfTurn> {
-        if self.mix == Mix::Plain && self.stream == Stream::None {
-            let head = self.debts.front().map(|it| it.debt);
-            if let (Some(Debt::Bind), b'2')
-            | (Some(Debt::DescribePortal), b'T' | b'n')
-            | (Some(Debt::Execute), b'C') = (head, tag)
-            {
-                // Its ReadyForQuery is still owed, and looks after what the queue keeps.
-                self.debts.pop_front();
-                self.executed.ended += u64::from(head == Some(Debt::Execute));
-                return Ok(Fate::Forward);
-            }
+        if self.settles_plainly(tag) {
+            return Ok(Fate::Forward);
         }
         self.settle(tag)
+    }
+
+    /// The same for a reply that most answers are made of, where all that is owed is the client's own. False, and
+    /// nothing done, if it is anything else.
+    #[inline]
+    pub(crate) fn settles_plainly(&mut self, tag: u8) -> bool {
+        if self.mix != Mix::Plain || self.stream != Stream::None {
+            return false;
+        }
+        let Some(head) = self.debts.front_mut() else {
+            return false;
+        };
+        match (head.debt, tag) {
+            // Their ReadyForQuery is still owed, and looks after what the queue keeps.
+            (Debt::Bind, b'2') | (Debt::DescribePortal, b'T' | b'n') => {
+                drop(self.debts.pop_front())
+            }
+            (Debt::Execute, b'C') => {
+                self.debts.pop_front();
+                self.executed.ended += 1;
+            }
+            (Debt::Asked | Debt::Query, b'T') => head.debt = Debt::QueryRows,
+            (Debt::Asked | Debt::Query | Debt::QueryRows, b'C') => head.debt = Debt::Query,
+            _ => return false,
+        }
+        true
     }
 
     /// A reply of any kind.

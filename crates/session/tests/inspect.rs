@@ -106,21 +106,23 @@ fn play(kind: Kind, script: &[Says], (size, watched): (usize, bool)) -> (Vec<u8>
                 }
             }
             if let Some(inspector) = &mut link.inspector {
-                seen.extend(
-                    std::iter::from_fn(|| inspector.next_event()).map(|event| said(&event)),
-                );
+                while let Some(event) = inspector.next_event() {
+                    seen.push(said(&event));
+                }
             }
         }
     }
     assert!(up.is_empty() && down.is_empty(), "{kind:?} at {size}");
     if let Some(inspector) = &mut link.inspector {
         inspector.lost();
-        seen.extend(std::iter::from_fn(|| inspector.next_event()).map(|event| said(&event)));
+        while let Some(event) = inspector.next_event() {
+            seen.push(said(&event));
+        }
     }
     (got, seen)
 }
 
-fn said(event: &Event) -> String {
+fn said(event: &Event<'_>) -> String {
     match event {
         Event::Started(it) => format!("{} start {}", it.number, it.known.pattern.text),
         Event::Refused(it) => format!("refused {}", it.known.pattern.text),
@@ -137,7 +139,7 @@ fn said(event: &Event) -> String {
             format!(
                 "{} {word} {command} {} {}",
                 it.number,
-                it.rows,
+                it.rows(),
                 state.unwrap_or_default()
             )
         }

@@ -302,6 +302,23 @@ fn frames_that_may_not_pass() {
 }
 
 #[test]
+fn nothing_passes_behind_a_fatal_error() {
+    let columns = frame(b'T', b"\0\0");
+    let fatal = frame(b'E', b"SFATAL\0VFATAL\0C57P01\0Mbye\0\0");
+    let rows = [frame(b'D', b"\0\0"), frame(b'C', b"SELECT 1\0")].concat();
+    for cut in 0..rows.len() {
+        let mut pair = Pair::new();
+        let (mut to_server, mut to_client) = (vec![], vec![]);
+        let query = frame(b'Q', b"x\0");
+        pair.client_sends(&query, &mut to_server).unwrap();
+        let said = [&columns[..], &fatal, &rows[..cut]].concat();
+        let relayed = pair.server_sends(&said, &mut to_client).unwrap();
+        assert_eq!(relayed, Relayed::ServerEnding);
+        assert_eq!(to_client, [&columns[..], &fatal].concat(), "{cut}");
+    }
+}
+
+#[test]
 fn a_big_body_passes_in_pieces_through_a_small_buffer() {
     const BODY: usize = 10 << 20;
     let mut pair = Pair::new();

@@ -187,6 +187,12 @@ impl Governor {
         self.portals.clear();
     }
 
+    /// True if no rows are counted, and no notice waits.
+    #[inline]
+    pub(crate) fn passes_plainly(&self) -> bool {
+        !self.counts() && self.notices.is_empty()
+    }
+
     /// Takes the text of a notice that the client is to get.
     #[inline]
     pub(crate) fn take_notice(&mut self) -> Option<String> {

@@ -102,19 +102,6 @@ impl Word {
     }
 }
 
-/// A statement went to the server.
-#[derive(Debug, Clone)]
-pub struct Started {
-    /// Its number on this connection; never given twice.
-    pub number: u64,
-    /// Its text.
-    pub known: Known,
-    /// How it was sent.
-    pub protocol: Protocol,
-    /// What rules want of the query log for it.
-    pub log: Log,
-}
-
 /// A statement was refused by a rule that wants that to be logged. It never went to the server.
 #[derive(Debug, Clone)]
 pub struct Refused {
@@ -126,32 +113,64 @@ pub struct Refused {
     pub log: Log,
 }
 
-/// A statement is over: the oldest of those that were started and are not.
-#[derive(Debug, Clone)]
-pub struct Completed {
-    /// Its number on this connection.
+/// A statement that went to the server.
+#[derive(Debug)]
+pub struct Record {
+    /// Its number on this connection; never given twice.
     pub number: u64,
+    /// Its text.
+    pub known: Known,
     /// How it was sent.
     pub protocol: Protocol,
-    /// How it ended.
+    /// What rules want of the query log for it.
+    pub log: Log,
+    /// How it ended, once it has.
     pub end: End,
     /// The server's SQLSTATE, if it ended with an error.
     pub sqlstate: Option<[u8; 5]>,
     /// The last command tag's first word.
     pub command: Word,
-    /// Rows sent to the client, or changed or copied, by the command tags; without a tag, rows that passed.
-    pub rows: u64,
+    /// Rows by the command tags so far.
+    pub(super) tagged: Option<u64>,
+    /// Rows that passed.
+    pub(super) passed: u64,
+    /// Its first row has come, which nobody was told.
+    pub(super) begins: bool,
     /// Bytes of the request's messages, copied data included.
     pub bytes_in: u64,
     /// Bytes of rows, copied data and errors that passed to the client.
     pub bytes_out: u64,
 }
 
+impl Record {
+    /// Rows sent to the client, or changed or copied, by the command tags; without a tag, rows that passed.
+    pub fn rows(&self) -> u64 {
+        self.tagged.unwrap_or(self.passed)
+    }
+
+    /// A command tag.
+    pub(super) fn tag(&mut self, tag: &[u8]) {
+        self.command = Word::of(tag);
+        let digits = tag.iter().rev().take_while(|it| it.is_ascii_digit());
+        let (words, digits) = tag.split_at(tag.len() - digits.count());
+        if digits.is_empty() || words.last().is_some_and(|it| *it != b' ') {
+            return;
+        }
+        let number = digits.iter().try_fold(0u64, |number, digit| {
+            let digit = u64::from(digit - b'0');
+            number.checked_mul(10)?.checked_add(digit)
+        });
+        if let Some(number) = number {
+            self.tagged = Some(self.tagged.unwrap_or(0).saturating_add(number));
+        }
+    }
+}
+
 /// Something that happened to a statement.
-#[derive(Debug, Clone)]
-pub enum Event {
+#[derive(Debug)]
+pub enum Event<'a> {
     /// It went to the server.
-    Started(Started),
+    Started(&'a Record),
     /// It did not: a rule refused it.
     Refused(Refused),
     /// Its first row, or first copied data, came.
@@ -159,6 +178,6 @@ pub enum Event {
         /// Its number.
         number: u64,
     },
-    /// It is over.
-    Completed(Completed),
+    /// It is over: the oldest of those that were started and are not.
+    Completed(Record),
 }

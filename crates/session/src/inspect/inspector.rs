@@ -2,7 +2,7 @@
 //! debts.
 
 use super::bound::Bound;
-use super::event::{Completed, End, Event, Known, Protocol, Refused, Started, Word};
+use super::event::{End, Event, Known, Protocol, Record, Refused, Word};
 use super::names::{Portals, Statements};
 use super::types::Types;
 use crate::govern::Denied;
@@ -80,22 +80,6 @@ impl Inspection {
     }
 }
 
-/// A statement under way.
-#[derive(Debug)]
-struct Record {
-    number: u64,
-    protocol: Protocol,
-    command: Word,
-    sqlstate: Option<[u8; 5]>,
-    /// By the tags so far.
-    tagged: Option<u64>,
-    /// That passed.
-    passed: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    end: End,
-}
-
 /// Watches one server connection for the client that has it.
 #[derive(Debug)]
 pub struct Inspector {
@@ -104,11 +88,19 @@ pub struct Inspector {
     /// What the client has prepared, where it has the connection to itself.
     pub(super) statements: Statements,
     pub(super) portals: Portals,
-    running: VecDeque<Record>,
+    /// Statements under way, and in front of them those that are over, of which nobody was told yet.
+    records: VecDeque<Record>,
+    /// So many in front are over.
+    over: usize,
+    /// Of so many in front it was told that they started.
+    told: usize,
+    /// There is something to tell.
+    has_news: bool,
+    /// What was refused, each behind the statement with this number.
+    refused: VecDeque<(u64, Refused)>,
     /// The ledger's count of ended statements that is accounted for.
     ended: u64,
     numbers: u64,
-    events: VecDeque<Event>,
 }
 
 impl Inspector {
@@ -119,10 +111,13 @@ impl Inspector {
             lexing: Lexing::default(),
             statements: Statements::default(),
             portals: Portals::default(),
-            running: VecDeque::new(),
+            records: VecDeque::new(),
+            over: 0,
+            told: 0,
+            has_news: false,
+            refused: VecDeque::new(),
             ended,
             numbers: 0,
-            events: VecDeque::new(),
         }
     }
 
@@ -131,8 +126,9 @@ impl Inspector {
         self.inspection.clone_from(inspection);
         self.statements = Statements::default();
         self.portals.clear();
-        self.running.clear();
-        self.events.clear();
+        self.records.clear();
+        (self.over, self.told, self.has_news) = (0, 0, false);
+        self.refused.clear();
         self.ended = ended;
     }
 
@@ -141,31 +137,66 @@ impl Inspector {
         &self.inspection
     }
 
-    /// What happened next, oldest first. The room stays.
-    #[inline]
-    pub fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+    /// What happened next: first what started, then what became of it, oldest first.
+    pub fn next_event(&mut self) -> Option<Event<'_>> {
+        if !self.has_news {
+            return None;
+        }
+        let next = self.records.get(self.told).map(|it| it.number);
+        if let Some((behind, _)) = self.refused.front()
+            && next.is_none_or(|it| it > *behind)
+        {
+            return Some(Event::Refused(self.refused.pop_front()?.1));
+        }
+        if next.is_some() {
+            self.told += 1;
+            return self.records.get(self.told - 1).map(Event::Started);
+        }
+        if let Some(front) = self.records.front_mut()
+            && std::mem::take(&mut front.begins)
+        {
+            let number = front.number;
+            return Some(Event::FirstRow { number });
+        }
+        if self.over > 0 {
+            (self.over, self.told) = (self.over - 1, self.told - 1);
+            return self.records.pop_front().map(Event::Completed);
+        }
+        self.has_news = false;
+        None
     }
 
     /// True if there is something to drain.
     #[inline]
     pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
+        self.has_news
+    }
+
+    /// The oldest statement whose end was not told.
+    pub fn oldest(&self) -> Option<&Record> {
+        self.records.front()
+    }
+
+    /// The statement that is being answered.
+    #[inline]
+    fn front(&mut self) -> Option<&mut Record> {
+        self.records.get_mut(self.over)
     }
 
     /// Rows and bytes that have passed so far of the statement that is being answered.
     #[inline]
     pub fn progress(&self) -> Option<(u64, u64)> {
-        let front = self.running.front()?;
+        let front = self.records.get(self.over)?;
         Some((front.passed, front.bytes_out))
     }
 
     /// The session ends with statements under way.
     pub fn lost(&mut self) {
-        while let Some(mut record) = self.running.pop_front() {
+        for record in self.records.iter_mut().skip(self.over) {
             record.end = End::Lost;
-            self.complete(record);
         }
+        self.has_news |= self.over < self.records.len();
+        self.over = self.records.len();
     }
 
     /// How texts are read from now on.
@@ -176,30 +207,29 @@ impl Inspector {
     /// A statement goes to the server with a request of so many bytes.
     pub(crate) fn start(&mut self, known: Known, protocol: Protocol, bytes: usize) {
         self.numbers += 1;
-        let number = self.numbers;
-        self.events.push_back(Event::Started(Started {
-            number,
+        self.has_news = true;
+        self.records.push_back(Record {
+            number: self.numbers,
             known,
             protocol,
             log: Log::Default,
-        }));
-        self.running.push_back(Record {
-            number,
-            protocol,
-            command: Word::default(),
+            end: End::Done,
             sqlstate: None,
+            command: Word::default(),
             tagged: None,
             passed: 0,
+            begins: false,
             bytes_in: bytes as u64,
             bytes_out: 0,
-            end: End::Done,
         });
     }
 
     /// What rules want of the query log for the statement that has just started.
     pub(crate) fn wished(&mut self, log: Log) {
-        if let Some(Event::Started(started)) = self.events.back_mut() {
-            started.log = log;
+        if self.told < self.records.len()
+            && let Some(last) = self.records.back_mut()
+        {
+            last.log = log;
         }
     }
 
@@ -209,11 +239,13 @@ impl Inspector {
             Some(text) => self.inspection.known(text.expose(), self.lexing),
             None => self.inspection.untold("a statement that was not followed"),
         };
-        self.events.push_back(Event::Refused(Refused {
+        self.has_news = true;
+        let refused = Refused {
             known,
             rule: denied.rule,
             log: denied.log,
-        }));
+        };
+        self.refused.push_back((self.numbers, refused));
     }
 
     /// A Query.
@@ -279,7 +311,9 @@ impl Inspector {
     /// Copied data for the statement that was sent last.
     #[inline]
     pub(crate) fn copied(&mut self, bytes: usize) {
-        if let Some(last) = self.running.back_mut() {
+        if self.over < self.records.len()
+            && let Some(last) = self.records.back_mut()
+        {
             last.bytes_in += bytes as u64;
         }
     }
@@ -287,40 +321,34 @@ impl Inspector {
     /// So many rows of the statement being answered pass, with so many bytes.
     #[inline]
     pub(super) fn rows(&mut self, rows: usize, bytes: usize) {
-        let Some(front) = self.running.front_mut() else {
+        let Some(front) = self.front() else {
             return;
         };
-        if front.passed == 0 {
-            let number = front.number;
-            self.events.push_back(Event::FirstRow { number });
-        }
+        let begins = front.passed == 0;
+        front.begins |= begins;
         front.passed += rows as u64;
         front.bytes_out += bytes as u64;
+        self.has_news |= begins;
     }
 
     /// Its command tag.
+    #[inline]
     pub(super) fn tag(&mut self, tag: &[u8]) {
-        let Some(front) = self.running.front_mut() else {
-            return;
-        };
-        front.command = Word::of(tag);
-        let number = tag.rsplit(|byte| *byte == b' ').next();
-        let number = number.and_then(|it| std::str::from_utf8(it).ok()?.parse::<u64>().ok());
-        if let Some(number) = number {
-            front.tagged = Some(front.tagged.unwrap_or(0).saturating_add(number));
+        if let Some(front) = self.front() {
+            front.tag(tag);
         }
     }
 
     /// It gave as many rows as were asked for.
     pub(super) fn suspended(&mut self) {
-        if let Some(front) = self.running.front_mut() {
+        if let Some(front) = self.front() {
             front.end = End::Suspended;
         }
     }
 
     /// An error of so many bytes that ends it, or what goes before it in its batch.
     pub(super) fn error(&mut self, sqlstate: [u8; 5], bytes: usize) {
-        if let Some(front) = self.running.front_mut() {
+        if let Some(front) = self.front() {
             // The first one counts: what follows is what became of it.
             front.sqlstate.get_or_insert(sqlstate);
             front.end = End::Failed;
@@ -332,36 +360,25 @@ impl Inspector {
     /// because the server skipped them.
     #[inline]
     pub(super) fn ended(&mut self, ended: u64, rest: End) {
-        let mut count = ended.wrapping_sub(self.ended);
-        self.ended = ended;
-        let mut is_first = true;
-        while count > 0
-            && let Some(mut record) = self.running.pop_front()
-        {
-            count -= 1;
-            if !is_first || rest == End::Withdrawn {
-                record.end = rest;
-            }
-            is_first = false;
-            self.complete(record);
+        let count = ended.wrapping_sub(self.ended) as usize;
+        if count == 0 {
+            return;
         }
+        self.ended = ended;
+        let end = self.records.len().min(self.over + count);
+        let first = match rest {
+            End::Withdrawn => self.over,
+            _ => self.over + 1,
+        };
+        for at in first..end {
+            self.records[at].end = rest;
+        }
+        self.has_news |= end > self.over;
+        self.over = end;
     }
 
     /// True if statements have ended that were not accounted for.
     pub(super) fn is_behind(&self, ended: u64) -> bool {
         self.ended != ended
-    }
-
-    fn complete(&mut self, record: Record) {
-        self.events.push_back(Event::Completed(Completed {
-            number: record.number,
-            protocol: record.protocol,
-            end: record.end,
-            sqlstate: record.sqlstate,
-            command: record.command,
-            rows: record.tagged.unwrap_or(record.passed),
-            bytes_in: record.bytes_in,
-            bytes_out: record.bytes_out,
-        }));
     }
 }

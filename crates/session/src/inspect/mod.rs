@@ -19,10 +19,10 @@ mod types;
 mod values;
 
 pub use bound::{Bound, Shown};
-pub use event::{Completed, End, Event, Known, Protocol, Refused, Started, Word};
+pub use event::{End, Event, Known, Protocol, Record, Refused, Word};
 pub use inspector::{Inspection, Inspector};
 pub use types::Types;
 
 pub(crate) use forward::forwarded;
-pub(crate) use reply::{Passed, TYPES_BYTES_MAX, cut, dropped, replied, withdrawn};
+pub(crate) use reply::{Passed, TYPES_BYTES_MAX, cut, dropped, replied, rows, tagged, withdrawn};
 pub(crate) use types::TypesByStatement;

@@ -6,6 +6,7 @@ use crate::Server;
 use crate::ledger::{Ledger, Status};
 use wire::Sqlstate;
 use wire::frame::{HEADER, Header};
+use wire::run::Run;
 
 /// What the relay did with the frames at the front of its input.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,28 @@ pub(crate) const TYPES_BYTES_MAX: usize = 16 * 1024;
 /// SQLSTATE of an error that has none where it is looked for.
 const UNKNOWN_STATE: [u8; 5] = *b"XX000";
 
+/// Rows of the statement that is being answered pass.
+#[inline]
+pub(crate) fn rows(server: &mut Server, run: Run) {
+    if let Some(inspector) = &mut server.inspector {
+        inspector.rows(run.frames, run.bytes);
+    }
+}
+
+/// A statement's CommandComplete passes, which is at the front of `bytes`.
+#[inline]
+pub(crate) fn tagged(server: &mut Server, header: Header, bytes: &[u8]) {
+    if let Some(inspector) = &mut server.inspector {
+        tag(inspector, header, bytes);
+        settle(inspector, &server.ledger);
+    }
+}
+
+fn tag(inspector: &mut Inspector, header: Header, bytes: &[u8]) {
+    let tag = bytes.get(HEADER..header.total()).unwrap_or_default();
+    inspector.tag(tag.strip_suffix(b"\0").unwrap_or(tag));
+}
+
 /// Notes frames that the relay lets pass to the client.
 #[inline]
 pub(crate) fn replied(server: &mut Server, header: Header, bytes: &[u8], passed: Passed) {
@@ -41,10 +64,7 @@ pub(crate) fn replied(server: &mut Server, header: Header, bytes: &[u8], passed:
     };
     match header.tag {
         b'D' | b'd' => return inspector.rows(passed.rows, passed.bytes),
-        b'C' if passed.was_statement => {
-            let tag = bytes.get(HEADER..header.total()).unwrap_or_default();
-            inspector.tag(tag.strip_suffix(b"\0").unwrap_or(tag));
-        }
+        b'C' if passed.was_statement => tag(inspector, header, bytes),
         b't' if inspector.keeps_values() => {
             // The client shares its connection, or has it to itself.
             let types = statements.described().or(inspector.statements.described());

@@ -9,6 +9,7 @@
 mod belt;
 mod cut;
 mod opening;
+mod plain;
 mod pooled;
 pub(crate) mod tags;
 mod to_client;

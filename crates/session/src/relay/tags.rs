@@ -8,6 +8,9 @@ use wire::frame::{HEADER, Header};
 /// The tag of PREPARE, with its NUL.
 pub(super) const PREPARED: &[u8] = b"PREPARE\0";
 
+/// Bytes of a command tag with its NUL (`COMPLETION_TAG_BUFSIZE`).
+pub(super) const TAG_BYTES_MAX: usize = 64;
+
 /// Tags behind which no statement is left.
 const ALL_GONE: [&[u8]; 2] = [b"DEALLOCATE ALL\0", b"DISCARD ALL\0"];
 

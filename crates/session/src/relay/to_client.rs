@@ -3,8 +3,10 @@
 
 use super::Relayed;
 use super::cut;
+use super::plain;
 use super::tags::{
-    PREPARED, changes_reading, is_all_gone, may_tell, tells_of_failed_transaction, tells_of_stale,
+    PREPARED, TAG_BYTES_MAX, changes_reading, is_all_gone, may_tell, tells_of_failed_transaction,
+    tells_of_stale,
 };
 use crate::client::ClientStream;
 use crate::fault::{Fault, FaultKind, Side};
@@ -43,6 +45,9 @@ fn relay<const POOLED: bool>(
     let mut done = 0;
     let mut relayed = Relayed::Open;
     let result = loop {
+        if relayed == Relayed::Open && plain::passes_plainly(server, pooled.as_deref()) {
+            done += plain::frames::<POOLED>(server, &input.bytes()[done..]);
+        }
         let rest = &input.bytes()[done..];
         if server.passing > 0 {
             let count = server.passing.min(rest.len());
@@ -191,9 +196,6 @@ fn settled(server: &mut Server, pooled: Option<&mut Pooled>) -> Option<Refusal> 
     let holdings = pooled.map(|it| &mut it.holdings);
     server.statements.settle(outcome, holdings)
 }
-
-/// Bytes of a command tag with its NUL (`COMPLETION_TAG_BUFSIZE`).
-const TAG_BYTES_MAX: usize = 64;
 
 /// Tells who watches what became of a frame of the server's.
 fn inspect(

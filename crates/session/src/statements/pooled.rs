@@ -213,6 +213,13 @@ impl Pooled {
         self.governor.as_ref().is_some_and(|it| it.counts())
     }
 
+    /// True if nobody looks at single frames of answers, nor has anything to say between them.
+    #[inline]
+    pub(crate) fn passes_plainly(&self) -> bool {
+        let governor = self.governor.as_ref();
+        self.witness.is_none() && governor.is_none_or(|it| it.passes_plainly())
+    }
+
     /// Texts are read as the server says that it reads them now.
     pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
         self.dialect.lexing = server.reported.lexing();

@@ -8,7 +8,7 @@ use admin::escape;
 pub use journal::Form;
 use journal::{Journal, Pushed, Ticket, Unwritten};
 use patterns::may_hold_secret;
-use session::inspect::{Completed, End, Known, Protocol, Shown};
+use session::inspect::{End, Known, Protocol, Record, Shown};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -215,7 +215,7 @@ impl Logbook {
     pub(super) fn completed(
         &mut self,
         moment: &Moment<'_>,
-        completed: &Completed,
+        completed: &Record,
         times: &Times,
         Fate { sampled, withheld }: Fate,
     ) -> Option<Pushed> {
@@ -238,7 +238,7 @@ impl Logbook {
             self.text("sqlstate", std::str::from_utf8(state).unwrap_or_default());
         }
         self.text("command", completed.command.as_str());
-        self.number("rows", completed.rows);
+        self.number("rows", completed.rows());
         self.number("bytes_in", completed.bytes_in);
         self.number("bytes_out", completed.bytes_out);
         self.number("wait_us", times.wait_us);

@@ -2,7 +2,7 @@
 
 use crate::setup::HostAddress;
 use patterns::{Run, Who};
-use session::inspect::{Completed, End, Known};
+use session::inspect::{End, Record};
 use std::sync::Arc;
 use std::time::Duration;
 use trace::{Ids, Place, Sender, Span};
@@ -27,11 +27,12 @@ impl Spans {
     /// A statement ended at `day`, since 1970.
     pub(super) fn note(
         &mut self,
-        (completed, known): (&Completed, &Known),
+        completed: &Record,
         run: &Run,
         (who, server): (&Arc<Who>, &HostAddress),
         day: Duration,
     ) {
+        let known = &completed.known;
         let parent = known.parent.as_deref().copied();
         let ended_us = u64::try_from(day.as_micros()).unwrap_or(u64::MAX);
         let returns = matches!(completed.command.as_str(), "SELECT" | "FETCH");
@@ -50,7 +51,7 @@ impl Spans {
             place,
             operation: completed.command.as_str().into(),
             sqlstate: completed.sqlstate,
-            returned_rows: returns.then_some(completed.rows),
+            returned_rows: returns.then_some(completed.rows()),
             is_lost: completed.end == End::Lost,
         });
     }

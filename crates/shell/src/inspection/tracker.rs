@@ -14,7 +14,7 @@ use patterns::{Run, Who};
 use policy::Log;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
-use session::inspect::{Completed, End, Event, Inspection, Known, Refused, Started};
+use session::inspect::{End, Event, Inspection, Inspector, Record, Refused};
 use session::ledger::Status;
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
@@ -24,10 +24,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
-/// A statement under way.
+/// A statement under way, beside what its record says.
 struct Open {
     number: u64,
-    known: Known,
     since: Instant,
     first_row: Option<Instant>,
     /// How long the client had waited for the connection.
@@ -301,18 +300,18 @@ impl Tracker {
                     let at_1970 = self.worker.clock.since_1970(stopwatch.last());
                     self.denied(&refused, at_1970, &at);
                 }
-                Event::Started(started) => {
+                Event::Started(record) => {
                     let begun = stopwatch.since().unwrap_or_else(|| stopwatch.last());
-                    self.started(started, begun, &at);
+                    self.started(record, begun, &at);
                 }
                 // A row that comes with its statement's end needs no look at the clock of its own.
                 Event::FirstRow { number } => rows_begin = Some(number),
-                Event::Completed(completed) => {
+                Event::Completed(record) => {
                     let ended = clock();
-                    if rows_begin.take() == Some(completed.number) {
-                        self.row_came(completed.number, ended);
+                    if rows_begin.take() == Some(record.number) {
+                        self.row_came(record.number, ended);
                     }
-                    self.completed(&completed, ended, &at);
+                    self.completed(&record, ended, &at);
                 }
             }
         }
@@ -322,7 +321,7 @@ impl Tracker {
         let progress = inspector.progress().unwrap_or_default();
         self.shown.activity.passed(progress);
         if self.open.front().map(|it| it.number) != front || self.open.len() > 1 {
-            self.show();
+            self.show(inspector);
         }
     }
 
@@ -344,7 +343,7 @@ impl Tracker {
         self.pushed(pushed, false);
     }
 
-    fn started(&mut self, started: Started, begun: Instant, at: &At<'_>) {
+    fn started(&mut self, started: &Record, begun: Instant, at: &At<'_>) {
         let (mut sampled, mut pushed) = (false, None);
         if let Some(log) = &mut self.log {
             sampled = log.sampled() || started.log != Log::Default;
@@ -367,7 +366,6 @@ impl Tracker {
         }
         self.open.push_back(Open {
             number: started.number,
-            known: started.known,
             // In a pipeline the server turns to it when it has done what was before.
             since: begun,
             first_row: None,
@@ -395,7 +393,7 @@ impl Tracker {
         }
     }
 
-    fn completed(&mut self, completed: &Completed, now: Instant, at: &At<'_>) {
+    fn completed(&mut self, completed: &Record, now: Instant, at: &At<'_>) {
         let Some(open) = self.open.pop_front() else {
             return;
         };
@@ -409,7 +407,7 @@ impl Tracker {
         let run = Run {
             wait_us: micros(open.wait),
             server_us: micros(now - begun),
-            rows: completed.rows,
+            rows: completed.rows(),
             bytes_in: completed.bytes_in,
             bytes_out: completed.bytes_out,
             sqlstate: completed.sqlstate,
@@ -418,7 +416,7 @@ impl Tracker {
         if let Some(log) = &mut self.log {
             let moment = Moment {
                 at: day,
-                known: &open.known,
+                known: &completed.known,
                 protocol: Some(completed.protocol),
                 number: Some(completed.number),
                 server_pid: at.server_pid,
@@ -443,20 +441,20 @@ impl Tracker {
         // What the server never looked at was not called.
         if completed.end != End::Skipped {
             if let Some(spans) = &mut self.spans {
-                let statement = (completed, &open.known);
-                spans.note(statement, &run, (&self.who.0, at.server), day);
+                spans.note(completed, &run, (&self.who.0, at.server), day);
             }
             let now_s = day.as_secs();
             let (who, key) = &self.who;
             let mut table = self.worker.table();
-            table.note(&open.known.pattern, (who, *key), &run, now_s);
+            table.note(&completed.known.pattern, (who, *key), &run, now_s);
         }
     }
 
     /// Shows what is under way now.
-    fn show(&self) {
-        let running = self.open.front().map(|open| Running {
-            pattern: Arc::clone(&open.known.pattern),
+    fn show(&self, inspector: &Inspector) {
+        let front = self.open.front().zip(inspector.oldest());
+        let running = front.map(|(open, record)| Running {
+            pattern: Arc::clone(&record.known.pattern),
             // In a pipeline the server turns to it when it has done what was before.
             since: open.since.max(self.last),
             queued: self.open.len() - 1,

@@ -14,13 +14,9 @@ use wire::from_client::{BindFront, Parse, tag};
 const LOOK_AHEAD_MAX: usize = 64;
 
 impl Run<'_> {
-    /// Lets the server fail behind a result that was cut, if that is due.
+    /// Between two frames, and with room: lets the server fail behind a result that was cut, if that is due.
     #[inline]
     pub(super) fn fails_now(&mut self) -> bool {
-        if *self.passing > 0 || !self.sides.pooled.is_between() || self.belt.room() < Self::ROOM_MIN
-        {
-            return false;
-        }
         let governor = self.sides.pooled.governor();
         match governor.and_then(|it| it.take_failure()) {
             Some(instead) => {

@@ -124,21 +124,21 @@ impl Run<'_> {
 
     fn frames(&mut self, pipeline_max: usize) -> Result<Relayed, Fault> {
         loop {
-            if self.fails_now() {
-                continue;
-            }
-            let step = if *self.passing > 0 {
+            if *self.passing > 0 {
                 *self.passing -= self.belt.pass(*self.passing);
-                self.more(*self.passing == 0)
-            } else if !self.sides.pooled.is_between() {
-                self.course()?
-            } else {
+                if *self.passing > 0 {
+                    return Ok(Relayed::Open);
+                }
+            }
+            let step = if self.sides.pooled.is_between() {
+                let has_room = self.belt.room() >= Self::ROOM_MIN;
+                if has_room && self.fails_now() {
+                    continue;
+                }
                 let Some(header) = Header::peek(self.belt.rest()) else {
                     return Ok(Relayed::Open);
                 };
-                if self.sides.server.ledger.len() >= pipeline_max
-                    || self.belt.room() < Self::ROOM_MIN
-                {
+                if !has_room || self.sides.server.ledger.len() >= pipeline_max {
                     return Ok(Relayed::Open);
                 }
                 let owed = !self.sides.server.ledger.is_empty();
@@ -150,6 +150,8 @@ impl Run<'_> {
                     return Ok(Relayed::Terminated);
                 }
                 self.frame(header)?
+            } else {
+                self.course()?
             };
             if step == Step::Stop {
                 return Ok(Relayed::Open);
