@@ -86,16 +86,14 @@ impl ClientStream {
 
     /// A governed client that keeps its connection is read as that says; to be called when nothing is owed.
     pub(crate) fn read_as_reported(&mut self, server: &mut Server) {
-        let alone = |it: &Pooled| it.governor.as_ref().is_some_and(|it| it.is_alone());
-        if let Some(pooled) = self.pooled.as_deref_mut().filter(|it| alone(it)) {
+        if let Some(pooled) = self.pooled.as_deref_mut().filter(|it| it.is_alone()) {
             pooled.read_as_reported(server);
         }
     }
 
     /// True if the client shares server connections with others.
     pub fn shares(&self) -> bool {
-        let governor = |it: &Pooled| it.governor.as_ref().is_some_and(|it| it.is_alone());
-        self.pooled.as_deref().is_some_and(|it| !governor(it))
+        self.pooled.as_deref().is_some_and(|it| !it.is_alone())
     }
 
     /// True if rules ask for the time: see [`crate::govern::Governor::tell_time`].

@@ -436,7 +436,7 @@ impl Ledger {
         match (head.debt, tag) {
             // Their ReadyForQuery is still owed, and looks after what the queue keeps.
             (Debt::Bind, b'2') | (Debt::DescribePortal, b'T' | b'n') => {
-                drop(self.debts.pop_front())
+                self.debts.pop_front();
             }
             (Debt::Execute, b'C') => {
                 self.debts.pop_front();

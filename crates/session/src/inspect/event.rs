@@ -87,8 +87,8 @@ impl Word {
     /// The first word of a tag.
     pub(crate) fn of(tag: &[u8]) -> Word {
         let mut word = Word::default();
-        let letters = tag.iter().take_while(|byte| byte.is_ascii_uppercase());
-        for (place, byte) in word.bytes.iter_mut().zip(letters) {
+        let letters = tag.iter().zip(&mut word.bytes);
+        for (byte, place) in letters.take_while(|(byte, _)| byte.is_ascii_uppercase()) {
             *place = *byte;
             word.len += 1;
         }
@@ -151,15 +151,19 @@ impl Record {
     /// A command tag.
     pub(super) fn tag(&mut self, tag: &[u8]) {
         self.command = Word::of(tag);
-        let digits = tag.iter().rev().take_while(|it| it.is_ascii_digit());
-        let (words, digits) = tag.split_at(tag.len() - digits.count());
-        if digits.is_empty() || words.last().is_some_and(|it| *it != b' ') {
+        let (mut number, mut unit) = (Some(0u64), Some(1u64));
+        let mut rest = tag;
+        while let Some((digit @ b'0'..=b'9', before)) = rest.split_last() {
+            let more = unit.and_then(|unit| unit.checked_mul(u64::from(digit - b'0')));
+            number = number
+                .zip(more)
+                .and_then(|(sum, more)| sum.checked_add(more));
+            unit = unit.and_then(|unit| unit.checked_mul(10));
+            rest = before;
+        }
+        if rest.len() == tag.len() || rest.last().is_some_and(|it| *it != b' ') {
             return;
         }
-        let number = digits.iter().try_fold(0u64, |number, digit| {
-            let digit = u64::from(digit - b'0');
-            number.checked_mul(10)?.checked_add(digit)
-        });
         if let Some(number) = number {
             self.tagged = Some(self.tagged.unwrap_or(0).saturating_add(number));
         }

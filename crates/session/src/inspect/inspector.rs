@@ -124,7 +124,7 @@ impl Inspector {
     /// For the next client that gets the connection.
     pub(crate) fn renew(&mut self, inspection: &Inspection, ended: u64) {
         self.inspection.clone_from(inspection);
-        self.statements = Statements::default();
+        self.statements.clear();
         self.portals.clear();
         self.records.clear();
         (self.over, self.told, self.has_news) = (0, 0, false);

@@ -88,6 +88,15 @@ pub(super) struct Statements {
 }
 
 impl Statements {
+    /// None is left.
+    pub(super) fn clear(&mut self) {
+        self.unnamed = None;
+        if !self.named.is_empty() {
+            self.named = HashMap::new();
+        }
+        self.changes.clear();
+    }
+
     /// A Parse or Close is sent; each is a promise of the ledger.
     pub(super) fn change(&mut self, name: &[u8], known: Option<Known>) {
         let name = name[..name.len().min(NAME_MAX + 1)].into();

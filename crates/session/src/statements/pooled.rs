@@ -202,6 +202,12 @@ impl Pooled {
         self.governor.as_deref_mut()
     }
 
+    /// True if the client keeps one server connection, which is followed for rules alone.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.governor.as_ref().is_some_and(|it| it.is_alone())
+    }
+
     /// Rules that lead statements somewhere.
     pub(crate) fn leading(&self) -> Option<Leading<'_>> {
         self.governor.as_ref()?.leading()

@@ -272,12 +272,7 @@ impl Sides<'_> {
 
     /// Where the client keeps its connection and nothing is owed, the server has said how it reads.
     fn settle_reading(&mut self) {
-        let is_alone = self
-            .pooled
-            .governor
-            .as_ref()
-            .is_some_and(|it| it.is_alone());
-        if is_alone && self.server.ledger.is_settled() {
+        if self.pooled.is_alone() && self.server.ledger.is_settled() {
             self.pooled.read_as_reported(self.server);
         }
     }

@@ -95,11 +95,12 @@ impl Sides<'_> {
     }
 
     /// Keeps the batch that begins at the front of `bytes`, to be sent again if its first request
-    /// meets a stale statement: only outside a transaction, and before anything was executed.
+    /// meets a stale statement: only outside a transaction, and before anything was executed. Who keeps its
+    /// connection sees what the server says of its own statements.
     #[inline]
     fn begin(&mut self, name: &[u8], bytes: &[u8]) {
         let Sides { pooled, server } = self;
-        if std::mem::replace(&mut pooled.begun, true) {
+        if std::mem::replace(&mut pooled.begun, true) || pooled.is_alone() {
             return;
         }
         if server.status == Status::Idle && server.ledger.is_one_batch() && !server.again.is_due() {
