@@ -1,8 +1,10 @@
 //! Owns texts as they were read to be judged: the bytes, wiped when nobody needs them any more, and their facts.
 
 use buf::Secret;
+use patterns::{Pattern, Recogniser};
 use policy::Subject;
 use sql::{Analysis, Asked, Facts, Lexing, Unsure, Verb};
+use std::sync::{Arc, OnceLock};
 
 /// A text that was read.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub(crate) struct Known {
     pub(super) is_utf8: bool,
     pub(super) lexing: Lexing,
     pub(super) analysis: Analysis,
+    /// Its pattern, if that was asked for.
+    pattern: OnceLock<Arc<Pattern>>,
 }
 
 impl Known {
@@ -33,7 +37,14 @@ impl Known {
             is_utf8,
             lexing,
             analysis: analysis.compact(),
+            pattern: OnceLock::new(),
         }
+    }
+
+    /// Its pattern, which is found once.
+    pub fn pattern(&self, recogniser: &Recogniser) -> Arc<Pattern> {
+        let find = || recogniser.pattern(self.text.expose(), self.lexing);
+        Arc::clone(self.pattern.get_or_init(find))
     }
 
     /// A text that the server may read otherwise than is known here.

@@ -220,10 +220,10 @@ impl Governor {
         refusal
     }
 
-    /// True if a Query whose text has this template passes, as one passed that had it, too.
-    pub(crate) fn passes_like(&mut self, template: &[u8]) -> bool {
-        let known = self.familiar.like(template);
-        known.is_some_and(|known| self.passes_again(&known))
+    /// What is known of all texts of this template, if a Query with one of them passes, as one passed before.
+    pub(crate) fn passes_like(&mut self, template: &[u8]) -> Option<Arc<Known>> {
+        let known = self.familiar.like(template)?;
+        self.passes_again(&known).then_some(known)
     }
 
     /// Judges a message whose text isn't in sight.

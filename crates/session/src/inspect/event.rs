@@ -79,26 +79,24 @@ impl End {
 /// The first word of a command tag: `SELECT`, `INSERT`. At most 16 bytes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Word {
+    /// How the tag begins; what is seldom looked at isn't cut before.
     bytes: [u8; 16],
-    len: u8,
 }
 
 impl Word {
     /// The first word of a tag.
     pub(crate) fn of(tag: &[u8]) -> Word {
-        let mut word = Word::default();
-        let letters = tag.iter().zip(&mut word.bytes);
-        for (byte, place) in letters.take_while(|(byte, _)| byte.is_ascii_uppercase()) {
-            *place = *byte;
-            word.len += 1;
-        }
-        word
+        let mut bytes = [0; 16];
+        let len = tag.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&tag[..len]);
+        Word { bytes }
     }
 
     /// As text; empty if there was none.
     pub fn as_str(&self) -> &str {
-        let bytes = &self.bytes[..usize::from(self.len)];
-        std::str::from_utf8(bytes).unwrap_or_default()
+        let is_letter = |byte: &&u8| byte.is_ascii_uppercase();
+        let len = self.bytes.iter().take_while(is_letter).count();
+        std::str::from_utf8(&self.bytes[..len]).unwrap_or_default()
     }
 }
 
@@ -182,6 +180,6 @@ pub enum Event<'a> {
         /// Its number.
         number: u64,
     },
-    /// It is over: the oldest of those that were started and are not.
-    Completed(Record),
+    /// It is over: the oldest of those that were started and are not. It is forgotten then.
+    Completed(&'a Record),
 }

@@ -94,6 +94,8 @@ pub struct Inspector {
     over: usize,
     /// Of so many in front it was told that they started.
     told: usize,
+    /// Of the one in front it was told that it is over.
+    spent: bool,
     /// There is something to tell.
     has_news: bool,
     /// What was refused, each behind the statement with this number.
@@ -114,6 +116,7 @@ impl Inspector {
             records: VecDeque::new(),
             over: 0,
             told: 0,
+            spent: false,
             has_news: false,
             refused: VecDeque::new(),
             ended,
@@ -127,7 +130,8 @@ impl Inspector {
         self.statements.clear();
         self.portals.clear();
         self.records.clear();
-        (self.over, self.told, self.has_news) = (0, 0, false);
+        (self.over, self.told) = (0, 0);
+        (self.spent, self.has_news) = (false, false);
         self.refused.clear();
         self.ended = ended;
     }
@@ -141,6 +145,10 @@ impl Inspector {
     pub fn next_event(&mut self) -> Option<Event<'_>> {
         if !self.has_news {
             return None;
+        }
+        if std::mem::take(&mut self.spent) {
+            (self.over, self.told) = (self.over - 1, self.told - 1);
+            self.records.pop_front();
         }
         let next = self.records.get(self.told).map(|it| it.number);
         if let Some((behind, _)) = self.refused.front()
@@ -159,8 +167,8 @@ impl Inspector {
             return Some(Event::FirstRow { number });
         }
         if self.over > 0 {
-            (self.over, self.told) = (self.over - 1, self.told - 1);
-            return self.records.pop_front().map(Event::Completed);
+            self.spent = true;
+            return self.records.front().map(Event::Completed);
         }
         self.has_news = false;
         None
@@ -174,7 +182,7 @@ impl Inspector {
 
     /// The oldest statement whose end was not told.
     pub fn oldest(&self) -> Option<&Record> {
-        self.records.front()
+        self.records.get(usize::from(self.spent))
     }
 
     /// The statement that is being answered.
@@ -253,21 +261,21 @@ impl Inspector {
         let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
         let plain = Plain::with_values(text, lexing, &mut values);
         let template = plain.and_then(|_| values.template(text, &mut room));
-        self.query_like(text, template, lexing, bytes);
+        // Of one pattern with it, and there before.
+        let recogniser = &self.inspection.recogniser;
+        let pattern = recogniser.pattern(template.unwrap_or(text), lexing);
+        self.query_of(pattern, text, lexing, bytes);
     }
 
-    /// A Query whose text may have a template.
-    pub(crate) fn query_like(
+    /// A Query with this pattern.
+    pub(crate) fn query_of(
         &mut self,
+        pattern: Arc<Pattern>,
         text: &[u8],
-        template: Option<&[u8]>,
         lexing: Lexing,
         bytes: usize,
     ) {
         self.portals.close(b"");
-        // Of one pattern with it, and there before.
-        let recogniser = &self.inspection.recogniser;
-        let pattern = recogniser.pattern(template.unwrap_or(text), lexing);
         let known = self.inspection.known_as(pattern, text, lexing);
         self.start(known, Protocol::Simple, bytes);
     }

@@ -3,7 +3,7 @@
 //! of a moment after the state's.
 
 use patterns::Pattern;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -61,7 +61,10 @@ pub(crate) struct Running {
 /// What a client is doing.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
+    /// The statement that began last.
     running: Mutex<Option<Running>>,
+    /// It is still under way.
+    is_running: AtomicBool,
     /// When its transaction last stood still, in microseconds of the desk's clock; 0: it has none.
     stands_since_us: AtomicU64,
     rows: AtomicU64,
@@ -76,7 +79,11 @@ impl Activity {
 
     /// This is under way from now on, or nothing.
     pub(crate) fn runs(&self, running: Option<Running>) {
-        *self.lock() = running;
+        let is_running = running.is_some();
+        if is_running {
+            *self.lock() = running;
+        }
+        self.is_running.store(is_running, Ordering::Release);
     }
 
     /// So much of it has passed.
@@ -99,6 +106,9 @@ impl Activity {
 
     /// The statement under way, with rows and bytes that have passed.
     pub(crate) fn running(&self) -> Option<(Running, u64, u64)> {
+        if !self.is_running.load(Ordering::Acquire) {
+            return None;
+        }
         let running = self.lock().clone()?;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Some((running, of(&self.rows), of(&self.bytes)))
@@ -139,5 +149,7 @@ mod tests {
             activity.waits(waits);
             assert_eq!(activity.waits_for(), waits);
         }
+        activity.runs(None);
+        assert!(activity.running().is_none());
     }
 }

@@ -32,9 +32,45 @@ impl Clock {
     }
 }
 
+/// The second of the day in which things happen, which is one for many of them.
+#[derive(Default)]
+pub(super) struct Second(Option<(Instant, Instant, u64)>);
+
+impl Second {
+    /// Seconds since 1970 at a moment.
+    #[inline]
+    pub(super) fn of(&mut self, moment: Instant, clock: &Clock) -> u64 {
+        match self.0 {
+            Some((from, until, second)) if from <= moment && moment < until => second,
+            _ => self.look(moment, clock),
+        }
+    }
+
+    #[cold]
+    fn look(&mut self, moment: Instant, clock: &Clock) -> u64 {
+        let day = clock.since_1970(moment);
+        let rest = Duration::from_secs(1) - Duration::from_nanos(u64::from(day.subsec_nanos()));
+        self.0 = Some((moment, moment + rest, day.as_secs()));
+        day.as_secs()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_is_that_of_the_clock() {
+        let (clock, mut second) = (Clock::default(), Second::default());
+        let start = Instant::now();
+        for step in (0..5000).chain([100, 4999]) {
+            let moment = start + Duration::from_millis(step);
+            assert_eq!(
+                second.of(moment, &clock),
+                clock.since_1970(moment).as_secs()
+            );
+        }
+    }
 
     #[test]
     fn moments_have_a_time_of_day() {

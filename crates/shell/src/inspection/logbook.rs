@@ -3,6 +3,7 @@
 //! A record has a statement's pattern, which holds no literal; its text only where the operator said so, and never
 //! that of a statement which may hold a password.
 
+use super::clock::Clock;
 use crate::console::Client;
 use admin::escape;
 pub use journal::Form;
@@ -72,9 +73,11 @@ pub(super) struct Logbook {
     number: u64,
 }
 
-/// When something was, since 1970, and what it is about.
+/// When something was, and what it is about.
 pub(super) struct Moment<'a> {
-    pub(super) at: Duration,
+    pub(super) at: Instant,
+    /// Knows the time of day.
+    pub(super) clock: &'a Clock,
     pub(super) known: &'a Known,
     /// How it was sent, and its number; nothing of one that went nowhere.
     pub(super) protocol: Option<Protocol>,
@@ -147,12 +150,16 @@ impl Logbook {
     /// Whether the next statement is one of the sample.
     pub(super) fn sampled(&mut self) -> bool {
         const PPM: u64 = 1_000_000;
+        let sample = u64::from(self.rules.sample_ppm);
+        if sample == 0 {
+            return false;
+        }
         // SplitMix64: enough to choose by, and nothing hangs on its being guessed.
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.chance;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % PPM < u64::from(self.rules.sample_ppm)
+        (mixed ^ (mixed >> 31)) % PPM < sample
     }
 
     /// A statement of the sample goes to the server.
@@ -259,7 +266,7 @@ impl Logbook {
 
     fn begin(&mut self, event: &str, moment: &Moment<'_>) {
         self.line.clear();
-        let time = journal::time::text(moment.at);
+        let time = journal::time::text(moment.clock.since_1970(moment.at));
         match self.rules.form {
             Form::Json => {
                 let _ = write!(self.line, "{{\"time\":\"{time}\"");

@@ -3,6 +3,7 @@
 use super::Watched;
 use super::activity::Running;
 pub(crate) use super::activity::Waits;
+use super::clock::Second;
 use super::logbook::{Fate, LogRules, Logbook, Moment, Times};
 use super::spans::Spans;
 use crate::console;
@@ -66,6 +67,7 @@ pub struct Tracker {
     wait: Duration,
     /// When the last one ended.
     last: Instant,
+    second: Second,
     /// Whether the client's transaction is shown to stand still.
     stands: bool,
     log: Option<Box<Logbook>>,
@@ -107,6 +109,7 @@ impl Tracker {
             open: VecDeque::new(),
             wait: Duration::ZERO,
             last: Instant::now(),
+            second: Second::default(),
             stands: false,
             log,
             spans: spans.map(|to| Box::new(Spans::new(to.clone(), seed))),
@@ -297,8 +300,7 @@ impl Tracker {
         {
             match event {
                 Event::Refused(refused) => {
-                    let at_1970 = self.worker.clock.since_1970(stopwatch.last());
-                    self.denied(&refused, at_1970, &at);
+                    self.denied(&refused, stopwatch.last(), &at);
                 }
                 Event::Started(record) => {
                     let begun = stopwatch.since().unwrap_or_else(|| stopwatch.last());
@@ -311,7 +313,7 @@ impl Tracker {
                     if rows_begin.take() == Some(record.number) {
                         self.row_came(record.number, ended);
                     }
-                    self.completed(&record, ended, &at);
+                    self.completed(record, ended, &at);
                 }
             }
         }
@@ -326,12 +328,13 @@ impl Tracker {
     }
 
     /// A rule refused something, and wants that to be logged.
-    fn denied(&mut self, refused: &Refused, day: Duration, at: &At<'_>) {
+    fn denied(&mut self, refused: &Refused, now: Instant, at: &At<'_>) {
         let Some(log) = &mut self.log else {
             return;
         };
         let moment = Moment {
-            at: day,
+            at: now,
+            clock: &self.worker.clock,
             known: &refused.known,
             protocol: None,
             number: None,
@@ -349,7 +352,8 @@ impl Tracker {
             sampled = log.sampled() || started.log != Log::Default;
             if sampled {
                 let moment = Moment {
-                    at: self.worker.clock.since_1970(begun),
+                    at: begun,
+                    clock: &self.worker.clock,
                     known: &started.known,
                     protocol: Some(started.protocol),
                     number: Some(started.number),
@@ -412,10 +416,10 @@ impl Tracker {
             bytes_out: completed.bytes_out,
             sqlstate: completed.sqlstate,
         };
-        let day = self.worker.clock.since_1970(now);
         if let Some(log) = &mut self.log {
             let moment = Moment {
-                at: day,
+                at: now,
+                clock: &self.worker.clock,
                 known: &completed.known,
                 protocol: Some(completed.protocol),
                 number: Some(completed.number),
@@ -440,10 +444,12 @@ impl Tracker {
         }
         // What the server never looked at was not called.
         if completed.end != End::Skipped {
+            let clock = &self.worker.clock;
             if let Some(spans) = &mut self.spans {
+                let day = clock.since_1970(now);
                 spans.note(completed, &run, (&self.who.0, at.server), day);
             }
-            let now_s = day.as_secs();
+            let now_s = self.second.of(now, clock);
             let (who, key) = &self.who;
             let mut table = self.worker.table();
             table.note(&completed.known.pattern, (who, *key), &run, now_s);

@@ -36,7 +36,7 @@ impl Run<'_> {
         if let Some((0, text)) = body.split_last()
             && !text.contains(&0)
         {
-            match self.sides.judge_query(text, None, header.total()) {
+            match self.sides.judge_query(text, None, header.total()).0 {
                 Admitted::Go => {}
                 Admitted::Refuse(refusal) => {
                     self.refuse(refusal, Instead::Query);
@@ -58,15 +58,21 @@ impl Run<'_> {
         step
     }
 
-    /// A Query whose text is at the front as a whole. Something else than `None` was done in its stead.
-    pub(super) fn govern_query(&mut self, header: Header, template: Option<&[u8]>) -> Option<Step> {
-        let text = self.belt.rest().get(HEADER..header.total() - 1)?;
+    /// A Query whose text is at the front as a whole: what is known of all texts of its template, if it passed for one of
+    /// those; or what was done in its stead.
+    pub(super) fn govern_query(
+        &mut self,
+        header: Header,
+        template: Option<&[u8]>,
+    ) -> Result<Option<Arc<Known>>, Step> {
+        let text = self.belt.rest().get(HEADER..header.total() - 1);
+        let text = text.ok_or(Step::Stop)?;
         match self.sides.judge_query(text, template, header.total()) {
-            Admitted::Go => None,
-            Admitted::Hold => Some(self.wait()),
-            Admitted::Refuse(refusal) => {
+            (Admitted::Go, like) => Ok(like),
+            (Admitted::Hold, _) => Err(self.wait()),
+            (Admitted::Refuse(refusal), _) => {
                 self.refuse(refusal, Instead::Query);
-                Some(self.drop_frame(header))
+                Err(self.drop_frame(header))
             }
         }
     }
@@ -190,13 +196,19 @@ impl Sides<'_> {
         governor.is_some_and(|it| it.prepared_by_sql(name).is_some())
     }
 
-    /// Judges a Query, whose message has so many bytes.
-    fn judge_query(&mut self, text: &[u8], template: Option<&[u8]>, bytes: usize) -> Admitted {
+    /// Judges a Query, whose message has so many bytes. With it comes what is known of all texts of its template, if it
+    /// passed for one of those.
+    fn judge_query(
+        &mut self,
+        text: &[u8],
+        template: Option<&[u8]>,
+        bytes: usize,
+    ) -> (Admitted, Option<Arc<Known>>) {
         let Some(governor) = self.pooled.governor() else {
-            return Admitted::Go;
+            return (Admitted::Go, None);
         };
-        if template.is_some_and(|it| governor.passes_like(it)) {
-            return governor.admit(bytes);
+        if let Some(like) = template.and_then(|it| governor.passes_like(it)) {
+            return (governor.admit(bytes), Some(like));
         }
         let shapes = governor.wants_shapes();
         let mut known = self.read(text, shapes);
@@ -205,12 +217,13 @@ impl Sides<'_> {
             known = self.read(text, Shapes::Told);
         }
         let Some(governor) = self.pooled.governor() else {
-            return Admitted::Go;
+            return (Admitted::Go, None);
         };
-        match governor.query(known, template) {
+        let admitted = match governor.query(known, template) {
             Some(refusal) => Admitted::Refuse(refusal),
             None => governor.admit(bytes),
-        }
+        };
+        (admitted, None)
     }
 
     /// Judges a Parse: of a statement that is kept, or of a text.

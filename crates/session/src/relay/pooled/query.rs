@@ -48,11 +48,13 @@ impl Run<'_> {
                 (plain, template.flatten())
             }
         };
-        if self.sides.is_governed()
-            && let Some(step) = self.govern_query(header, template)
-        {
-            return Ok(step);
-        }
+        let like = match self.sides.is_governed() {
+            true => match self.govern_query(header, template) {
+                Ok(like) => like,
+                Err(step) => return Ok(step),
+            },
+            false => None,
+        };
         let Some(text) = self.belt.rest().get(HEADER..header.total() - 1) else {
             return Ok(Step::Stop);
         };
@@ -91,7 +93,13 @@ impl Run<'_> {
         }
         self.sides.note(&reading, text, dialect.lexing);
         if let Some(inspector) = &mut self.sides.server.inspector {
-            inspector.query_like(text, template, dialect.lexing, header.total());
+            let recogniser = &inspector.inspection().recogniser;
+            let pattern = match like {
+                Some(like) => like.pattern(recogniser),
+                // Of one pattern with its template.
+                None => recogniser.pattern(template.unwrap_or(text), dialect.lexing),
+            };
+            inspector.query_of(pattern, text, dialect.lexing, header.total());
         }
         self.sides.tell_wish();
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
