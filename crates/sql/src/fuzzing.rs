@@ -2,7 +2,7 @@
 //! and that panic if it doesn't hold.
 
 use crate::{
-    Access, Analysis, Asked, Encoding, Facts, Impact, Kind, Lexer, Lexing, Plain, Span,
+    Access, Analysis, Asked, Encoding, Facts, Impact, Kind, Layout, Lexer, Lexing, Plain, Span,
     TEMPLATE_MAX, Unsure, Values, statements,
 };
 
@@ -100,8 +100,32 @@ pub fn plain(data: &[u8]) -> bool {
         assert_eq!(again, Some(plain), "a template is something else");
         assert_eq!(values.template(template, &mut room), Some(template));
         alike(text, template, lexing);
+        fits_what_has_it(text, (template, plain), data);
     }
     true
+}
+
+/// Of texts near one that has a template, its layout fits those that have it, too.
+fn fits_what_has_it(text: &[u8], (template, plain): (&[u8], Plain), data: &[u8]) {
+    let lexing = Lexing::default();
+    let layout = Layout::of(template).expect("a template is plain");
+    assert_eq!(layout.plain(), plain);
+    assert!(layout.fits(template, text, lexing));
+    let mut near = text.to_vec();
+    for (index, byte) in data.iter().take(32).enumerate() {
+        let at = (usize::from(*byte) * 31 + index) % (near.len() + 1);
+        let piece = [&b"'"[..], b"0", b"''", b"a", b"(", b"\\", b" ", b"-"][index % 8];
+        match byte % 3 {
+            0 => drop(near.splice(at..at, piece.iter().copied())),
+            1 if at < near.len() => near[at] = piece[0],
+            _ => near.truncate(near.len().max(1) - 1),
+        }
+        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
+        let has_it = Plain::with_values(&near, lexing, &mut values) == Some(plain)
+            && values.template(&near, &mut room) == Some(template);
+        let near_text = String::from_utf8_lossy(&near);
+        assert_eq!(layout.fits(template, &near, lexing), has_it, "{near_text}");
+    }
 }
 
 /// What is found of a text and of its template differs in nothing but values and places.

@@ -97,7 +97,7 @@ pub use facts::{Access, Call, Facts, Relation, ShapeId, Unsure};
 pub use impact::Impact;
 pub use lexer::Lexer;
 pub use name::{is_name, name};
-pub use plain::{Plain, TEMPLATE_MAX, Values};
+pub use plain::{Layout, Plain, TEMPLATE_MAX, Values};
 pub use statement::{Statement, Statements, effects, statements};
 pub use token::{Kind, Span, Token};
 pub use unknown::Unknown;

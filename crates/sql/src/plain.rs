@@ -118,6 +118,59 @@ impl Values {
     }
 }
 
+/// Where the values of a template are, so that a text which has it is told by comparing the rest.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    plain: Plain,
+    places: Box<[(u32, u32)]>,
+}
+
+impl Layout {
+    /// Of a template.
+    pub fn of(template: &[u8]) -> Option<Layout> {
+        let mut values = Values::default();
+        let plain = Plain::with_values(template, Lexing::default(), &mut values)?;
+        let places = values.places.get(..values.count)?.into();
+        Some(Layout { plain, places })
+    }
+
+    /// What all texts do that have the template.
+    pub fn plain(&self) -> Plain {
+        self.plain
+    }
+
+    /// True if a text has this template, which is the one that the layout is of.
+    pub fn fits(&self, template: &[u8], text: &[u8], lexing: Lexing) -> bool {
+        self.rest_of(template, text).is_some_and(<[u8]>::is_empty) && text.len() <= lexing.len_max
+    }
+
+    /// What a text has behind the template.
+    fn rest_of<'t>(&self, template: &[u8], text: &'t [u8]) -> Option<&'t [u8]> {
+        let (mut from, mut rest) = (0, text);
+        let run = |rest: &[u8], class: u8| {
+            let is_other = |byte: &u8| CLASS[usize::from(*byte)] & class == 0;
+            rest.iter().position(is_other).unwrap_or(rest.len())
+        };
+        for (start, end) in &self.places {
+            let start = *start as usize;
+            rest = rest.strip_prefix(template.get(from..start)?)?;
+            from = *end as usize;
+            rest = match template.get(start)? {
+                b'\'' => {
+                    let string = rest.strip_prefix(b"'")?;
+                    string.get(run(string, INSIDE)..)?.strip_prefix(b"'")?
+                }
+                // What follows is the template's, and no part of a word.
+                _ => match run(rest, DIGIT) {
+                    0 => return None,
+                    digits => &rest[digits..],
+                },
+            };
+        }
+        rest.strip_prefix(template.get(from..)?)
+    }
+}
+
 /// How far the look has come.
 struct Look<'a> {
     text: &'a [u8],
@@ -434,6 +487,69 @@ mod tests {
                 .is_some();
             assert!(!found, "{piece}");
         }
+    }
+
+    #[test]
+    fn texts_that_have_a_template() {
+        let template = b"UPDATE t1 SET a = 0, b = '''' WHERE c = $1 AND d = 0.0";
+        let layout = Layout::of(template).unwrap();
+        assert_eq!(layout.plain(), Plain::Changes);
+        for (text, fits) in [
+            (
+                "UPDATE t1 SET a = 17, b = 'O''Hara' WHERE c = $1 AND d = 3.14",
+                true,
+            ),
+            (
+                "UPDATE t1 SET a = 0, b = '''' WHERE c = $1 AND d = 0.0",
+                true,
+            ),
+            (
+                "UPDATE t2 SET a = 17, b = 'O''Hara' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = , b = 'O''Hara' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1x, b = 'O''Hara' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = 'Hara' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = '\\''' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = '''\u{e4}' WHERE c = $1 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = '''' WHERE c = $2 AND d = 3.14",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = '''' WHERE c = $1 AND d = 3.14x",
+                false,
+            ),
+            (
+                "UPDATE t1 SET a = 1, b = '''' WHERE c = $1 AND d = 3.14; DROP TABLE t1",
+                false,
+            ),
+            ("UPDATE t1 SET a = 1, b = '''", false),
+            ("", false),
+        ] {
+            let found = layout.fits(template, text.as_bytes(), Lexing::default());
+            assert_eq!(found, fits, "{text}");
+        }
+        let short = Lexing {
+            len_max: template.len() - 1,
+            ..Lexing::default()
+        };
+        assert!(!layout.fits(template, template, short));
     }
 
     #[test]

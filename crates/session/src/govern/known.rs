@@ -3,7 +3,7 @@
 use buf::Secret;
 use patterns::{Pattern, Recogniser};
 use policy::Subject;
-use sql::{Analysis, Asked, Facts, Lexing, Unsure, Verb};
+use sql::{Analysis, Asked, Facts, Layout, Lexing, Plain, Unsure, Verb};
 use std::sync::{Arc, OnceLock};
 
 /// A text that was read.
@@ -15,6 +15,8 @@ pub(crate) struct Known {
     pub(super) analysis: Analysis,
     /// Its pattern, if that was asked for.
     pattern: OnceLock<Arc<Pattern>>,
+    /// Of a template.
+    layout: Option<Layout>,
 }
 
 impl Known {
@@ -38,7 +40,23 @@ impl Known {
             lexing,
             analysis: analysis.compact(),
             pattern: OnceLock::new(),
+            layout: None,
         }
+    }
+
+    /// Reads a template, for all texts that have it.
+    pub(super) fn read_template(template: &[u8], dialect: (Lexing, bool)) -> Known {
+        Known {
+            layout: Layout::of(template),
+            ..Known::read_for(Shapes::Untold, template, dialect)
+        }
+    }
+
+    /// What a text does that has this template.
+    pub(super) fn fits(&self, text: &[u8], lexing: Lexing) -> Option<Plain> {
+        let layout = self.layout.as_ref()?;
+        let fits = layout.fits(self.text.expose(), text, lexing);
+        fits.then(|| layout.plain())
     }
 
     /// Its pattern, which is found once.

@@ -32,7 +32,7 @@ use policy::{
     Verdict, Why,
 };
 use prepared::Prepared;
-use sql::Unsure;
+use sql::{Lexing, Plain, Unsure};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
@@ -218,6 +218,18 @@ impl Governor {
             self.prepared.note(&Arc::new(known));
         }
         refusal
+    }
+
+    /// What is known of all texts of the template that a Query's text has, and what those do, if that template was
+    /// expected, and passes as it passed before.
+    #[inline]
+    pub(crate) fn passes_as_expected(
+        &mut self,
+        text: &[u8],
+        lexing: Lexing,
+    ) -> Option<(Arc<Known>, Plain)> {
+        let (known, plain) = self.familiar.expected(text, lexing)?;
+        self.passes_again(&known).then_some((known, plain))
     }
 
     /// What is known of all texts of this template, if a Query with one of them passes, as one passed before.
@@ -454,9 +466,10 @@ impl Governor {
             Like::Texts(_) if rules.wants_lengths() => {}
             Like::Texts(template) => {
                 let dialect = (known.lexing, known.is_utf8);
-                let known = self.familiar.like(template).unwrap_or_else(|| {
-                    Arc::new(Known::read_for(Shapes::Untold, template, dialect))
-                });
+                let known = self
+                    .familiar
+                    .like(template)
+                    .unwrap_or_else(|| Arc::new(Known::read_template(template, dialect)));
                 self.familiar.keep(by, &known, verdict);
                 self.familiar.keep_like(&known);
             }

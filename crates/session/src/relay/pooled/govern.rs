@@ -67,10 +67,22 @@ impl Run<'_> {
     ) -> Result<Option<Arc<Known>>, Step> {
         let text = self.belt.rest().get(HEADER..header.total() - 1);
         let text = text.ok_or(Step::Stop)?;
-        match self.sides.judge_query(text, template, header.total()) {
-            (Admitted::Go, like) => Ok(like),
-            (Admitted::Hold, _) => Err(self.wait()),
-            (Admitted::Refuse(refusal), _) => {
+        let (admitted, like) = self.sides.judge_query(text, template, header.total());
+        self.admitted(admitted, header).map(|()| like)
+    }
+
+    /// A Query that passes as one like it did; or what was done in its stead.
+    pub(super) fn admit_query(&mut self, header: Header) -> Result<(), Step> {
+        let governor = self.sides.pooled.governor();
+        let admitted = governor.map_or(Admitted::Go, |it| it.admit(header.total()));
+        self.admitted(admitted, header)
+    }
+
+    fn admitted(&mut self, admitted: Admitted, header: Header) -> Result<(), Step> {
+        match admitted {
+            Admitted::Go => Ok(()),
+            Admitted::Hold => Err(self.wait()),
+            Admitted::Refuse(refusal) => {
                 self.refuse(refusal, Instead::Query);
                 Err(self.drop_frame(header))
             }

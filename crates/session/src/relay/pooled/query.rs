@@ -35,25 +35,29 @@ impl Run<'_> {
         let text = &body[..body.len() - 1];
         let lexing = self.sides.pooled.dialect.lexing;
         let is_watched = self.sides.is_governed() || self.sides.server.inspector.is_some();
-        let (mut values, mut room) = (Values::default(), [0; TEMPLATE_MAX]);
-        let (plain, template) = match ahead {
-            Ahead::Query(plain) if !is_watched => {
-                debug_assert_eq!(plain, Plain::of(text, lexing));
-                (plain, None)
-            }
-            _ => {
+        let (mut values, mut room);
+        let governor = self.sides.pooled.governor();
+        let expected = governor.and_then(|it| it.passes_as_expected(text, lexing));
+        let (plain, template) = match (&expected, ahead) {
+            (Some((_, plain)), _) => (Some(*plain), None),
+            (None, Ahead::Query(plain)) if !is_watched => (plain, None),
+            (None, _) => {
+                (values, room) = (Values::default(), [0; TEMPLATE_MAX]);
                 let plain = Plain::with_values(text, lexing, &mut values);
                 let has_template = is_watched && plain.is_some();
                 let template = has_template.then(|| values.template(text, &mut room));
                 (plain, template.flatten())
             }
         };
-        let like = match self.sides.is_governed() {
-            true => match self.govern_query(header, template) {
-                Ok(like) => like,
-                Err(step) => return Ok(step),
-            },
-            false => None,
+        debug_assert_eq!(plain, Plain::of(text, lexing));
+        let like = match expected {
+            Some((known, _)) => self.admit_query(header).map(|()| Some(known)),
+            None if self.sides.is_governed() => self.govern_query(header, template),
+            None => Ok(None),
+        };
+        let like = match like {
+            Ok(like) => like,
+            Err(step) => return Ok(step),
         };
         let Some(text) = self.belt.rest().get(HEADER..header.total() - 1) else {
             return Ok(Step::Stop);
