@@ -187,6 +187,18 @@ impl Governor {
         self.portals.clear();
     }
 
+    /// True if nothing waits, is counted or is to fail, and what is judged hangs on neither the time nor values.
+    #[inline]
+    pub(crate) fn is_calm(&mut self) -> bool {
+        self.refresh();
+        let hangs = |it: &Arc<RuleList>| it.wants_clock() || it.wants_parameters();
+        matches!(self.hold, Hold::None)
+            && self.open.is_none()
+            && self.stop == Stop::None
+            && self.failure.is_none()
+            && !self.rules.as_ref().is_some_and(hangs)
+    }
+
     /// True if no rows are counted, and no notice waits.
     #[inline]
     pub(crate) fn passes_plainly(&self) -> bool {

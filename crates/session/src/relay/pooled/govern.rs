@@ -274,7 +274,7 @@ impl Sides<'_> {
         }
     }
 
-    fn facts_of(&mut self, statement: &Arc<Statement>) -> Arc<Known> {
+    pub(super) fn facts_of(&mut self, statement: &Arc<Statement>) -> Arc<Known> {
         self.settle_reading();
         let ours = self.pooled.dialect.lexing;
         let is_other = statement.dialect().lexing != ours && !reads_the_same(statement.text());

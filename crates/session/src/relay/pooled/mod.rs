@@ -12,6 +12,7 @@ mod inspect;
 mod parse;
 mod query;
 mod uses;
+mod usual;
 
 use super::Relayed;
 use super::belt::Belt;
@@ -150,7 +151,14 @@ impl Run<'_> {
                     judge(header)?;
                     return Ok(Relayed::Terminated);
                 }
-                self.frame(header)?
+                let usual = match header.tag {
+                    tag::BIND => self.usual_batch(pipeline_max),
+                    _ => None,
+                };
+                match usual {
+                    Some(step) => step,
+                    None => self.frame(header)?,
+                }
             } else {
                 self.course()?
             };

@@ -15,7 +15,7 @@ use wire::frame::{HEADER, Header};
 use wire::from_client::{BindFront, LARGE};
 
 /// Under which name a statement is used.
-enum Use {
+pub(super) enum Use {
     /// As it came.
     AsItCame,
     /// Under its name on servers.
@@ -256,7 +256,7 @@ impl Run<'_> {
 }
 
 /// Whether a portal is the unnamed one.
-type IsUnnamed = bool;
+pub(super) type IsUnnamed = bool;
 
 enum Target<'a> {
     Statement(&'a [u8]),
@@ -273,7 +273,11 @@ impl Sides<'_> {
     /// How a statement is used, and which, if that is known; if it is bound to a portal, note of what executing that
     /// leaves behind.
     #[inline]
-    fn used(&mut self, name: &[u8], portal: Option<IsUnnamed>) -> (Use, Option<Arc<Statement>>) {
+    pub(super) fn used(
+        &mut self,
+        name: &[u8],
+        portal: Option<IsUnnamed>,
+    ) -> (Use, Option<Arc<Statement>>) {
         let statement = if name.is_empty() {
             match self.server.statements.unnamed(&self.pooled.holdings) {
                 None => return (Use::Stall, None),

@@ -1,0 +1,179 @@
+//! Owns the batch that drivers send over and over for a prepared statement: Bind of it to the unnamed portal, perhaps
+//! Describe of that portal, Execute of it, and Sync, where all of it is in front, nothing is owed and nothing holds it up.
+//! Each message is judged, noted and passed as by itself; what would be asked of every frame is asked once.
+
+use super::uses::Use;
+use super::{Run, Step};
+use crate::govern::{Admitted, Governor};
+use crate::ledger::{Request, Status};
+use wire::frame::{HEADER, Header};
+use wire::from_client::tag;
+
+/// Where the messages of such a batch are.
+struct Batch {
+    bind: Header,
+    /// Bytes of the Bind's two names, NULs included.
+    names: usize,
+    describe: Option<Header>,
+    execute: Header,
+    sync: Header,
+}
+
+impl Batch {
+    /// More messages than it has.
+    const MESSAGES: usize = 4;
+
+    /// The batch at the front, if it is one, and here as a whole.
+    #[inline]
+    fn of(bytes: &[u8]) -> Option<Batch> {
+        let (bind, body, rest) = frame(bytes)?;
+        let (0, names) = body.split_first()? else {
+            return None;
+        };
+        let name = names.iter().position(|byte| *byte == 0)?;
+        let (next, body, behind) = frame(rest)?;
+        let (describe, execute, body, rest) = match (next.tag, body) {
+            (tag::DESCRIBE, b"P\0") => {
+                let (execute, body, behind) = frame(behind)?;
+                (Some(next), execute, body, behind)
+            }
+            _ => (None, next, body, behind),
+        };
+        let (sync, nothing, _) = frame(rest)?;
+        let is_one = name > 0
+            && (bind.tag, execute.tag, sync.tag) == (tag::BIND, tag::EXECUTE, tag::SYNC)
+            && matches!(body, [0, _, _, _, _])
+            && nothing.is_empty();
+        is_one.then_some(Batch {
+            bind,
+            names: 1 + name + 1,
+            describe,
+            execute,
+            sync,
+        })
+    }
+
+    fn len(&self) -> usize {
+        let describe = self.describe.map_or(0, Header::total);
+        self.bind.total() + describe + self.execute.total() + self.sync.total()
+    }
+}
+
+/// The whole frame at the front: its header, its body, and what is behind it.
+#[inline]
+fn frame(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+    let header = Header::peek(bytes).filter(|it| it.len >= 4)?;
+    let body = bytes.get(HEADER..header.total())?;
+    Some((header, body, &bytes[header.total()..]))
+}
+
+impl Run<'_> {
+    /// Lets the batch at the front pass, or does what has to be done before it can; `None`, and nothing done, if it is none of
+    /// this kind.
+    pub(super) fn usual_batch(&mut self, pipeline_max: usize) -> Option<Step> {
+        let bytes = self.belt.rest();
+        let batch = Batch::of(bytes)?;
+        if pipeline_max <= Batch::MESSAGES
+            || self.belt.room() < batch.len() + Self::ROOM_MIN
+            || !self.sides.is_calm()
+        {
+            return None;
+        }
+        let name = &bytes[HEADER + 1..HEADER + batch.names - 1];
+        let (Use::Named(server_name), Some(statement)) = self.sides.used(name, Some(true)) else {
+            return None;
+        };
+        let body = &bytes[HEADER..batch.bind.total()];
+        if self.sides.is_governed() {
+            let known = self.sides.facts_of(&statement);
+            let is_outside = self.sides.server.status == Status::Idle;
+            let governor = self.sides.pooled.governor()?;
+            governor.stands(!is_outside);
+            if is_outside {
+                governor.end_portals();
+            }
+            if let Some(refusal) = governor.bind(b"", Some(known), (None, batch.bind.total())) {
+                return Some(self.refuse_use(refusal, batch.bind));
+            }
+        }
+        self.sides.begin(name, bytes);
+        let bound = (&b""[..], batch.bind.total(), Some(body));
+        self.sides.watch_bind(bound, (name, Some(&statement)));
+        self.request(Request::Bind);
+        self.rename(batch.bind, 1, batch.names, server_name.bytes());
+        if let Some(describe) = batch.describe {
+            self.request(Request::DescribePortal);
+            *self.passing += describe.total();
+        }
+        self.pass_rest();
+        if self.sides.pooled.forgets.is_some() || self.sides.pooled.forgets_all {
+            return Some(Step::Go);
+        }
+        if let Some(step) = self.execute_bound(&batch) {
+            return Some(step);
+        }
+        self.request(Request::Sync);
+        *self.passing = batch.execute.total() + batch.sync.total();
+        self.pass_rest();
+        self.end_batch();
+        self.sides.pooled.drop_hold();
+        self.sides.pooled.turns.holds(tag::SYNC, true);
+        Some(Step::Go)
+    }
+
+    /// The Execute at the front, of the portal that was just bound, may pass; or what was done in its stead.
+    #[inline]
+    fn execute_bound(&mut self, batch: &Batch) -> Option<Step> {
+        let bytes = batch.bind.total() + batch.execute.total();
+        if let Some(governor) = self.sides.pooled.governor() {
+            if let Some(refusal) = governor.execute(b"") {
+                return Some(self.refuse_use(refusal, batch.execute));
+            }
+            match governor.admit(bytes) {
+                Admitted::Go => {}
+                Admitted::Hold => return Some(self.wait()),
+                Admitted::Refuse(refusal) => return Some(self.refuse_use(refusal, batch.execute)),
+            }
+        }
+        self.sides.pooled.begun = true;
+        self.request(Request::Execute);
+        let now = self.asked();
+        if let Some(inspector) = &mut self.sides.server.inspector {
+            inspector.execute(b"", batch.execute.total());
+            self.sides.tell_wish();
+        }
+        if let Some(governor) = self.sides.pooled.governor() {
+            governor.sent(Some(now), Some(b""));
+        }
+        None
+    }
+
+    /// What passes is here, and fits.
+    #[inline]
+    fn pass_rest(&mut self) {
+        let passed = self.belt.pass(*self.passing);
+        debug_assert_eq!(passed, *self.passing);
+        *self.passing -= passed;
+    }
+}
+
+impl super::Sides<'_> {
+    /// True if nothing is under way between both, and nobody wants to look at single messages.
+    #[inline]
+    fn is_calm(&mut self) -> bool {
+        let (pooled, server) = (&mut self.pooled, &self.server);
+        !pooled.begun
+            && pooled.parsed.is_none()
+            && pooled.forgets.is_none()
+            && !pooled.forgets_all
+            && server.ledger.is_settled()
+            && server.statements.is_on()
+            && server.statements.is_settled()
+            && !server.again.is_due()
+            && server
+                .inspector
+                .as_ref()
+                .is_none_or(|it| !it.keeps_values())
+            && pooled.governor().is_none_or(Governor::is_calm)
+    }
+}
