@@ -264,6 +264,46 @@ fn prepared_statements_and_portals() {
 }
 
 #[test]
+fn batches_that_come_over_and_over() {
+    let run = || Client([bind("", "s"), execute(""), sync()].concat());
+    let described = || {
+        let portal = frame(b'D', b"P\0");
+        Client([bind("", "s"), portal, execute(""), sync()].concat())
+    };
+    let answer = |columns: &[u8]| {
+        let bound = [&frame(b'2', b"")[..], columns, &row()].concat();
+        Serves([bound, complete("SELECT 1"), ready(b'I')].concat())
+    };
+    let columns = frame(b'T', b"\0\0");
+    let script = [
+        Client([parse("s", "select a from t where b = $1"), sync()].concat()),
+        Serves([frame(b'1', b""), ready(b'I')].concat()),
+        run(),
+        answer(b""),
+        described(),
+        answer(&columns),
+        run(),
+        run(),
+        answer(b""),
+        Serves([frame(b'2', b""), error("57014"), ready(b'I')].concat()),
+    ];
+    let wanted = [
+        "1 start select a from t where b = ?",
+        "1 row",
+        "1 done SELECT 1",
+        "2 start select a from t where b = ?",
+        "2 row",
+        "2 done SELECT 1",
+        "3 start select a from t where b = ?",
+        "4 start select a from t where b = ?",
+        "3 row",
+        "3 done SELECT 1",
+        "4 failed  0 57014",
+    ];
+    sees(BOTH, &script, &wanted);
+}
+
+#[test]
 fn a_failed_batch_is_one_error_and_what_it_skips() {
     let script = [
         Client([parse("", "select a"), bind("", ""), execute("")].concat()),

@@ -305,6 +305,8 @@ fn a_statement_that_passed_again_and_again_is_judged_by_new_rules() {
     let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
     session.in_force.replace(Some(Arc::new(deny)));
     session.play(&[Sends::Again(1), Sends::Again(1)], &[700]);
+    session.play(&[Sends::Again(1)], &[700]);
+    session.play(&[Sends::Again(1)], &[1]);
     assert_eq!(session.executed(TEXT), 3);
     let allow = rules(Otherwise::Allow, Vec::new());
     session.in_force.replace(Some(Arc::new(allow)));

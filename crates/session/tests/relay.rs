@@ -6,6 +6,7 @@ use buf::Plain;
 use proptest::prelude::*;
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};
+use session::statements::{CacheLimits, Interner, Mode, Pooled, StatementLimits};
 use session::{ClientStream, Reported, Server};
 use wire::ProtocolVersion;
 
@@ -298,6 +299,48 @@ fn frames_that_may_not_pass() {
             matches!(verdict, Err(FaultKind::OutOfTurn(_))),
             "{unasked:?}: {verdict:?}"
         );
+    }
+}
+
+/// However many batches of a prepared statement come at once, and however they are cut.
+#[test]
+fn who_takes_turns_has_one_batch_under_way() {
+    let interner = Interner::new([7; 32], CacheLimits::default());
+    let named = |body: &[u8]| [b"\0s\0", body].concat();
+    let batch = [
+        frame(b'B', &named(b"\0\0\0\0\0\0")),
+        frame(b'E', b"\0\0\0\0\0"),
+        frame(b'S', b""),
+    ]
+    .concat();
+    let answer = [
+        frame(b'2', b""),
+        frame(b'C', b"SELECT 0\0"),
+        frame(b'Z', b"I"),
+    ]
+    .concat();
+    for size in [1, 7, usize::MAX] {
+        let limits = StatementLimits::default();
+        let mut pooled = Pooled::new(interner.clone(), limits, Mode::Transaction);
+        pooled.take_turns();
+        let mut pair = Pair::new();
+        pair.stream = ClientStream::pooled(10_000, pooled);
+        pair.stream.link(&mut pair.link);
+        let mut got = vec![];
+        let parse = [frame(b'P', b"s\0SELECT 1\0\0\0"), frame(b'S', b"")].concat();
+        pair.client_sends(&parse, &mut got).unwrap();
+        let prepared = [frame(b'1', b""), frame(b'Z', b"I")].concat();
+        pair.server_sends(&prepared, &mut got).unwrap();
+        let mut sent = vec![];
+        for piece in batch.repeat(3).chunks(size.min(3 * batch.len())) {
+            pair.client_sends(piece, &mut sent).unwrap();
+        }
+        let syncs = |bytes: &[u8]| bytes.windows(5).filter(|it| *it == b"S\0\0\0\x04").count();
+        for round in 1..=3 {
+            assert_eq!(syncs(&sent), round, "in pieces of {size}");
+            pair.server_sends(&answer, &mut got).unwrap();
+            pair.client_sends(b"", &mut sent).unwrap();
+        }
     }
 }
 
