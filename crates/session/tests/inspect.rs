@@ -107,7 +107,7 @@ fn play(kind: Kind, script: &[Says], (size, watched): (usize, bool)) -> (Vec<u8>
             }
             if let Some(inspector) = &mut link.inspector {
                 while let Some(event) = inspector.next_event() {
-                    seen.push(said(&event));
+                    seen.extend(said(&event));
                 }
             }
         }
@@ -116,18 +116,20 @@ fn play(kind: Kind, script: &[Says], (size, watched): (usize, bool)) -> (Vec<u8>
     if let Some(inspector) = &mut link.inspector {
         inspector.lost();
         while let Some(event) = inspector.next_event() {
-            seen.push(said(&event));
+            seen.extend(said(&event));
         }
     }
     (got, seen)
 }
 
-fn said(event: &Event<'_>) -> String {
+/// An event in words. A row that comes with its statement's end is told with it.
+fn said(event: &Event<'_>) -> Vec<String> {
     match event {
-        Event::Started(it) => format!("{} start {}", it.number, it.known.pattern.text),
-        Event::Refused(it) => format!("refused {}", it.known.pattern.text),
-        Event::FirstRow { number } => format!("{number} row"),
+        Event::Started(it) => vec![format!("{} start {}", it.number, it.known.pattern.text)],
+        Event::Refused(it) => vec![format!("refused {}", it.known.pattern.text)],
+        Event::FirstRow(it) => vec![format!("{} row", it.number)],
         Event::Completed(it) => {
+            let row = it.begins.then(|| format!("{} row", it.number));
             let state = it
                 .sqlstate
                 .map(|it| String::from_utf8_lossy(&it).into_owned());
@@ -135,13 +137,14 @@ fn said(event: &Event<'_>) -> String {
                 End::Done => "done",
                 other => other.word(),
             };
-            let command = it.command.as_str();
-            format!(
-                "{} {word} {command} {} {}",
+            let end = format!(
+                "{} {word} {} {} {}",
                 it.number,
+                it.command.as_str(),
                 it.rows(),
                 state.unwrap_or_default()
-            )
+            );
+            row.into_iter().chain([end]).collect()
         }
     }
 }

@@ -6,6 +6,7 @@ use buf::Secret;
 use patterns::Pattern;
 use policy::Log;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use trace::Parent;
 
 /// What is known of a statement's text.
@@ -132,12 +133,27 @@ pub struct Record {
     pub(super) tagged: Option<u64>,
     /// Rows that passed.
     pub(super) passed: u64,
-    /// Its first row has come, which nobody was told.
-    pub(super) begins: bool,
+    /// Its first row has come, which was not told before.
+    pub begins: bool,
     /// Bytes of the request's messages, copied data included.
     pub bytes_in: u64,
     /// Bytes of rows, copied data and errors that passed to the client.
     pub bytes_out: u64,
+    /// What whoever watches notes of it.
+    pub notes: Notes,
+}
+
+/// What whoever watches notes of a statement: time is no matter of the relay's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Notes {
+    /// When it went to the server.
+    pub since: Option<Instant>,
+    /// When its first row came.
+    pub first_row: Option<Instant>,
+    /// How long the client had waited for the connection.
+    pub wait: Duration,
+    /// It is one of a sample.
+    pub sampled: bool,
 }
 
 impl Record {
@@ -172,14 +188,11 @@ impl Record {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// It went to the server.
-    Started(&'a Record),
+    Started(&'a mut Record),
     /// It did not: a rule refused it.
     Refused(Refused),
-    /// Its first row, or first copied data, came.
-    FirstRow {
-        /// Its number.
-        number: u64,
-    },
+    /// Its first row, or first copied data, came, and it isn't over.
+    FirstRow(&'a mut Record),
     /// It is over: the oldest of those that were started and are not. It is forgotten then.
     Completed(&'a Record),
 }

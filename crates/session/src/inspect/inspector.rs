@@ -2,7 +2,7 @@
 //! debts.
 
 use super::bound::Bound;
-use super::event::{End, Event, Known, Protocol, Record, Refused, Word};
+use super::event::{End, Event, Known, Notes, Protocol, Record, Refused, Word};
 use super::names::{Portals, Statements};
 use super::types::Types;
 use crate::govern::Denied;
@@ -158,17 +158,16 @@ impl Inspector {
         }
         if next.is_some() {
             self.told += 1;
-            return self.records.get(self.told - 1).map(Event::Started);
-        }
-        if let Some(front) = self.records.front_mut()
-            && std::mem::take(&mut front.begins)
-        {
-            let number = front.number;
-            return Some(Event::FirstRow { number });
+            return self.records.get_mut(self.told - 1).map(Event::Started);
         }
         if self.over > 0 {
             self.spent = true;
             return self.records.front().map(Event::Completed);
+        }
+        if self.records.front().is_some_and(|it| it.begins) {
+            let front = self.records.front_mut()?;
+            front.begins = false;
+            return Some(Event::FirstRow(front));
         }
         self.has_news = false;
         None
@@ -181,8 +180,15 @@ impl Inspector {
     }
 
     /// The oldest statement whose end was not told.
+    #[inline]
     pub fn oldest(&self) -> Option<&Record> {
         self.records.get(usize::from(self.spent))
+    }
+
+    /// Statements whose end was not told.
+    #[inline]
+    pub fn running(&self) -> usize {
+        self.records.len() - usize::from(self.spent)
     }
 
     /// The statement that is being answered.
@@ -229,6 +235,7 @@ impl Inspector {
             begins: false,
             bytes_in: bytes as u64,
             bytes_out: 0,
+            notes: Notes::default(),
         });
     }
 

@@ -19,7 +19,7 @@ mod types;
 mod values;
 
 pub use bound::{Bound, Shown};
-pub use event::{End, Event, Known, Protocol, Record, Refused, Word};
+pub use event::{End, Event, Known, Notes, Protocol, Record, Refused, Word};
 pub use inspector::{Inspection, Inspector};
 pub use types::Types;
 

@@ -15,7 +15,7 @@ use patterns::{Run, Who};
 use policy::Log;
 use session::Server;
 use session::fault::{Fault, FaultKind, Side};
-use session::inspect::{End, Event, Inspection, Inspector, Record, Refused};
+use session::inspect::{End, Event, Inspection, Inspector, Notes, Record, Refused};
 use session::ledger::Status;
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
@@ -24,21 +24,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
-
-/// A statement under way, beside what its record says.
-struct Open {
-    number: u64,
-    since: Instant,
-    first_row: Option<Instant>,
-    /// How long the client had waited for the connection.
-    wait: Duration,
-    /// It is one of the sample that is logged.
-    sampled: bool,
-    /// A rule wants its text and its values in the log.
-    is_full: bool,
-    /// Its start record.
-    ticket: Option<Ticket>,
-}
 
 /// The server that statements go to.
 struct At<'a> {
@@ -62,7 +47,12 @@ pub struct Tracker {
     worker: Arc<Watched>,
     shown: Arc<console::Client>,
     who: (Arc<Who>, u64),
-    open: VecDeque<Open>,
+    /// The number of the statement that is shown as under way; 0: none is.
+    shows: u64,
+    /// Start records that have to be written before their statements go to the server, by the numbers of those.
+    tickets: VecDeque<(u64, Ticket)>,
+    /// The number of the statement that began last.
+    last_started: u64,
     /// The wait for the present server connection, until a statement has taken it for its own.
     wait: Duration,
     /// When the last one ended.
@@ -106,7 +96,9 @@ impl Tracker {
             worker,
             shown,
             who: (Arc::new(who), key),
-            open: VecDeque::new(),
+            shows: 0,
+            tickets: VecDeque::new(),
+            last_started: 0,
             wait: Duration::ZERO,
             last: Instant::now(),
             second: Second::default(),
@@ -145,9 +137,7 @@ impl Tracker {
         };
         if inspector.has_events() {
             self.drain(side, stopwatch);
-        } else if !self.open.is_empty()
-            && let Some(progress) = inspector.progress()
-        {
+        } else if let Some(progress) = inspector.progress() {
             self.shown.activity.passed(progress);
         }
     }
@@ -252,7 +242,9 @@ impl Tracker {
     #[inline]
     pub(crate) fn sleeps(&mut self, waits: Waits, server: &Server) {
         self.shown.activity.waits(waits);
-        let stands = self.open.is_empty() && server.status != Status::Idle;
+        let is_idle = |it: &Inspector| it.running() == 0;
+        let stands =
+            server.status != Status::Idle && server.inspector.as_deref().is_none_or(is_idle);
         if stands != self.stands {
             self.stands = stands;
             let since_us = match stands {
@@ -274,8 +266,8 @@ impl Tracker {
             poll_fn(|cx| self.poll_room(cx, side, stopwatch)).await;
         }
         self.awaits = None;
-        self.open.clear();
-        self.stands = false;
+        self.tickets.clear();
+        (self.shows, self.stands) = (0, false);
         self.shown.activity.stands(0);
         self.shown.activity.runs(None);
     }
@@ -293,8 +285,6 @@ impl Tracker {
         // The stopwatch has just looked at the clock where an answer is complete, or a request new.
         let mut now = is_settled.then(|| stopwatch.last());
         let mut clock = || *now.get_or_insert_with(Instant::now);
-        let front = self.open.front().map(|it| it.number);
-        let mut rows_begin = None;
         while !self.is_full()
             && let Some(event) = inspector.next_event()
         {
@@ -306,25 +296,13 @@ impl Tracker {
                     let begun = stopwatch.since().unwrap_or_else(|| stopwatch.last());
                     self.started(record, begun, &at);
                 }
-                // A row that comes with its statement's end needs no look at the clock of its own.
-                Event::FirstRow { number } => rows_begin = Some(number),
-                Event::Completed(record) => {
-                    let ended = clock();
-                    if rows_begin.take() == Some(record.number) {
-                        self.row_came(record.number, ended);
-                    }
-                    self.completed(record, ended, &at);
-                }
+                Event::FirstRow(record) => record.notes.first_row = Some(clock()),
+                Event::Completed(record) => self.completed(record, clock(), &at),
             }
-        }
-        if let Some(number) = rows_begin {
-            self.row_came(number, clock());
         }
         let progress = inspector.progress().unwrap_or_default();
         self.shown.activity.passed(progress);
-        if self.open.front().map(|it| it.number) != front || self.open.len() > 1 {
-            self.show(inspector);
-        }
+        self.show(inspector);
     }
 
     /// A rule refused something, and wants that to be logged.
@@ -346,7 +324,7 @@ impl Tracker {
         self.pushed(pushed, false);
     }
 
-    fn started(&mut self, started: &Record, begun: Instant, at: &At<'_>) {
+    fn started(&mut self, started: &mut Record, begun: Instant, at: &At<'_>) {
         let (mut sampled, mut pushed) = (false, None);
         if let Some(log) = &mut self.log {
             sampled = log.sampled() || started.log != Log::Default;
@@ -368,16 +346,14 @@ impl Tracker {
             self.stands = false;
             self.shown.activity.stands(0);
         }
-        self.open.push_back(Open {
-            number: started.number,
+        started.notes = Notes {
             // In a pipeline the server turns to it when it has done what was before.
-            since: begun,
+            since: Some(begun),
             first_row: None,
             wait: std::mem::take(&mut self.wait),
             sampled,
-            is_full: started.log == Log::Full,
-            ticket: None,
-        });
+        };
+        self.last_started = started.number;
         if let Some(pushed) = pushed {
             self.pushed(pushed, true);
         }
@@ -385,31 +361,21 @@ impl Tracker {
 
     /// The start record of the statement that began last was taken.
     fn begins(&mut self, ticket: Ticket) {
-        if let Some(open) = self.open.back_mut() {
-            open.ticket = Some(ticket);
-        }
+        self.tickets.push_back((self.last_started, ticket));
         self.waits_for(ticket);
     }
 
-    fn row_came(&mut self, number: u64, now: Instant) {
-        if let Some(open) = self.open.iter_mut().find(|it| it.number == number) {
-            open.first_row = Some(now);
-        }
-    }
-
     fn completed(&mut self, completed: &Record, now: Instant, at: &At<'_>) {
-        let Some(open) = self.open.pop_front() else {
-            return;
-        };
-        debug_assert_eq!(open.number, completed.number);
-        let begun = open.since.max(self.last).min(now);
+        let notes = completed.notes;
+        let begun = notes.since.unwrap_or(now).max(self.last).min(now);
         self.last = now;
+        let ticket = self.ticket_of(completed.number);
         if completed.end == End::Withdrawn {
-            self.wait = open.wait;
+            self.wait = notes.wait;
             return;
         }
         let run = Run {
-            wait_us: micros(open.wait),
+            wait_us: micros(notes.wait),
             server_us: micros(now - begun),
             rows: completed.rows(),
             bytes_in: completed.bytes_in,
@@ -425,17 +391,18 @@ impl Tracker {
                 number: Some(completed.number),
                 server_pid: at.server_pid,
                 server: at.server,
-                is_full: open.is_full,
+                is_full: completed.log == Log::Full,
             };
             let times = Times {
                 wait_us: run.wait_us,
                 server_us: run.server_us,
                 begun,
-                first_row: open.first_row,
+                // A row that comes with its statement's end needs no look at the clock of its own.
+                first_row: completed.begins.then_some(now).or(notes.first_row),
             };
             let fate = Fate {
-                sampled: open.sampled,
-                withheld: self.awaits.is_some() && open.ticket > self.written,
+                sampled: notes.sampled,
+                withheld: self.awaits.is_some() && ticket > self.written,
             };
             let pushed = log.completed(&moment, completed, &times, fate);
             if let Some(pushed) = pushed {
@@ -456,14 +423,34 @@ impl Tracker {
         }
     }
 
-    /// Shows what is under way now.
-    fn show(&self, inspector: &Inspector) {
-        let front = self.open.front().zip(inspector.oldest());
-        let running = front.map(|(open, record)| Running {
-            pattern: Arc::clone(&record.known.pattern),
+    /// The ticket of a statement's start record, if it has one; those of statements before it are not needed any more.
+    fn ticket_of(&mut self, number: u64) -> Option<Ticket> {
+        while let Some((of, ticket)) = self.tickets.front().copied()
+            && of <= number
+        {
+            self.tickets.pop_front();
+            if of == number {
+                return Some(ticket);
+            }
+        }
+        None
+    }
+
+    /// Shows what is under way now, if that has changed.
+    fn show(&mut self, inspector: &Inspector) {
+        let running = inspector.running();
+        let oldest = inspector.oldest();
+        let number = oldest.map_or(0, |it| it.number);
+        if number == self.shows && running <= 1 {
+            return;
+        }
+        self.shows = number;
+        let since = oldest.and_then(|it| it.notes.since.zip(Some(&it.known.pattern)));
+        let running = since.map(|(since, pattern)| Running {
+            pattern: Arc::clone(pattern),
             // In a pipeline the server turns to it when it has done what was before.
-            since: open.since.max(self.last),
-            queued: self.open.len() - 1,
+            since: since.max(self.last),
+            queued: running - 1,
         });
         self.shown.activity.runs(running);
     }
