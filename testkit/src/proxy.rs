@@ -176,6 +176,17 @@ impl Portcullis {
         self.process.signal(signal);
     }
 
+    /// Stops it by SIGSTOP until [`wake`](Self::wake): whatever happens meanwhile, it finds all at once.
+    #[track_caller]
+    pub fn hang(&self) {
+        self.process.hang();
+    }
+
+    /// Lets it go on.
+    pub fn wake(&self) {
+        self.process.wake();
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn await_end(&mut self, limit: Duration) -> ExitStatus {

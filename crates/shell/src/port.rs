@@ -206,6 +206,12 @@ impl Port {
         Poll::Ready(Ok(()))
     }
 
+    /// Forgets what waits to be sent: the other side is gone.
+    pub fn drop_output(&mut self) {
+        self.plain_out.clear();
+        self.cipher_out.clear();
+    }
+
     /// Hands empty buffers back to the worker.
     #[inline]
     pub fn rest(&mut self) {

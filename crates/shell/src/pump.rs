@@ -138,7 +138,8 @@ pub enum Upstream {
     /// Its Terminate went to the server behind requests that are still to be answered: what they
     /// give is delivered, then the server closes.
     Terminated,
-    /// It broke the protocol. What it asked for before is delivered, then it is told so.
+    /// It broke the protocol, or nothing can be sent to the server any more. What was asked for before is delivered, as
+    /// far as it comes, then the client is told so.
     Broken(Fault),
 }
 
@@ -312,7 +313,7 @@ impl Pump<'_> {
     /// Client to server.
     #[inline]
     fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
-        let stuck = self.server.port.has_output() && self.server.port.poll_send(cx)?.is_pending();
+        let stuck = self.server.port.has_output() && self.poll_send_up(cx)?.is_pending();
         // A client in the middle of a renegotiation is read all the same: its answer takes what
         // waits for it, and so the server gets on.
         if (stuck || self.client.upstream != Upstream::Open) && !self.client.port.withholds() {
@@ -404,7 +405,31 @@ impl Pump<'_> {
     #[inline]
     fn send_up(&mut self, cx: &mut Context<'_>) -> Result<(), Fault> {
         if !self.client.awaits_log() {
-            let _ = self.server.port.poll_send(cx)?;
+            let _ = self.poll_send_up(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Sends to the server, as long as that listens.
+    #[inline]
+    fn poll_send_up(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Fault> {
+        match self.server.port.poll_send(cx) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Ready(Err(fault)) => self.hear_out(fault).map(Poll::Ready),
+        }
+    }
+
+    /// The server's end of the connection is gone. What it said before, which may tell why, is still to be read.
+    #[cold]
+    fn hear_out(&mut self, fault: Fault) -> Result<(), Fault> {
+        if !matches!(fault.kind, FaultKind::Io { .. }) {
+            return Err(fault);
+        }
+        self.server.port.drop_output();
+        if self.client.upstream == Upstream::Open {
+            self.client.upstream = Upstream::Broken(fault);
+            self.client.watch.give_up_soon();
         }
         Ok(())
     }
@@ -426,7 +451,7 @@ impl Pump<'_> {
             {
                 Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
                 Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
-                Poll::Ready(Err(fault)) => return Err(fault),
+                Poll::Ready(Err(fault)) => return self.last_heard(fault),
                 Poll::Pending => self.client.bells.server.wait(),
             }
         }
@@ -467,6 +492,7 @@ impl Pump<'_> {
         if let Upstream::Broken(fault) = &self.client.upstream
             && (self.server.server.ledger.is_empty() || end.is_some())
             && self.server.server.between_frames()
+            && !self.server.server.ending
         {
             return Err(fault.clone());
         }
@@ -482,6 +508,16 @@ impl Pump<'_> {
                 },
             )),
             None => Ok(turn),
+        }
+    }
+
+    /// Nothing more can be read from the server.
+    #[cold]
+    fn last_heard(&mut self, fault: Fault) -> Result<Turn, Fault> {
+        match &self.client.upstream {
+            _ if self.server.server.ending => Ok(Turn::End(Ending::ServerEnded)),
+            Upstream::Broken(first) => Err(first.clone()),
+            Upstream::Open | Upstream::Terminated => Err(fault),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lies behind the first ReadyForQuery, and ends at the wrong place.
 
 use super::*;
+use std::sync::{Mutex, mpsc};
 
 /// The proxy speaks for the server that broke the protocol, and closes.
 fn told(session: &mut Session) {
@@ -327,4 +328,51 @@ fn endless_notices_pass() {
         ),
     ];
     play(&cases);
+}
+
+/// A server says why it ends the session, and is gone before what the client asks next can reach it: the client reads
+/// the reason all the same.
+#[test]
+fn last_words_of_a_server_that_is_gone() {
+    let directory = TempDir::new().expect("a directory");
+    let props = Arc::new(Props::new());
+    let ca = props.authority.write(directory.path(), "hostile-ca");
+    let (go, may_go) = mpsc::channel::<()>();
+    let (left, has_left) = mpsc::channel::<()>();
+    let ends = Mutex::new((may_go, left));
+    let server = ScriptedServer::start(move |peer| {
+        let mut peer = props.asked(peer);
+        let (may_go, left) = &*ends.lock().expect("one session");
+        may_go.recv_timeout(wait::LONG).expect("the word to go");
+        let reason = message::error("FATAL", "57P01", "the server is being shut down");
+        peer.send(&[no_columns(), complete(), message::READY.to_vec(), reason].concat());
+        peer.reset();
+        left.send(()).expect("a test that waits");
+    });
+    let database = format!(
+        "[[database]]\nname = 'gone'\nhost = 'localhost'\nport = {}\n[database.tls]\nca = '{}'\n",
+        server.address().port(),
+        ca.display()
+    );
+    let plan = Stage::before(Cluster::shared()).user_with(ROLE, PASSWORD);
+    let stage = plan.more(&database).start();
+    let mut peer = Peer::tls(stage.proxy.address(), &stage.client_tls());
+    peer.send(&message::startup(&[("user", ROLE), ("database", "gone")]));
+    offer_proof(&mut peer, PASSWORD);
+    peer.expect_frame(b'R');
+    let mut session = Session::settle(peer);
+    session.peer.send(&message::query("SELECT 1"));
+    // What the server says, that it is gone, and the next question are all there when the proxy looks.
+    stage.proxy.hang();
+    session.peer.send(&message::query("SELECT 2"));
+    go.send(()).expect("a server that waits");
+    has_left
+        .recv_timeout(wait::LONG)
+        .expect("a server that leaves");
+    stage.proxy.wake();
+    for tag in [b'T', b'C', b'Z'] {
+        session.peer.expect_frame(tag);
+    }
+    session.peer.expect_error("57P01");
+    assert_eq!(session.peer.end(), End::CloseNotify);
 }

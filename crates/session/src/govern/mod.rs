@@ -191,7 +191,7 @@ impl Governor {
     #[inline]
     pub(crate) fn is_calm(&mut self) -> bool {
         self.refresh();
-        let hangs = |it: &Arc<RuleList>| it.wants_clock() || it.wants_parameters();
+        let hangs = |it: &Arc<RuleList>| !it.is_plain() || it.wants_clock();
         matches!(self.hold, Hold::None)
             && self.open.is_none()
             && self.stop == Stop::None
@@ -321,6 +321,14 @@ impl Governor {
     /// A statement that SQL prepared under this name, if it is surely the only one.
     pub(crate) fn prepared_by_sql(&self, name: &[u8]) -> Option<Arc<Known>> {
         self.prepared.only(name)
+    }
+
+    /// While [calm](Self::is_calm), behind a Bind of the unnamed portal that passed: true if its Execute passes as well, as
+    /// what was judged with the Bind is all there is to judge.
+    #[inline]
+    pub(crate) fn asks_nothing_more(&self) -> bool {
+        let bound = self.unnamed.as_ref();
+        self.rules.is_none() || bound.is_some_and(|it| it.known.is_some() && it.held.is_empty())
     }
 
     /// Judges an Execute.

@@ -126,7 +126,11 @@ impl Run<'_> {
     fn execute_bound(&mut self, batch: &Batch) -> Option<Step> {
         let bytes = batch.bind.total() + batch.execute.total();
         if let Some(governor) = self.sides.pooled.governor() {
-            if let Some(refusal) = governor.execute(b"") {
+            let refusal = match governor.asks_nothing_more() {
+                true => None,
+                false => governor.execute(b""),
+            };
+            if let Some(refusal) = refusal {
                 return Some(self.refuse_use(refusal, batch.execute));
             }
             match governor.admit(bytes) {
