@@ -9,9 +9,11 @@
 mod books;
 mod mapping;
 mod range;
+mod registers;
 mod slot;
 
 pub use books::{Held, NotLockable, held, lock};
 pub use mapping::Block;
 pub use range::Range;
+pub use registers::clear_registers;
 pub use slot::Slot;

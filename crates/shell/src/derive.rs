@@ -54,7 +54,12 @@ impl Deriver {
         self.counters.admission.derivations.add(1);
         let permit = self.permits.acquire().await;
         let question = question.clone();
-        let keys = tokio::task::spawn_blocking(move || auth::scram::derive(&question)).await;
+        let derive = move || {
+            let keys = auth::scram::derive(&question);
+            guard::clear_registers();
+            keys
+        };
+        let keys = tokio::task::spawn_blocking(derive).await;
         drop(permit);
         keys.unwrap_or(Err(CryptoFault::ScramUnavailable))
     }

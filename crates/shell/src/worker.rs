@@ -46,6 +46,8 @@ impl Worker {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
+            // A worker that waits has nothing of its clients' in its registers.
+            .on_thread_park(guard::clear_registers)
             .max_blocking_threads(context.live.snapshot().limits.derivations_max.max(1) + 4)
             .build()?;
         let thread = std::thread::Builder::new()
