@@ -338,16 +338,17 @@ fn last_words_of_a_server_that_is_gone() {
     let props = Arc::new(Props::new());
     let ca = props.authority.write(directory.path(), "hostile-ca");
     let (go, may_go) = mpsc::channel::<()>();
-    let (left, has_left) = mpsc::channel::<()>();
-    let ends = Mutex::new((may_go, left));
+    let (tells, told) = mpsc::channel();
+    let ends = Mutex::new((may_go, tells));
     let server = ScriptedServer::start(move |peer| {
         let mut peer = props.asked(peer);
-        let (may_go, left) = &*ends.lock().expect("one session");
+        let (may_go, tells) = &*ends.lock().expect("one session");
+        tells.send("asked").expect("a test that waits");
         may_go.recv_timeout(wait::LONG).expect("the word to go");
         let reason = message::error("FATAL", "57P01", "the server is being shut down");
         peer.send(&[no_columns(), complete(), message::READY.to_vec(), reason].concat());
         peer.reset();
-        left.send(()).expect("a test that waits");
+        tells.send("gone").expect("a test that waits");
     });
     let database = format!(
         "[[database]]\nname = 'gone'\nhost = 'localhost'\nport = {}\n[database.tls]\nca = '{}'\n",
@@ -362,13 +363,12 @@ fn last_words_of_a_server_that_is_gone() {
     peer.expect_frame(b'R');
     let mut session = Session::settle(peer);
     session.peer.send(&message::query("SELECT 1"));
+    assert_eq!(told.recv_timeout(wait::LONG), Ok("asked"));
     // What the server says, that it is gone, and the next question are all there when the proxy looks.
     stage.proxy.hang();
     session.peer.send(&message::query("SELECT 2"));
     go.send(()).expect("a server that waits");
-    has_left
-        .recv_timeout(wait::LONG)
-        .expect("a server that leaves");
+    assert_eq!(told.recv_timeout(wait::LONG), Ok("gone"));
     stage.proxy.wake();
     for tag in [b'T', b'C', b'Z'] {
         session.peer.expect_frame(tag);
