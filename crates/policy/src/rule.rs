@@ -271,6 +271,8 @@ pub struct Rules {
     wants_parameters: bool,
     wants_shapes: bool,
     wants_clock: bool,
+    /// A rule delays, throttles or limits.
+    holds: bool,
     wants_views: bool,
     /// A rule leads somewhere.
     leads: bool,
@@ -305,6 +307,10 @@ impl Rules {
             wants_clock: rules
                 .iter()
                 .any(|rule| matches!(rule.action, Action::Delay { .. } | Action::Throttle(_))),
+            holds: rules.iter().any(|rule| {
+                let action = rule.action;
+                !action.decides() && !matches!(action, Action::Route(_))
+            }),
             leads: (rules.iter()).any(|rule| matches!(rule.action, Action::Route(_))),
             wants_views: rules.iter().any(asks_for_views),
             is_timeless: !rules.iter().any(|rule| rule.who.asks_for_time()),
@@ -414,6 +420,12 @@ impl Rules {
     #[inline]
     pub fn wants_clock(&self) -> bool {
         self.wants_clock
+    }
+
+    /// True if a verdict may say more than whether a statement passes: that it is delayed, throttled or limited.
+    #[inline]
+    pub fn holds(&self) -> bool {
+        self.holds
     }
 
     /// True if a rule that restricts names relations, so that it matters what views lead to.

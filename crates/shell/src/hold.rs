@@ -4,7 +4,7 @@
 //! Knows no rule: whether something waits, and until when, its governor says. Without rules there is none of it.
 
 use crate::cancel::{Aim, Target, stop};
-use crate::pump::ClientSide;
+use crate::pump::{ClientSide, unix_now_s};
 use crate::rest::ServerSide;
 use policy::throttle::{Looked, Waiting};
 use session::ClientStream;
@@ -72,6 +72,30 @@ impl Hold {
         }
         if is_over(&mut self.cancelled, cx) {
             governor.cancel_hold();
+        }
+    }
+
+    /// The client's frames are about to be relayed.
+    #[inline]
+    pub fn asking(&self, cx: &mut Context<'_>, stream: &mut ClientStream) {
+        let Some(governor) = stream.governor() else {
+            return;
+        };
+        if governor.wants_time() {
+            governor.tell_time(unix_now_s());
+        }
+        if governor.wants_clock() {
+            governor.tell_clock(self.now_us(), cx.waker());
+        }
+    }
+
+    /// The server's frames are.
+    #[inline]
+    pub fn answering(&self, cx: &mut Context<'_>, stream: &mut ClientStream) {
+        if let Some(governor) = stream.governor()
+            && governor.wants_clock()
+        {
+            governor.tell_clock(self.now_us(), cx.waker());
         }
     }
 
@@ -157,7 +181,9 @@ impl Hold {
     ) -> bool {
         let until = stream.governor().and_then(|it| it.hold_until());
         let Some(until_us) = until else {
-            self.timer = None;
+            if self.timer.is_some() {
+                self.timer = None;
+            }
             return false;
         };
         if self.arm(until_us, cx).is_ready() {

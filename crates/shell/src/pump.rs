@@ -338,15 +338,8 @@ impl Pump<'_> {
             let before = self.client.port.plain_in.len();
             let room = self.server.port.room();
             let held = room.len();
-            if let Some(governor) = self.client.stream.governor() {
-                if governor.wants_time() {
-                    governor.tell_time(unix_now_s());
-                }
-                if let Some(hold) = &self.client.hold
-                    && governor.wants_clock()
-                {
-                    governor.tell_clock(hold.now_us(), cx.waker());
-                }
+            if let Some(hold) = &self.client.hold {
+                hold.asking(cx, &mut self.client.stream);
             }
             let relayed = to_server(
                 &mut self.client.stream,
@@ -459,11 +452,8 @@ impl Pump<'_> {
             !self.server.port.plain_in.is_empty() || self.server.server.ledger.must_say();
         if has_words && !stuck {
             let before = self.server.port.plain_in.len();
-            if let Some(hold) = &self.client.hold
-                && let Some(governor) = self.client.stream.governor()
-                && governor.wants_clock()
-            {
-                governor.tell_clock(hold.now_us(), cx.waker());
+            if let Some(hold) = &self.client.hold {
+                hold.answering(cx, &mut self.client.stream);
             }
             let relayed = to_client(
                 &mut self.client.stream,
@@ -521,22 +511,18 @@ impl Pump<'_> {
         }
     }
 
-    /// For those who look at what clients are doing.
+    /// For those who look at what clients are doing. `unsent`: what the client, and what the server has not taken yet.
     #[inline]
-    fn tell_what_is_waited_for(&mut self) {
+    fn tell_what_is_waited_for(&mut self, unsent: (bool, bool)) {
         let Some(tracker) = &mut self.client.tracker else {
             return;
         };
-        let waits = if tracker.is_held() {
-            Waits::LogWrites
-        } else if self.client.port.has_output() {
-            Waits::ClientReads
-        } else if self.server.port.has_output() {
-            Waits::ServerReads
-        } else if self.server.server.ledger.awaits_client() {
-            Waits::ClientSends
-        } else {
-            Waits::ServerAnswers
+        let waits = match unsent {
+            _ if tracker.is_held() => Waits::LogWrites,
+            (true, _) => Waits::ClientReads,
+            (_, true) => Waits::ServerReads,
+            _ if self.server.server.ledger.awaits_client() => Waits::ClientSends,
+            _ => Waits::ServerAnswers,
         };
         tracker.sleeps(waits, &self.server.server);
     }
@@ -546,16 +532,16 @@ impl Pump<'_> {
         if self.client.keeper.wants_end() && self.server.server.is_idle() {
             return Poll::Ready(Ending::Fault(Fault::new(Side::Proxy, FaultKind::WornKeys)));
         }
-        self.tell_what_is_waited_for();
+        let unsent = (self.client.port.has_output(), self.server.port.has_output());
+        self.tell_what_is_waited_for(unsent);
         if let Some(hold) = &mut self.client.hold
             && hold.sleep(cx, &mut self.client.stream, self.server)
         {
             // Waiting for its turn is no silence.
             self.client.watch.moved();
         }
-        let unread = self.server.port.has_output()
-            || !may_receive(&self.client.port)
-            || self.client.upstream != Upstream::Open;
+        let unread =
+            unsent.1 || !may_receive(&self.client.port) || self.client.upstream != Upstream::Open;
         loop {
             match self.client.watch.poll(
                 cx,

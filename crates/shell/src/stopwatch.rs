@@ -6,7 +6,7 @@ use crate::console::Times;
 use session::Server;
 use session::ledger::Status;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A client's stopwatch.
 pub struct Stopwatch {
@@ -20,28 +20,50 @@ pub struct Stopwatch {
     transaction: Option<Instant>,
     /// How long the client waited for the connection of this transaction.
     waited_us: u64,
-    /// How long the server took to answer last.
+    /// The row of requests that was answered last; before that, the moment in which this was made.
+    row: Row,
+}
+
+/// A row of requests that was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    began: Instant,
+    ended: Instant,
     took_us: u64,
-    last: Instant,
+}
+
+impl Row {
+    /// Microseconds from one moment to another, which mostly are its own.
+    #[inline]
+    pub fn between(&self, from: Instant, to: Instant) -> u64 {
+        match (from, to) == (self.began, self.ended) {
+            true => self.took_us,
+            false => micros(from, to),
+        }
+    }
 }
 
 impl Stopwatch {
     /// One that stands still.
     pub(crate) fn new(pool: Arc<Times>) -> Stopwatch {
+        let now = Instant::now();
         Stopwatch {
             pool,
             lent: None,
             query: None,
             transaction: None,
             waited_us: 0,
-            took_us: 0,
-            last: Instant::now(),
+            row: Row {
+                began: now,
+                ended: now,
+                took_us: 0,
+            },
         }
     }
 
-    /// A connection was lent at `now`, after a wait since `asked`; gives that.
+    /// A connection was lent at `now`, after a wait since `asked`; gives that in microseconds.
     #[inline]
-    pub fn lent(&mut self, asked: Instant, now: Instant) -> Duration {
+    pub fn lent(&mut self, asked: Instant, now: Instant) -> u64 {
         // Mostly nobody waits, and the moments are one.
         self.waited_us = match asked == now {
             true => 0,
@@ -49,19 +71,25 @@ impl Stopwatch {
         };
         self.pool.wait.note(self.waited_us);
         self.lent = Some(now);
-        Duration::from_micros(self.waited_us)
+        self.waited_us
     }
 
     /// When it last stopped; before that, when it was made.
     #[inline]
     pub fn last(&self) -> Instant {
-        self.last
+        self.row.ended
+    }
+
+    /// The row of requests that the server answered last.
+    #[inline]
+    pub fn row(&self) -> &Row {
+        &self.row
     }
 
     /// How long the server took for the row of requests that it answered last, in microseconds.
     #[inline]
     pub fn took_us(&self) -> u64 {
-        self.took_us
+        self.row.took_us
     }
 
     /// Since when the server owes an answer, if it does.
@@ -89,22 +117,23 @@ impl Stopwatch {
     }
 
     fn stop(&mut self, server: &Server, now: Instant) {
-        self.last = now;
-        let query = self.query.take();
-        if let Some(start) = query {
-            self.took_us = micros(start, now);
-            server.traffic.worked(self.took_us);
-        }
+        let Some(began) = self.query.take() else {
+            return;
+        };
+        let took_us = micros(began, now);
+        self.row = Row {
+            began,
+            ended: now,
+            took_us,
+        };
+        server.traffic.worked(took_us);
         // A batch without its Sync is not over, whatever the status before it was.
         if server.status != Status::Idle || !server.ledger.is_closed() {
             return;
         }
         if let Some(start) = self.transaction.take() {
             // Mostly it is one row of requests.
-            let us = match query == Some(start) {
-                true => self.took_us,
-                false => micros(start, now),
-            };
+            let us = self.row.between(start, now);
             server.traffic.transacted(us);
             self.pool.server.note(us);
             self.pool.total.note(us.saturating_add(self.waited_us));
@@ -124,6 +153,7 @@ fn micros(from: Instant, to: Instant) -> u64 {
 mod tests {
     use super::*;
     use session::ledger::Request;
+    use std::time::Duration;
     use wire::ProtocolVersion;
 
     fn server() -> Server {
@@ -137,7 +167,7 @@ mod tests {
     fn a_transaction_is_its_queries_and_what_lies_between_them() {
         let pool = Arc::<Times>::default();
         let mut watch = Stopwatch::new(Arc::clone(&pool));
-        let (mut server, start) = (server(), watch.last);
+        let (mut server, start) = (server(), watch.last());
         watch.lent(start, start + 2 * MS);
         watch.sent(&server);
         assert_eq!((watch.query, watch.transaction), (None, None));
@@ -169,7 +199,7 @@ mod tests {
     #[test]
     fn a_batch_without_its_sync_is_not_over() {
         let mut watch = Stopwatch::new(Arc::default());
-        let (mut server, start) = (server(), watch.last);
+        let (mut server, start) = (server(), watch.last());
         server.ledger.request(Request::Parse);
         watch.sent(&server);
         server.ledger.reply(b'1').unwrap();

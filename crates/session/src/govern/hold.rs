@@ -82,9 +82,9 @@ pub(crate) enum Admitted {
 }
 
 impl Governor {
-    /// True if a rule needs to know how time passes, or something under way does.
-    pub fn wants_clock(&mut self) -> bool {
-        self.refresh();
+    /// True if a rule of the last look needs to know how time passes, or something under way does.
+    #[inline]
+    pub fn wants_clock(&self) -> bool {
         let rules = self.rules.as_ref().is_some_and(|it| it.wants_clock());
         rules || self.open.is_some() || !matches!(self.hold, Hold::None) || self.may_be_in_doubt()
     }

@@ -13,6 +13,8 @@ pub(crate) struct Known {
     pub(super) is_utf8: bool,
     pub(super) lexing: Lexing,
     pub(super) analysis: Analysis,
+    /// True if it has SQL prepare something.
+    prepares: bool,
     /// Its pattern, if that was asked for.
     pattern: OnceLock<Arc<Pattern>>,
     /// Of a template.
@@ -34,11 +36,14 @@ impl Known {
             ..Asked::facts(lexing)
         };
         analysis.read(text, &asked);
+        let mut all = analysis.statements().iter();
+        let prepares = all.any(|it| it.statement.verb == Verb::Prepare);
         Known {
             text: Secret::new(text),
             is_utf8,
             lexing,
             analysis: analysis.compact(),
+            prepares,
             pattern: OnceLock::new(),
             layout: None,
         }
@@ -76,9 +81,9 @@ impl Known {
     }
 
     /// True if it has SQL prepare something.
+    #[inline]
     pub(crate) fn prepares(&self) -> bool {
-        let mut all = self.analysis.statements().iter();
-        all.any(|it| it.statement.verb == Verb::Prepare)
+        self.prepares
     }
 
     /// True if it executes what SQL prepared.

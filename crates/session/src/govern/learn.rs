@@ -7,10 +7,9 @@ use sql::{Unsure, Verb};
 use std::sync::Arc;
 
 impl Governor {
-    /// A text comes that is executed so many times; 0: it is prepared.
+    /// A text comes that is executed so many times; 0: it is prepared. By the rules of the last look.
     #[inline]
     pub(super) fn learn(&mut self, known: &Known, times: u64) {
-        self.refresh();
         if let Some(learned) = self.rules.as_ref().and_then(|it| it.learned()) {
             let learned = Arc::clone(learned);
             self.tell(&learned, known, times);

@@ -186,6 +186,7 @@ impl Governor {
 
     /// Judges a text that is to be prepared.
     pub(crate) fn parse(&mut self, known: &Arc<Known>) -> Option<Refusal> {
+        self.refresh();
         self.learn(known, 0);
         self.judge_known(known, ParameterState::Later)
     }
@@ -193,6 +194,7 @@ impl Governor {
     /// Judges a Query. What it prepares by SQL is known from now on. Of a text with a template the verdict is kept for those
     /// that have it, too.
     pub(crate) fn query(&mut self, known: Known, template: Option<&[u8]>) -> Option<Refusal> {
+        self.refresh();
         self.learn(&known, 1);
         let like = template.map_or(Like::Nothing, Like::Texts);
         let refusal = self.judge(Some(&known), ParameterState::None, like);
@@ -210,12 +212,14 @@ impl Governor {
         text: &[u8],
         lexing: Lexing,
     ) -> Option<(Arc<Known>, Plain)> {
+        self.refresh();
         let (known, plain) = self.familiar.expected(text, lexing)?;
         self.passes_again(&known).then_some((known, plain))
     }
 
     /// What is known of all texts of this template, if a Query with one of them passes, as one passed before.
     pub(crate) fn passes_like(&mut self, template: &[u8]) -> Option<Arc<Known>> {
+        self.refresh();
         let known = self.familiar.like(template)?;
         self.passes_again(&known).then_some(known)
     }
@@ -299,13 +303,13 @@ impl Governor {
         }
     }
 
+    /// Judges by the rules of the last look.
     fn judge(
         &mut self,
         known: Option<&Known>,
         parameters: ParameterState,
         like: Like<'_>,
     ) -> Option<Refusal> {
-        self.refresh();
         let rules = Arc::clone(self.rules.as_ref()?);
         match known {
             Some(known) => self.look_at(known),
@@ -354,9 +358,9 @@ impl Governor {
         }
     }
 
-    /// True if what was judged before passes as it did then.
+    /// True if what was judged before passes as it did then, by the rules of the last look.
+    #[inline]
     fn passes_again(&mut self, known: &Arc<Known>) -> bool {
-        self.refresh();
         let by = (self.generation, self.views_generation());
         let Some((matched, log)) = self.familiar.find(by, known) else {
             return false;

@@ -1,6 +1,6 @@
 //! Owns portals: what each was bound to, by which rules that was judged, and whether its execution is judged again.
 
-use super::{Governor, Known, Like};
+use super::{Governor, Known, Like, RuleList};
 use crate::statements::Refusal;
 use policy::{Held, Log, ParameterState, Value};
 use sql::Unsure;
@@ -36,7 +36,29 @@ impl Governor {
     /// No portal is left.
     pub(crate) fn end_portals(&mut self) {
         self.unnamed = None;
-        self.portals.clear();
+        if !self.portals.is_empty() {
+            self.portals.clear();
+        }
+    }
+
+    /// While [calm](Self::is_calm): true if a portal need not be known to judge its only execution, as that adds nothing
+    /// to what its Bind is judged by.
+    #[inline]
+    pub(crate) fn judges_once(&self) -> bool {
+        let holds = |it: &Arc<RuleList>| it.holds();
+        !self.rules.as_ref().is_some_and(holds) && !self.may_be_in_doubt()
+    }
+
+    /// Judges a statement whose portal is executed once and gone then; to be asked where it is [judged once](Self::judges_once).
+    /// If it passes, it goes to the server.
+    pub(crate) fn once(&mut self, known: &Arc<Known>) -> Option<Refusal> {
+        let parameters = ParameterState::Bound { may: 0, surely: 0 };
+        let refusal = self.judge_known(known, parameters);
+        if refusal.is_none() {
+            self.prepared.note(known);
+            self.goes();
+        }
+        refusal
     }
 
     /// Judges a Bind of a statement that is known, or of none.

@@ -23,7 +23,14 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// A text goes to the server.
+    #[inline]
     pub fn note(&mut self, known: &Arc<Known>) {
+        if known.prepares() {
+            self.keep(known);
+        }
+    }
+
+    fn keep(&mut self, known: &Arc<Known>) {
         let mut counted = false;
         for (index, facts) in known.analysis.statements().iter().enumerate() {
             if facts.statement.verb != Verb::Prepare {

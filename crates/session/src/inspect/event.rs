@@ -6,7 +6,7 @@ use buf::Secret;
 use patterns::Pattern;
 use policy::Log;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use trace::Parent;
 
 /// What is known of a statement's text.
@@ -150,8 +150,8 @@ pub struct Notes {
     pub since: Option<Instant>,
     /// When its first row came.
     pub first_row: Option<Instant>,
-    /// How long the client had waited for the connection.
-    pub wait: Duration,
+    /// How long the client had waited for the connection, in microseconds.
+    pub wait_us: u64,
     /// It is one of a sample.
     pub sampled: bool,
 }

@@ -77,13 +77,16 @@ impl Activity {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This is under way from now on, or nothing.
-    pub(crate) fn runs(&self, running: Option<Running>) {
-        let is_running = running.is_some();
-        if is_running {
-            *self.lock() = running;
-        }
-        self.is_running.store(is_running, Ordering::Release);
+    /// This is under way from now on.
+    pub(crate) fn runs(&self, running: Running) {
+        *self.lock() = Some(running);
+        self.is_running.store(true, Ordering::Release);
+    }
+
+    /// Nothing is.
+    #[inline]
+    pub(crate) fn ends(&self) {
+        self.is_running.store(false, Ordering::Release);
     }
 
     /// So much of it has passed.
@@ -134,11 +137,11 @@ mod tests {
     fn what_is_stored_is_shown() {
         let activity = Activity::default();
         assert!(activity.running().is_none() && activity.stands_since_us().is_none());
-        activity.runs(Some(Running {
+        activity.runs(Running {
             pattern: Arc::new(Pattern::untold("x")),
             since: Instant::now(),
             queued: 2,
-        }));
+        });
         activity.passed((3, 40));
         let (running, rows, bytes) = activity.running().unwrap();
         assert_eq!(
@@ -149,7 +152,7 @@ mod tests {
             activity.waits(waits);
             assert_eq!(activity.waits_for(), waits);
         }
-        activity.runs(None);
+        activity.ends();
         assert!(activity.running().is_none());
     }
 }

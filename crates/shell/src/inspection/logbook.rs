@@ -8,7 +8,7 @@ use crate::console::Client;
 use admin::escape;
 pub use journal::Form;
 use journal::{Journal, Pushed, Ticket, Unwritten};
-use patterns::may_hold_secret;
+use patterns::{Run, may_hold_secret};
 use session::inspect::{End, Known, Protocol, Record, Shown};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -88,14 +88,6 @@ pub(super) struct Moment<'a> {
     pub(super) server_pid: u32,
     /// Where it is.
     pub(super) server: &'a dyn fmt::Display,
-}
-
-/// What is known of a statement beside what it was.
-pub(super) struct Fate {
-    /// It is one of the sample.
-    pub(super) sampled: bool,
-    /// It never went to the server, as its start record could not be written.
-    pub(super) withheld: bool,
 }
 
 /// How long a statement took.
@@ -218,25 +210,34 @@ impl Logbook {
         self.push()
     }
 
-    /// A statement is over.
+    /// Whether a statement that is over gets a record.
+    #[inline]
+    pub(super) fn wants(&self, completed: &Record, run: &Run) -> bool {
+        completed.notes.sampled
+            || matches!(completed.end, End::Failed | End::Lost)
+            || self.is_slow(run.wait_us.saturating_add(run.server_us))
+    }
+
+    #[inline]
+    fn is_slow(&self, total_us: u64) -> bool {
+        let slow = self.rules.slow;
+        !slow.is_zero() && Duration::from_micros(total_us) >= slow
+    }
+
+    /// A statement is over that [gets a record](Self::wants). `is_withheld`: it never went to the server.
     pub(super) fn completed(
         &mut self,
         moment: &Moment<'_>,
         completed: &Record,
         times: &Times,
-        Fate { sampled, withheld }: Fate,
-    ) -> Option<Pushed> {
+        is_withheld: bool,
+    ) -> Pushed {
         let total_us = times.wait_us.saturating_add(times.server_us);
-        let is_slow =
-            !self.rules.slow.is_zero() && u128::from(total_us) >= self.rules.slow.as_micros();
-        let went_wrong = matches!(completed.end, End::Failed | End::Lost);
-        if !sampled && !is_slow && !went_wrong {
-            return None;
-        }
+        let is_slow = self.is_slow(total_us);
         self.begin("end", moment);
         self.text(
             "outcome",
-            match withheld {
+            match is_withheld {
                 true => "withheld",
                 false => completed.end.word(),
             },
@@ -261,7 +262,8 @@ impl Logbook {
                 Form::Human => self.line.push_str(" slow=true"),
             }
         }
-        self.end()
+        self.end_line();
+        self.push()
     }
 
     fn begin(&mut self, event: &str, moment: &Moment<'_>) {

@@ -4,12 +4,12 @@ use super::Watched;
 use super::activity::Running;
 pub(crate) use super::activity::Waits;
 use super::clock::Second;
-use super::logbook::{Fate, LogRules, Logbook, Moment, Times};
+use super::logbook::{LogRules, Logbook, Moment, Times};
 use super::spans::Spans;
 use crate::console;
 use crate::rest::ServerSide;
 use crate::setup::HostAddress;
-use crate::stopwatch::Stopwatch;
+use crate::stopwatch::{Row, Stopwatch};
 use journal::{Pushed, Ticket};
 use patterns::{Run, Who};
 use policy::Log;
@@ -22,13 +22,37 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::Sleep;
+use wire::from_server::BackendKeyData;
 
 /// The server that statements go to.
 struct At<'a> {
     server: &'a HostAddress,
-    server_pid: u32,
+    key: Option<&'a BackendKeyData>,
+}
+
+impl At<'_> {
+    fn server_pid(&self) -> u32 {
+        self.key.map_or(0, |key| key.pid)
+    }
+}
+
+/// The present moment, which is looked for once, and where somebody wants it.
+struct Now<'a> {
+    /// It knows it.
+    stopwatch: Option<&'a Stopwatch>,
+    read: Option<Instant>,
+}
+
+impl Now<'_> {
+    #[inline]
+    fn get(&mut self) -> Instant {
+        match self.stopwatch {
+            Some(stopwatch) => stopwatch.last(),
+            None => *self.read.get_or_insert_with(Instant::now),
+        }
+    }
 }
 
 /// Where a client's statements go.
@@ -53,8 +77,8 @@ pub struct Tracker {
     tickets: VecDeque<(u64, Ticket)>,
     /// The number of the statement that began last.
     last_started: u64,
-    /// The wait for the present server connection, until a statement has taken it for its own.
-    wait: Duration,
+    /// The wait for the present server connection, in microseconds, until a statement has taken it for its own.
+    wait_us: u64,
     /// When the last one ended.
     last: Instant,
     second: Second,
@@ -99,7 +123,7 @@ impl Tracker {
             shows: 0,
             tickets: VecDeque::new(),
             last_started: 0,
-            wait: Duration::ZERO,
+            wait_us: 0,
             last: Instant::now(),
             second: Second::default(),
             stands: false,
@@ -124,9 +148,9 @@ impl Tracker {
         }
     }
 
-    /// A server connection was lent after a wait.
-    pub(crate) fn lent(&mut self, wait: Duration) {
-        self.wait = wait;
+    /// A server connection was lent after a wait of so many microseconds.
+    pub(crate) fn lent(&mut self, wait_us: u64) {
+        self.wait_us = wait_us;
     }
 
     /// Bytes have passed in either direction; `stopwatch` has been told.
@@ -269,22 +293,28 @@ impl Tracker {
         self.tickets.clear();
         (self.shows, self.stands) = (0, false);
         self.shown.activity.stands(0);
-        self.shown.activity.runs(None);
+        self.shown.activity.ends();
     }
 
     fn drain(&mut self, side: &mut ServerSide, stopwatch: &Stopwatch) {
-        let at = At {
-            server: &side.host.address,
-            server_pid: side.server.key.as_ref().map_or(0, |key| key.pid),
-        };
-        let server = &mut side.server;
-        let Some(inspector) = &mut server.inspector else {
+        let Server {
+            inspector: Some(inspector),
+            ledger,
+            key,
+            ..
+        } = &mut side.server
+        else {
             return;
         };
-        let is_settled = server.ledger.is_settled();
-        // The stopwatch has just looked at the clock where an answer is complete, or a request new.
-        let mut now = is_settled.then(|| stopwatch.last());
-        let mut clock = || *now.get_or_insert_with(Instant::now);
+        let at = At {
+            server: &side.host.address,
+            key: key.as_ref(),
+        };
+        let mut now = Now {
+            // It has just looked at the clock where an answer is complete, or a request new.
+            stopwatch: ledger.is_settled().then_some(stopwatch),
+            read: None,
+        };
         while !self.is_full()
             && let Some(event) = inspector.next_event()
         {
@@ -296,8 +326,10 @@ impl Tracker {
                     let begun = stopwatch.since().unwrap_or_else(|| stopwatch.last());
                     self.started(record, begun, &at);
                 }
-                Event::FirstRow(record) => record.notes.first_row = Some(clock()),
-                Event::Completed(record) => self.completed(record, clock(), &at),
+                Event::FirstRow(record) => record.notes.first_row = Some(now.get()),
+                Event::Completed(record) => {
+                    self.completed(record, (now.get(), stopwatch.row()), &at);
+                }
             }
         }
         let progress = inspector.progress().unwrap_or_default();
@@ -306,6 +338,7 @@ impl Tracker {
     }
 
     /// A rule refused something, and wants that to be logged.
+    #[cold]
     fn denied(&mut self, refused: &Refused, now: Instant, at: &At<'_>) {
         let Some(log) = &mut self.log else {
             return;
@@ -316,7 +349,7 @@ impl Tracker {
             known: &refused.known,
             protocol: None,
             number: None,
-            server_pid: at.server_pid,
+            server_pid: at.server_pid(),
             server: at.server,
             is_full: refused.log == Log::Full,
         };
@@ -324,36 +357,44 @@ impl Tracker {
         self.pushed(pushed, false);
     }
 
+    #[inline]
     fn started(&mut self, started: &mut Record, begun: Instant, at: &At<'_>) {
-        let (mut sampled, mut pushed) = (false, None);
-        if let Some(log) = &mut self.log {
-            sampled = log.sampled() || started.log != Log::Default;
-            if sampled {
-                let moment = Moment {
-                    at: begun,
-                    clock: &self.worker.clock,
-                    known: &started.known,
-                    protocol: Some(started.protocol),
-                    number: Some(started.number),
-                    server_pid: at.server_pid,
-                    server: at.server,
-                    is_full: started.log == Log::Full,
-                };
-                pushed = log.started(&moment);
-            }
-        }
         if self.stands {
             self.stands = false;
             self.shown.activity.stands(0);
         }
+        let sampled = match &mut self.log {
+            Some(log) => log.sampled() || started.log != Log::Default,
+            None => false,
+        };
         started.notes = Notes {
             // In a pipeline the server turns to it when it has done what was before.
             since: Some(begun),
             first_row: None,
-            wait: std::mem::take(&mut self.wait),
+            wait_us: std::mem::take(&mut self.wait_us),
             sampled,
         };
         self.last_started = started.number;
+        if sampled {
+            self.log_start(started, begun, at);
+        }
+    }
+
+    #[cold]
+    fn log_start(&mut self, started: &Record, begun: Instant, at: &At<'_>) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let pushed = log.started(&Moment {
+            at: begun,
+            clock: &self.worker.clock,
+            known: &started.known,
+            protocol: Some(started.protocol),
+            number: Some(started.number),
+            server_pid: at.server_pid(),
+            server: at.server,
+            is_full: started.log == Log::Full,
+        });
         if let Some(pushed) = pushed {
             self.pushed(pushed, true);
         }
@@ -365,34 +406,31 @@ impl Tracker {
         self.waits_for(ticket);
     }
 
-    fn completed(&mut self, completed: &Record, now: Instant, at: &At<'_>) {
+    /// A statement ended now; `row` is the row of requests that the stopwatch has timed last.
+    #[inline]
+    fn completed(&mut self, completed: &Record, (now, row): (Instant, &Row), at: &At<'_>) {
         let notes = completed.notes;
         let begun = notes.since.unwrap_or(now).max(self.last).min(now);
         self.last = now;
-        let ticket = self.ticket_of(completed.number);
+        let ticket = match self.tickets.is_empty() {
+            true => None,
+            false => self.ticket_of(completed.number),
+        };
         if completed.end == End::Withdrawn {
-            self.wait = notes.wait;
+            self.wait_us = notes.wait_us;
             return;
         }
         let run = Run {
-            wait_us: micros(notes.wait),
-            server_us: micros(now - begun),
+            wait_us: notes.wait_us,
+            server_us: row.between(begun, now),
             rows: completed.rows(),
             bytes_in: completed.bytes_in,
             bytes_out: completed.bytes_out,
             sqlstate: completed.sqlstate,
         };
-        if let Some(log) = &mut self.log {
-            let moment = Moment {
-                at: now,
-                clock: &self.worker.clock,
-                known: &completed.known,
-                protocol: Some(completed.protocol),
-                number: Some(completed.number),
-                server_pid: at.server_pid,
-                server: at.server,
-                is_full: completed.log == Log::Full,
-            };
+        if let Some(log) = &self.log
+            && log.wants(completed, &run)
+        {
             let times = Times {
                 wait_us: run.wait_us,
                 server_us: run.server_us,
@@ -400,26 +438,51 @@ impl Tracker {
                 // A row that comes with its statement's end needs no look at the clock of its own.
                 first_row: completed.begins.then_some(now).or(notes.first_row),
             };
-            let fate = Fate {
-                sampled: notes.sampled,
-                withheld: self.awaits.is_some() && ticket > self.written,
-            };
-            let pushed = log.completed(&moment, completed, &times, fate);
-            if let Some(pushed) = pushed {
-                self.pushed(pushed, false);
-            }
+            self.log_end(completed, (now, &times, ticket), at);
         }
         // What the server never looked at was not called.
         if completed.end != End::Skipped {
-            let clock = &self.worker.clock;
-            if let Some(spans) = &mut self.spans {
-                let day = clock.since_1970(now);
-                spans.note(completed, &run, (&self.who.0, at.server), day);
+            if self.spans.is_some() {
+                self.trace(completed, &run, (now, at));
             }
-            let now_s = self.second.of(now, clock);
+            let now_s = self.second.of(now, &self.worker.clock);
             let (who, key) = &self.who;
             let mut table = self.worker.table();
             table.note(&completed.known.pattern, (who, *key), &run, now_s);
+        }
+    }
+
+    #[cold]
+    fn log_end(
+        &mut self,
+        completed: &Record,
+        (now, times, ticket): (Instant, &Times, Option<Ticket>),
+        at: &At<'_>,
+    ) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let moment = Moment {
+            at: now,
+            clock: &self.worker.clock,
+            known: &completed.known,
+            protocol: Some(completed.protocol),
+            number: Some(completed.number),
+            server_pid: at.server_pid(),
+            server: at.server,
+            is_full: completed.log == Log::Full,
+        };
+        // It never went to the server, as its start record could not be written.
+        let is_withheld = self.awaits.is_some() && ticket > self.written;
+        let pushed = log.completed(&moment, completed, times, is_withheld);
+        self.pushed(pushed, false);
+    }
+
+    #[cold]
+    fn trace(&mut self, completed: &Record, run: &Run, (now, at): (Instant, &At<'_>)) {
+        if let Some(spans) = &mut self.spans {
+            let day = self.worker.clock.since_1970(now);
+            spans.note(completed, run, (&self.who.0, at.server), day);
         }
     }
 
@@ -445,17 +508,14 @@ impl Tracker {
             return;
         }
         self.shows = number;
-        let since = oldest.and_then(|it| it.notes.since.zip(Some(&it.known.pattern)));
-        let running = since.map(|(since, pattern)| Running {
-            pattern: Arc::clone(pattern),
+        let Some((oldest, since)) = oldest.and_then(|it| Some((it, it.notes.since?))) else {
+            return self.shown.activity.ends();
+        };
+        self.shown.activity.runs(Running {
+            pattern: Arc::clone(&oldest.known.pattern),
             // In a pipeline the server turns to it when it has done what was before.
             since: since.max(self.last),
             queued: running - 1,
         });
-        self.shown.activity.runs(running);
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

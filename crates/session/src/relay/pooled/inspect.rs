@@ -84,6 +84,17 @@ impl Sides<'_> {
 }
 
 impl Sides<'_> {
+    /// A statement was sent by so many bytes of Bind and Execute, whose portal nobody has to know: it is executed once, and
+    /// no values are kept.
+    #[inline]
+    pub(super) fn watch_once(&mut self, statement: &Arc<Statement>, bytes: usize) {
+        if let Some(inspector) = &mut self.server.inspector {
+            let known = known(inspector.inspection(), statement);
+            inspector.start(known, Protocol::Extended, bytes);
+            self.tell_wish();
+        }
+    }
+
     /// The client's statement of this name, if that is kept and known now.
     fn kept_by_name(&self, name: &[u8]) -> Option<Arc<Statement>> {
         let (statements, holdings) = (&self.server.statements, &self.pooled.holdings);

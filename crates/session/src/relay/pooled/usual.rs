@@ -6,6 +6,9 @@ use super::uses::Use;
 use super::{Run, Step};
 use crate::govern::{Admitted, Governor};
 use crate::ledger::{Request, Status};
+use crate::statements::{ServerName, Statement};
+use sql::Effects;
+use std::sync::Arc;
 use wire::frame::{HEADER, Header};
 use wire::from_client::tag;
 
@@ -83,6 +86,9 @@ impl Run<'_> {
         let (Use::Named(server_name), Some(statement)) = self.sides.used(name, Some(true)) else {
             return None;
         };
+        if self.sides.ends_with_batch(&statement) {
+            return Some(self.brief_batch(&batch, &statement, server_name));
+        }
         let body = &bytes[HEADER..batch.bind.total()];
         if self.sides.is_governed() {
             let known = self.sides.facts_of(&statement);
@@ -115,10 +121,49 @@ impl Run<'_> {
         self.request(Request::Sync);
         *self.passing = batch.execute.total() + batch.sync.total();
         self.pass_rest();
+        Some(self.end_usual_batch())
+    }
+
+    /// Lets the batch at the front pass, whose portal nobody can execute once more.
+    fn brief_batch(
+        &mut self,
+        batch: &Batch,
+        statement: &Arc<Statement>,
+        server_name: ServerName,
+    ) -> Step {
+        if self.sides.is_governed() {
+            let known = self.sides.facts_of(statement);
+            if let Some(governor) = self.sides.pooled.governor() {
+                governor.stands(false);
+                governor.end_portals();
+                if let Some(refusal) = governor.once(&known) {
+                    return self.refuse_use(refusal, batch.bind);
+                }
+            }
+        }
+        let bytes = self.belt.rest();
+        self.sides
+            .begin(&bytes[HEADER + 1..HEADER + batch.names - 1], bytes);
+        self.request(Request::Bind);
+        if batch.describe.is_some() {
+            self.request(Request::DescribePortal);
+        }
+        self.request(Request::Execute);
+        let sent = batch.bind.total() + batch.execute.total();
+        self.sides.watch_once(statement, sent);
+        self.request(Request::Sync);
+        self.rename(batch.bind, 1, batch.names, server_name.bytes());
+        *self.passing += batch.len() - batch.bind.total();
+        self.pass_rest();
+        self.end_usual_batch()
+    }
+
+    #[inline]
+    fn end_usual_batch(&mut self) -> Step {
         self.end_batch();
         self.sides.pooled.drop_hold();
         self.sides.pooled.turns.holds(tag::SYNC, true);
-        Some(Step::Go)
+        Step::Go
     }
 
     /// The Execute at the front, of the portal that was just bound, may pass; or what was done in its stead.
@@ -162,6 +207,18 @@ impl Run<'_> {
 }
 
 impl super::Sides<'_> {
+    /// True if a portal of this statement that is bound now is gone at the end of its batch: no transaction is open, nor
+    /// does the statement begin one. And nobody looks at it in between.
+    #[inline]
+    fn ends_with_batch(&mut self, statement: &Statement) -> bool {
+        let begins = |it: Effects| it.has(Effects::TRANSACTION);
+        self.server.status == Status::Idle
+            && self.pooled.forgets.is_none()
+            && !self.pooled.forgets_all
+            && !statement.reading().effects.is_none_or(begins)
+            && self.pooled.governor().is_none_or(|it| it.judges_once())
+    }
+
     /// True if nothing is under way between both, and nobody wants to look at single messages.
     #[inline]
     fn is_calm(&mut self) -> bool {
