@@ -161,10 +161,28 @@ pub enum Ending {
     Parted,
 }
 
+/// What a turn did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Moved,
     Still,
-    End(Ending),
+}
+
+/// The session is over. Apart from what it says, as every turn hands it on, and only the last one has it.
+struct Over(Box<Ending>);
+
+impl From<Ending> for Over {
+    #[cold]
+    fn from(ending: Ending) -> Over {
+        Over(Box::new(ending))
+    }
+}
+
+impl From<Fault> for Over {
+    #[cold]
+    fn from(fault: Fault) -> Over {
+        Ending::Fault(fault).into()
+    }
 }
 
 impl Pump<'_> {
@@ -207,8 +225,7 @@ impl Pump<'_> {
                     self.server.port.rest();
                     return self.sleep(cx);
                 }
-                Ok(Turn::End(ending)) => return Poll::Ready(ending),
-                Err(fault) => return Poll::Ready(Ending::Fault(fault)),
+                Err(Over(ending)) => return Poll::Ready(*ending),
             }
         }
         come_back(cx);
@@ -297,14 +314,10 @@ impl Pump<'_> {
     }
 
     /// One turn of both directions.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Over> {
         let from_client = self.upstream(cx)?;
-        if let Turn::End(_) = from_client {
-            return Ok(from_client);
-        }
         let from_server = self.downstream(cx)?;
         Ok(match (from_client, from_server) {
-            (_, Turn::End(ending)) => Turn::End(ending),
             (Turn::Still, Turn::Still) => Turn::Still,
             _ => Turn::Moved,
         })
@@ -312,7 +325,7 @@ impl Pump<'_> {
 
     /// Client to server.
     #[inline]
-    fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+    fn upstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Over> {
         let stuck = self.server.port.has_output() && self.poll_send_up(cx)?.is_pending();
         // A client in the middle of a renegotiation is read all the same: its answer takes what
         // waits for it, and so the server gets on.
@@ -361,7 +374,7 @@ impl Pump<'_> {
             self.send_up(cx)?;
             match relayed {
                 Ok(Relayed::Terminated) if self.server.server.ledger.is_settled() => {
-                    return Ok(Turn::End(Ending::Terminated));
+                    return Err(Ending::Terminated.into());
                 }
                 Ok(Relayed::Terminated) => {
                     self.client.upstream = Upstream::Terminated;
@@ -369,7 +382,7 @@ impl Pump<'_> {
                 }
                 Ok(_) => {}
                 Err(fault) if self.server.server.ledger.is_empty() || !fault.is_told() => {
-                    return Err(fault);
+                    return Err(fault.into());
                 }
                 Err(fault) => {
                     self.client.upstream = Upstream::Broken(fault);
@@ -379,7 +392,7 @@ impl Pump<'_> {
             }
         }
         match end {
-            Some(kind) => Ok(Turn::End(Ending::ClientGone {
+            Some(kind) => Err(Over::from(Ending::ClientGone {
                 truncated: kind == EndOfInput::Truncated,
             })),
             None => Ok(turn),
@@ -388,7 +401,7 @@ impl Pump<'_> {
 
     /// The last message to the server while replies are owed.
     #[cold]
-    fn last_words(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Result<Turn, Fault> {
+    fn last_words(&mut self, cx: &mut Context<'_>, message: &[u8]) -> Result<Turn, Over> {
         let _ = self.server.port.room().push(message);
         self.send_up(cx)?;
         Ok(Turn::Moved)
@@ -429,7 +442,7 @@ impl Pump<'_> {
 
     /// Server to client.
     #[inline]
-    fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Fault> {
+    fn downstream(&mut self, cx: &mut Context<'_>) -> Result<Turn, Over> {
         let stuck = self.client.port.has_output() && self.client.port.poll_send(cx)?.is_pending();
         if stuck && !self.server.port.withholds() {
             return Ok(Turn::Still);
@@ -444,7 +457,7 @@ impl Pump<'_> {
             {
                 Poll::Ready(Ok(Arrived::Bytes)) => turn = Turn::Moved,
                 Poll::Ready(Ok(Arrived::End(kind))) => end = Some(kind),
-                Poll::Ready(Err(fault)) => return self.last_heard(fault),
+                Poll::Ready(Err(fault)) => return Err(self.last_heard(fault)),
                 Poll::Pending => self.client.bells.server.wait(),
             }
         }
@@ -484,45 +497,49 @@ impl Pump<'_> {
             && self.server.server.between_frames()
             && !self.server.server.ending
         {
-            return Err(fault.clone());
+            return Err(fault.clone().into());
         }
         match end {
             Some(_) if self.client.upstream == Upstream::Terminated => {
-                Ok(Turn::End(Ending::Terminated))
+                Err(Ending::Terminated.into())
             }
-            Some(_) if self.server.server.ending => Ok(Turn::End(Ending::ServerEnded)),
-            Some(kind) => Err(Fault::new(
+            Some(_) if self.server.server.ending => Err(Ending::ServerEnded.into()),
+            Some(kind) => Err(Over::from(Fault::new(
                 Side::Server,
                 FaultKind::Lost {
                     truncated: kind == EndOfInput::Truncated,
                 },
-            )),
+            ))),
             None => Ok(turn),
         }
     }
 
     /// Nothing more can be read from the server.
     #[cold]
-    fn last_heard(&mut self, fault: Fault) -> Result<Turn, Fault> {
+    fn last_heard(&mut self, fault: Fault) -> Over {
         match &self.client.upstream {
-            _ if self.server.server.ending => Ok(Turn::End(Ending::ServerEnded)),
-            Upstream::Broken(first) => Err(first.clone()),
-            Upstream::Open | Upstream::Terminated => Err(fault),
+            _ if self.server.server.ending => Ending::ServerEnded.into(),
+            Upstream::Broken(first) => first.clone().into(),
+            Upstream::Open | Upstream::Terminated => fault.into(),
         }
     }
 
-    /// For those who look at what clients are doing. `unsent`: what the client, and what the server has not taken yet.
+    /// For those who look at what clients are doing. `is_unsent`: the server has not taken all yet.
     #[inline]
-    fn tell_what_is_waited_for(&mut self, unsent: (bool, bool)) {
+    fn tell_what_is_waited_for(&mut self, is_unsent: bool) {
         let Some(tracker) = &mut self.client.tracker else {
             return;
         };
-        let waits = match unsent {
-            _ if tracker.is_held() => Waits::LogWrites,
-            (true, _) => Waits::ClientReads,
-            (_, true) => Waits::ServerReads,
-            _ if self.server.server.ledger.awaits_client() => Waits::ClientSends,
-            _ => Waits::ServerAnswers,
+        let waits = if tracker.is_held() {
+            Waits::LogWrites
+        } else if self.client.port.has_output() {
+            Waits::ClientReads
+        } else if is_unsent {
+            Waits::ServerReads
+        } else if self.server.server.ledger.awaits_client() {
+            Waits::ClientSends
+        } else {
+            Waits::ServerAnswers
         };
         tracker.sleeps(waits, &self.server.server);
     }
@@ -532,8 +549,8 @@ impl Pump<'_> {
         if self.client.keeper.wants_end() && self.server.server.is_idle() {
             return Poll::Ready(Ending::Fault(Fault::new(Side::Proxy, FaultKind::WornKeys)));
         }
-        let unsent = (self.client.port.has_output(), self.server.port.has_output());
-        self.tell_what_is_waited_for(unsent);
+        let is_unsent = self.server.port.has_output();
+        self.tell_what_is_waited_for(is_unsent);
         if let Some(hold) = &mut self.client.hold
             && hold.sleep(cx, &mut self.client.stream, self.server)
         {
@@ -541,7 +558,7 @@ impl Pump<'_> {
             self.client.watch.moved();
         }
         let unread =
-            unsent.1 || !may_receive(&self.client.port) || self.client.upstream != Upstream::Open;
+            is_unsent || !may_receive(&self.client.port) || self.client.upstream != Upstream::Open;
         loop {
             match self.client.watch.poll(
                 cx,
