@@ -1,7 +1,11 @@
 //! Owns the hash functions of the exchanges, over OpenSSL, so that a FIPS provider decides what is
 //! available. Secret intermediate values are given back as arrays in `Zeroizing`.
 
-use openssl::hash::{Hasher, MessageDigest, hash};
+use openssl::error::ErrorStack;
+use openssl::hash::{MessageDigest, hash};
+use openssl::md::Md;
+use openssl::md_ctx::MdCtx;
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 /// A key or digest of SHA-256's length.
@@ -25,6 +29,19 @@ pub(crate) fn sha256(data: &[u8]) -> Key {
     Zeroizing::new(openssl::sha::sha256(data))
 }
 
+/// SHA-256 of the provider that OpenSSL's configuration chooses, looked up by name once: each look-up
+/// costs as much as a digest of two blocks.
+fn provided_sha256() -> Result<&'static Md, ErrorStack> {
+    static FETCHED: OnceLock<Md> = OnceLock::new();
+    match FETCHED.get() {
+        Some(fetched) => Ok(fetched),
+        None => {
+            let fetched = Md::fetch(None, "SHA2-256", None)?;
+            Ok(FETCHED.get_or_init(|| fetched))
+        }
+    }
+}
+
 /// HMAC-SHA-256 (RFC 2104) out of two digests: OpenSSL's own needs a key object, a context and a
 /// dozen look-ups by name, ten times as much work as the digests themselves.
 pub(crate) fn hmac(key: &[u8], data: &[u8]) -> Result<Key, CryptoFault> {
@@ -34,16 +51,17 @@ pub(crate) fn hmac(key: &[u8], data: &[u8]) -> Result<Key, CryptoFault> {
         None => block[..32].copy_from_slice(&*sha256(key)),
     }
     let padded = |pad: u8| Zeroizing::new(block.map(|byte| byte ^ pad));
-    let digest = |start: &[u8], rest: &[u8]| {
-        let mut hasher = Hasher::new(MessageDigest::sha256())?;
-        hasher.update(start)?;
-        hasher.update(rest)?;
-        let digest = hasher.finish()?;
-        let mut out = Zeroizing::new([0; 32]);
-        out.copy_from_slice(&digest);
-        Ok::<_, openssl::error::ErrorStack>(out)
-    };
     let compute = || {
+        let sha256 = provided_sha256()?;
+        let mut context = MdCtx::new()?;
+        let mut digest = |start: &[u8], rest: &[u8]| {
+            context.digest_init(sha256)?;
+            context.digest_update(start)?;
+            context.digest_update(rest)?;
+            let mut out = Zeroizing::new([0; 32]);
+            context.digest_final(out.as_mut_slice())?;
+            Ok::<_, ErrorStack>(out)
+        };
         let inner = digest(&*padded(0x36), data)?;
         digest(&*padded(0x5c), &*inner)
     };
