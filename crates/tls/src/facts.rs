@@ -82,7 +82,7 @@ impl LegFacts {
         let end_point = match (ssl.is_server(), ssl.session_reused()) {
             // The certificate of the handshake that the session began with.
             (true, true) => ffi::contexts::remembered_end_point(ssl),
-            (true, false) => ssl.certificate().and_then(binding::end_point),
+            (true, false) => binding::own_end_point(ssl),
             (false, _) => peer.as_deref().and_then(binding::end_point),
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).escape_debug().to_string();

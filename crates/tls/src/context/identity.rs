@@ -91,6 +91,11 @@ impl Loaded {
         })
     }
 
+    /// The certificate itself.
+    pub(super) fn leaf(&self) -> X509 {
+        self.leaf.clone()
+    }
+
     /// Its slot in a context: OpenSSL keeps one certificate of each type.
     pub(super) fn key_type(&self) -> Id {
         self.key.id()

@@ -8,6 +8,7 @@ use super::staple;
 use super::{
     Clock, ContextFault, Dated, Expiry, Identity, Source, Tickets, Warning, dated, library,
 };
+use crate::binding;
 use crate::profile::{self, Effective, Profile};
 use openssl::ssl::{
     AlpnError, NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslRef,
@@ -227,6 +228,8 @@ impl Template<'_> {
             }
             identity.present(&mut builder)?;
         }
+        let leaves = identities.iter().map(|it| it.leaf());
+        binding::remember(&mut builder, leaves).map_err(library)?;
         let staples = identities.iter().filter_map(|it| it.staple.clone());
         staple::install(staples.collect(), &settings.clock, &mut builder)?;
         builder

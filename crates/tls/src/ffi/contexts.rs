@@ -185,7 +185,7 @@ unsafe extern "C" fn remember_end_point(ssl: *mut sys::SSL, _: *mut c_void) -> c
         if ssl.session_reused() {
             return true;
         }
-        let Some(end_point) = ssl.certificate().and_then(binding::end_point) else {
+        let Some(end_point) = binding::own_end_point(ssl) else {
             return true;
         };
         // SAFETY: the session is the live SSL's own; the data are copied.
