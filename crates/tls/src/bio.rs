@@ -8,6 +8,7 @@
 //! and the engine knows after each call, without asking, whether there is anything left to decrypt.
 
 use crate::engine::Engine;
+use crate::heap::records;
 use buf::Cipher;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -27,6 +28,8 @@ pub(crate) struct Lent {
     pub(crate) starved: bool,
     /// Something did not fit into `output`; the connection is lost.
     pub(crate) overflowed: bool,
+    /// libssl has read into a buffer that nobody but itself overwrites when it is freed.
+    pub(crate) is_elsewhere: bool,
 }
 
 /// How much of the current record libssl has.
@@ -56,6 +59,7 @@ impl Lent {
             whole: 0,
             starved: false,
             overflowed: false,
+            is_elsewhere: false,
         }
     }
 
@@ -126,6 +130,7 @@ impl Read for Lent {
             return Err(ErrorKind::WouldBlock.into());
         }
         into[..given].copy_from_slice(&self.input.bytes()[..given]);
+        self.is_elsewhere |= !records::reached(&into[..given]);
         self.input.consume(given);
         Ok(given)
     }

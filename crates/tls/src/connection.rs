@@ -329,6 +329,10 @@ impl Tls {
             return;
         }
         ffi::forget_errors();
+        let is_ours_to_wipe = self.is_ours_to_wipe();
+        if is_ours_to_wipe {
+            ffi::cleanse_plaintext(self.stream.ssl(), false);
+        }
         ffi::release_buffers(self.stream.ssl(), true);
         // With a KeyUpdate due, the empty write would send it, and no output is lent here.
         if self.phase == Phase::Open && !ffi::key_update_is_due(self.stream.ssl()) {
@@ -338,7 +342,16 @@ impl Tls {
         let mut nothing = [0; 1];
         let _ = self.stream.ssl_read(&mut nothing);
         ffi::release_buffers(self.stream.ssl(), false);
+        if is_ours_to_wipe {
+            ffi::cleanse_plaintext(self.stream.ssl(), true);
+        }
         ffi::forget_errors();
+    }
+
+    /// True if the heap overwrites what was read into libssl's buffer when it is freed. libssl would
+    /// overwrite all 17 KiB, most of which nobody ever touched.
+    fn is_ours_to_wipe(&self) -> bool {
+        !self.stream.get_ref().is_elsewhere
     }
 
     /// Turns libssl's failure into a fault. The alert, if there is one, is in the output already.
@@ -351,6 +364,14 @@ impl Tls {
             return TlsFault::OutputOverflow { capacity };
         }
         fault::classify(error.ssl_error(), self.refusal.as_ref())
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        if self.is_ours_to_wipe() {
+            ffi::cleanse_plaintext(self.stream.ssl(), false);
+        }
     }
 }
 

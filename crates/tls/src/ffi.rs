@@ -6,6 +6,7 @@
 
 pub(crate) mod contexts;
 
+use crate::profile::option::CLEANSE_PLAINTEXT;
 use foreign_types::ForeignTypeRef;
 use openssl::nid::Nid;
 use openssl::ssl::SslRef;
@@ -134,6 +135,18 @@ pub(crate) fn release_buffers(ssl: &SslRef, release: bool) {
         // Since 3.2 clearing does not reach the record layer, but setting nothing passes the
         // whole mode on.
         control(ssl, CTRL_MODE, 0);
+    }
+}
+
+/// Whether libssl overwrites what it decrypted: each record as it is delivered, and the whole read buffer
+/// before it is freed.
+pub(crate) fn cleanse_plaintext(ssl: &SslRef, cleanse: bool) {
+    // SAFETY: the SSL is live; both take and give numbers, and `openssl` does not cache them.
+    unsafe {
+        match cleanse {
+            true => SSL_set_options(ssl.as_ptr(), CLEANSE_PLAINTEXT),
+            false => SSL_clear_options(ssl.as_ptr(), CLEANSE_PLAINTEXT),
+        };
     }
 }
 

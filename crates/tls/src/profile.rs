@@ -131,7 +131,7 @@ const SIGNATURES: &str = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_se
 const SIGNATURES_3_5: &str = ":?mldsa65:?mldsa87:?mldsa44";
 
 /// Options of openssl/ssl.h that the `openssl` crate has no names for.
-mod option {
+pub(crate) mod option {
     /// SSL_OP_CLEANSE_PLAINTEXT: without it decrypted data stays in freed memory.
     pub const CLEANSE_PLAINTEXT: u64 = 1 << 1;
     /// SSL_OP_NO_RX_CERTIFICATE_COMPRESSION (3.2): decompression costs memory (CVE-2025-66199).

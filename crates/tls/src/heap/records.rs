@@ -5,12 +5,17 @@
 //! some kilobytes for each connection are lost. Here all pages of a place go back. And what was
 //! decrypted in them is in no core dump.
 //!
+//! libssl overwrites a whole read buffer before it frees it, of which most connections never touched
+//! but the first page: that costs the others' memory, and more time than all else about it. So who reads
+//! notes how far ([`reached`]), and that much is overwritten here when the place is left. It is libssl's
+//! work all the same wherever a buffer may lie elsewhere.
+//!
 //! Shared by all threads: places are taken and left when connections wake and rest, not with data.
 
 use guard::Range;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of a place; what a buffer doesn't touch of them costs nothing.
@@ -33,6 +38,12 @@ static FREE: Mutex<Free> = Mutex::new(Free {
     cold: Vec::new(),
     usable: 0,
 });
+
+/// How many bytes of each place were read into since it was taken.
+static REACHED: [AtomicU16; PLACES as usize] = [const { AtomicU16::new(0) }; PLACES as usize];
+
+// What lies in a place is at most its size.
+const _: () = assert!(PLACE <= u16::MAX as usize);
 
 /// Places that nobody has.
 struct Free {
@@ -67,6 +78,25 @@ pub(super) fn number(block: *const c_void) -> Option<u32> {
         return None;
     }
     u32::try_from(from / PLACE).ok()
+}
+
+/// Notes that `bytes` of a connection were put into a buffer; false if it is in no place, so that nobody
+/// else overwrites them when it is freed.
+#[inline]
+pub(crate) fn reached(bytes: &[u8]) -> bool {
+    let end = bytes.as_ptr_range().end as usize;
+    let Some(number) = number(bytes.as_ptr().cast()) else {
+        return false;
+    };
+    let from = START.load(Ordering::Relaxed) + PLACE * number as usize;
+    // One thread at a time has the buffer.
+    if let (Some(mark), Ok(reached)) = (REACHED.get(number as usize), u16::try_from(end - from)) {
+        if mark.load(Ordering::Relaxed) < reached {
+            mark.store(reached, Ordering::Relaxed);
+        }
+        return true;
+    }
+    false
 }
 
 /// A place for a block of this size, or null.
@@ -106,12 +136,29 @@ impl Free {
     }
 }
 
-/// Takes a place back.
+/// Takes a place back, and overwrites what was read into it.
 ///
 /// # Safety
 /// It was taken, and is not used again.
 pub(super) unsafe fn leave(number: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { overwrite(number) };
     free().warm.push(number);
+}
+
+/// # Safety
+/// The place was taken, and nobody uses what was read into it.
+unsafe fn overwrite(number: u32) {
+    let mark = REACHED.get(number as usize);
+    let reached = mark.map_or(0, |mark| mark.swap(0, Ordering::Relaxed));
+    if let (Some(range), true) = (RANGE.get(), reached > 0) {
+        let start = range.start().as_ptr();
+        let start = start.wrapping_add(PLACE * number as usize);
+        // SAFETY: the place is the caller's to give, and has at least so many bytes.
+        unsafe { ptr::write_bytes(start, 0, usize::from(reached)) };
+        // As in `free_block`: the zeros count as seen.
+        std::hint::black_box(start);
+    }
 }
 
 /// Gives the memory of all places that nobody has back to the system.
@@ -175,6 +222,30 @@ mod tests {
             }
             assert_eq!(free().usable, usable);
             again.into_iter().for_each(done);
+        }
+        std::thread::spawn(what_was_read_is_overwritten)
+            .join()
+            .unwrap();
+    }
+
+    /// On a thread that spares wiping: what was read into a place goes, and no more of it is touched.
+    fn what_was_read_is_overwritten() {
+        super::super::spare_wiping();
+        // SAFETY: the block is freed once, at the end, and used within its size alone.
+        unsafe {
+            let block = allocate(17_000, ptr::null(), 0).cast::<u8>();
+            ptr::write_bytes(block, 9, 17_000);
+            let bytes = std::slice::from_raw_parts(block, 17_000);
+            assert!(reached(&bytes[3..200]) && reached(&bytes[5..150]));
+            assert!(!reached(&[7; 40]), "not in a place");
+            let place = number(block.cast()).unwrap();
+            assert_eq!(REACHED[place as usize].load(Ordering::Relaxed), 200);
+            overwrite(place);
+            let bytes = std::slice::from_raw_parts(block, 17_000);
+            assert!(bytes[..200].iter().all(|byte| *byte == 0));
+            assert!(bytes[200..].iter().all(|byte| *byte == 9));
+            assert_eq!(REACHED[place as usize].load(Ordering::Relaxed), 0);
+            wipe_and_free(block.cast(), ptr::null(), 0);
         }
     }
 }
