@@ -210,7 +210,7 @@ fn encrypted(
         let cause = fault.to_string();
         Fault::new(Side::Server, FaultKind::Tls { cause })
     })?;
-    engine.uphold(upkeep, u64::from_ne_bytes(chance::bytes()?));
+    engine.uphold(upkeep, chance::spread());
     Ok(Port::new(Side::Server, socket, engine, Cipher::none()))
 }
 

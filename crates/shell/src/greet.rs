@@ -88,8 +88,7 @@ impl Life<'_> {
             let cause = fault.to_string();
             Fault::new(Side::Client, FaultKind::Tls { cause })
         })?;
-        let spread = u64::from_ne_bytes(chance::bytes()?);
-        engine.uphold(&self.listener.upkeep, spread);
+        engine.uphold(&self.listener.upkeep, chance::spread());
         let mut port = Port::new(Side::Client, socket, engine, raw);
         // A place is for work: nobody has one who has not begun.
         if !port.has_input() {

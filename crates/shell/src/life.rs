@@ -27,7 +27,7 @@ use crate::strangers::Event;
 use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
-use auth::{Attempt, Chance, Claim, Gate, GateStep, LegFacts, Proved, Reason};
+use auth::{Attempt, Claim, Gate, GateStep, LegFacts, Proved, Reason};
 use link::In;
 use pool::Home;
 pub(crate) use route::Course;
@@ -330,10 +330,7 @@ impl<'a> Life<'a> {
             user,
             leg,
             stored,
-            chance: Chance {
-                nonce: chance::bytes()?,
-                md5_salt: chance::bytes()?,
-            },
+            chance: chance::for_proof()?,
             mock: &setup.auth.mock,
             rules: &self.listener.rules,
         });
