@@ -27,7 +27,8 @@ pub async fn stored(
     }
     match (&life.setup.auth.query, method) {
         (None, Method::Password) if life.setup.is_console(database) => Ok(Stored::Unknown),
-        (Some(query), _) => ask(life, query, user, database).await,
+        // A login of its own, which most clients need no room for.
+        (Some(query), _) => Box::pin(ask(life, query, user, database)).await,
         (None, Method::Password) => Ok(Stored::AskServer),
         (None, _) => Ok(Stored::Unknown),
     }

@@ -35,6 +35,7 @@ use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use wire::startup::CancelRequest;
 
@@ -197,8 +198,11 @@ impl<'a> Life<'a> {
                 return None;
             }
         };
-        let login = self.login(incoming.socket, incoming.admission, seat, &mut progress);
-        let login = tokio::time::timeout_at(end, login).await;
+        let login = {
+            let (socket, admission) = (incoming.socket, incoming.admission);
+            let login = pin!(self.login(socket, admission, seat, &mut progress));
+            tokio::time::timeout_at(end, login).await
+        };
         let fault = match login {
             Ok(Ok(Some(is_in))) => {
                 let mut port = progress.port?;
@@ -294,8 +298,9 @@ impl<'a> Life<'a> {
             Some(entered) if !console => {
                 let linked = async {
                     self.may_connect(&client).await?;
-                    self.link((port, &client), (&newcomer, &course), entered, client_leg)
-                        .await
+                    // Large, and many wait to come so far: its room is taken when they have.
+                    let newcomer = (&*newcomer, &course);
+                    Box::pin(self.link((port, &client), newcomer, entered, client_leg)).await
                 };
                 tokio::select! {
                     is_in = linked => is_in?,

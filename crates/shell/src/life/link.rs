@@ -28,6 +28,7 @@ use session::login::Welcome;
 use session::statements::Dialect;
 use session::wishes::Wishes;
 use session::{lending, welcome};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::from_server::BackendKeyData;
@@ -141,8 +142,10 @@ impl<'a> Life<'a> {
                 proved,
             ),
             (_, entered) => {
-                let connecting = self.connect(shown, database, &plan, &entered);
-                let (held, welcome) = self.while_there(&port.socket, connecting).await?;
+                let (held, welcome) = {
+                    let connecting = pin!(self.connect(shown, database, &plan, &entered));
+                    self.while_there(&port.socket, connecting).await?
+                };
                 let proved = match entered {
                     Entered::Proved(proved) => proved,
                     Entered::Claims(claim) => {
