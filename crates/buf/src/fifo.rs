@@ -34,13 +34,15 @@ impl std::error::Error for Full {}
 /// byte outside `start..end` that ever held content is zero.
 struct Fifo<B: DerefMut<Target = [u8]>, const WIPE: bool> {
     block: B,
-    start: usize,
-    end: usize,
+    /// Not wider than need be: a port has four queues, and thousands of ports have nothing in them.
+    start: u32,
+    end: u32,
 }
 
 impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
     /// Over a block of zeros.
     fn over(block: B) -> Self {
+        assert!(u32::try_from(block.len()).is_ok(), "a queue of 4 GiB");
         Fifo {
             block,
             start: 0,
@@ -49,13 +51,29 @@ impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
     }
 
     #[inline]
+    fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    #[inline]
+    fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// Both lie within the block, whose length fits.
+    #[inline]
+    fn set(&mut self, start: usize, end: usize) {
+        (self.start, self.end) = (start as u32, end as u32);
+    }
+
+    #[inline]
     fn bytes(&self) -> &[u8] {
-        &self.block[self.start..self.end]
+        &self.block[self.start()..self.end()]
     }
 
     #[inline]
     fn len(&self) -> usize {
-        self.end - self.start
+        self.end() - self.start()
     }
 
     #[inline]
@@ -66,25 +84,24 @@ impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
     #[inline]
     fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "consumed more than the buffer holds");
+        let (start, end) = (self.start() + count, self.end());
         if WIPE {
-            wipe(&mut self.block[self.start..self.start + count]);
+            wipe(&mut self.block[start - count..start]);
         }
-        self.start += count;
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
+        match start == end {
+            true => self.set(0, 0),
+            false => self.set(start, end),
         }
     }
 
     /// Moves the content to the front of the block.
     fn compact(&mut self) {
         if self.start > 0 {
-            let (start, end) = (self.start, self.end);
+            let (start, end) = (self.start(), self.end());
             self.block.copy_within(start..end, 0);
-            self.start = 0;
-            self.end = end - start;
+            self.set(0, end - start);
             if WIPE {
-                wipe(&mut self.block[self.end..end]);
+                wipe(&mut self.block[end - start..end]);
             }
         }
     }
@@ -94,16 +111,17 @@ impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
         if self.start > 0 {
             self.compact();
         }
-        &mut self.block[self.end..]
+        let end = self.end();
+        &mut self.block[end..]
     }
 
     #[inline]
     fn commit(&mut self, count: usize) {
         assert!(
-            count <= self.block.len() - self.end,
+            count <= self.block.len() - self.end(),
             "committed more than the spare room"
         );
-        self.end += count;
+        self.set(self.start(), self.end() + count);
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), Full> {
@@ -114,11 +132,12 @@ impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
                 room,
             });
         }
-        if bytes.len() > self.block.len() - self.end {
+        if bytes.len() > self.block.len() - self.end() {
             self.compact();
         }
-        self.block[self.end..self.end + bytes.len()].copy_from_slice(bytes);
-        self.end += bytes.len();
+        let (end, behind) = (self.end(), self.end() + bytes.len());
+        self.block[end..behind].copy_from_slice(bytes);
+        self.set(self.start(), behind);
         Ok(())
     }
 }
@@ -126,7 +145,7 @@ impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Fifo<B, WIPE> {
 impl<B: DerefMut<Target = [u8]>, const WIPE: bool> Drop for Fifo<B, WIPE> {
     fn drop(&mut self) {
         if WIPE {
-            let (start, end) = (self.start, self.end);
+            let (start, end) = (self.start(), self.end());
             wipe(&mut self.block[start..end]);
         }
     }

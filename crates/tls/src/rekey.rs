@@ -8,6 +8,8 @@
 //! OpenSSL never rekeys by itself, and enforces no limit of a cipher (RFC 8446 section 5.5: about
 //! 2^24.5 full records for AES-GCM).
 
+use std::num::NonZeroU32;
+
 /// When a key is worn. A limit that is reached first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
@@ -54,7 +56,10 @@ pub(crate) enum Due {
 /// One direction's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
-    limits: KeyLimits,
+    /// Its limits, as in [`KeyLimits`].
+    records: u64,
+    bytes: u64,
+    age_s: Option<NonZeroU32>,
     records_left: u64,
     bytes_left: u64,
     /// The last second in which it was unused.
@@ -64,7 +69,9 @@ struct Key {
 impl Key {
     fn new(limits: KeyLimits) -> Key {
         Key {
-            limits,
+            records: limits.records,
+            bytes: limits.bytes,
+            age_s: limits.age_s.and_then(NonZeroU32::new),
             records_left: limits.records,
             bytes_left: limits.bytes,
             since_s: 0,
@@ -72,7 +79,8 @@ impl Key {
     }
 
     fn renew(&mut self, now_s: u32) {
-        *self = Key::new(self.limits);
+        self.records_left = self.records;
+        self.bytes_left = self.bytes;
         self.since_s = now_s;
     }
 
@@ -89,13 +97,13 @@ impl Key {
     }
 
     fn is_unused(&self) -> bool {
-        self.records_left == self.limits.records
+        self.records_left == self.records
     }
 
     /// The second in which it becomes too old.
     fn too_old_s(&self) -> Option<u32> {
-        let age = self.limits.age_s.filter(|_| !self.is_unused())?;
-        Some(self.since_s.saturating_add(age))
+        let age = self.age_s.filter(|_| !self.is_unused())?;
+        Some(self.since_s.saturating_add(age.get()))
     }
 
     fn is_too_old(&self, now_s: u32) -> bool {
@@ -154,8 +162,8 @@ impl Keys {
     pub(crate) fn set_remedy(&mut self, remedy: Remedy) {
         self.remedy = remedy;
         if remedy == Remedy::None {
-            self.sending.limits.age_s = None;
-            self.receiving.limits.age_s = None;
+            self.sending.age_s = None;
+            self.receiving.age_s = None;
         }
     }
 
@@ -350,8 +358,8 @@ mod tests {
             let limits = KeyLimits { records, bytes, age_s: Some(age) };
             let keys = Keys::new(limits, Remedy::KeyUpdate, chance);
             for (ours, theirs, limit) in [
-                (keys.sending.limits.records, keys.receiving.limits.records, records),
-                (keys.sending.limits.bytes, keys.receiving.limits.bytes, bytes),
+                (keys.sending.records, keys.receiving.records, records),
+                (keys.sending.bytes, keys.receiving.bytes, bytes),
             ] {
                 prop_assert!(limit / 4 * 3 <= ours && ours <= limit);
                 prop_assert!(limit <= theirs && theirs <= limit / 4 * 5 + 5);

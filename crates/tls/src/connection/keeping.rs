@@ -24,12 +24,12 @@ const RESERVE: usize = 2 * 1024;
 const RESERVE_FOR_HANDSHAKE: usize = 24 * 1024;
 
 /// Whether the peer may renegotiate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Terms {
     NoRenegotiation,
     /// TLS 1.2, and it was allowed. The peer has to keep the certificate that it has (its SHA-256).
     MayRenegotiate {
-        peer: Option<[u8; 32]>,
+        peer: Option<Box<[u8; 32]>>,
     },
 }
 
@@ -41,7 +41,7 @@ pub(super) enum Seen {
 }
 
 impl Terms {
-    pub(super) fn reserve(self) -> usize {
+    pub(super) fn reserve(&self) -> usize {
         match self {
             Terms::NoRenegotiation => RESERVE,
             Terms::MayRenegotiate { .. } => RESERVE_FOR_HANDSHAKE,
@@ -59,7 +59,7 @@ impl Tls {
         }
         self.keys.set_remedy(Remedy::None);
         if let Terms::MayRenegotiate { peer } = &mut self.terms {
-            *peer = certificate(ssl);
+            *peer = certificate(ssl).map(Box::new);
         }
     }
 
@@ -163,7 +163,7 @@ impl Tls {
     /// Looks whether libssl is in the middle of something, and what has come to its end.
     pub(super) fn look_at_handshake(&mut self) -> Result<Seen, TlsFault> {
         let before = self.held;
-        let Terms::MayRenegotiate { peer } = self.terms else {
+        let Terms::MayRenegotiate { .. } = self.terms else {
             self.held = held(!self.stream.ssl().is_init_finished());
             return Ok(Seen::Other);
         };
@@ -187,7 +187,7 @@ impl Tls {
             }
             (Held::UntilMore, Held::UntilMore) => Ok(Seen::Renegotiation),
             (Held::UntilMore, Held::No) => {
-                self.renegotiated(peer)?;
+                self.renegotiated()?;
                 Ok(Seen::Renegotiation)
             }
         }
@@ -195,8 +195,10 @@ impl Tls {
 
     /// Both sides have new keys. Who the peer is may not have changed: its certificate was judged
     /// once, and what it may do follows from that.
-    fn renegotiated(&mut self, peer: Option<[u8; 32]>) -> Result<(), TlsFault> {
-        if certificate(self.stream.ssl()) != peer {
+    fn renegotiated(&mut self) -> Result<(), TlsFault> {
+        let now = certificate(self.stream.ssl());
+        if !matches!(&self.terms, Terms::MayRenegotiate { peer } if peer.as_deref() == now.as_ref())
+        {
             self.phase = Phase::Dead;
             return Err(TlsFault::PeerChanged);
         }
