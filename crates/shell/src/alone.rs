@@ -1,6 +1,7 @@
 //! Owns a client that has no server connection: it is read until it asks for something, leaves, or has to
 //! go. What was still to be written to it goes out meanwhile.
 
+use crate::lend;
 use crate::port::Arrived;
 use crate::pump::{ClientSide, Ending, may_receive};
 use crate::watch::Watched;
@@ -78,7 +79,10 @@ impl ClientSide {
                 Watched::End(ending) => return Some(Alone::End(ending)),
                 // Nothing is waited for here.
                 Watched::GiveUp => return Some(Alone::End(Ending::Terminated)),
-                Watched::Rest => self.port.hibernate(),
+                Watched::Rest => {
+                    self.port.hibernate();
+                    lend::clear();
+                }
             }
         }
     }

@@ -92,6 +92,21 @@ lend!(
     CIPHER_BYTES
 );
 
+/// Gives back all buffers at hand: called as a session goes to rest. What a burst needed is not worth keeping behind it,
+/// and who moves bytes on the same worker takes new ones once a second at most.
+pub fn clear() {
+    macro_rules! clear {
+        ($kind:ident, $pool:ident) => {
+            $pool.with_borrow_mut(|kept| {
+                let count = std::mem::take(&mut kept.count);
+                kept.places[..count].fill_with($kind::none);
+            });
+        };
+    }
+    clear!(Plain, PLAIN);
+    clear!(Cipher, CIPHER);
+}
+
 /// Gives what lies in a buffer of another size one of the worker's.
 #[cold]
 pub fn enlarge_cipher(slot: &mut Cipher) {
@@ -114,6 +129,24 @@ mod tests {
         let mut slot = Cipher::none();
         borrow_cipher(&mut slot);
         assert_eq!(slot.capacity(), CIPHER_BYTES);
+    }
+
+    #[test]
+    fn behind_a_burst_nothing_is_kept() {
+        let mut slots: [Plain; 3] = std::array::from_fn(|_| Plain::none());
+        slots.iter_mut().for_each(borrow_plain);
+        slots.iter_mut().for_each(give_back_plain);
+        let kept = || {
+            PLAIN.with_borrow(|kept| {
+                let bytes = kept.places.iter().map(Plain::capacity).sum::<usize>();
+                (kept.count, bytes)
+            })
+        };
+        assert_eq!(kept(), (3, 3 * PLAIN_BYTES));
+        clear();
+        assert_eq!(kept(), (0, 0));
+        borrow_plain(&mut slots[0]);
+        assert_eq!(slots[0].capacity(), PLAIN_BYTES);
     }
 
     #[test]

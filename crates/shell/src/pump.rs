@@ -9,7 +9,7 @@ use crate::bell::{Bell, Bells};
 use crate::hold::Hold;
 use crate::inspection::{Tracker, Waits};
 use crate::keeper::Keeper;
-use crate::lend::PLAIN_BYTES;
+use crate::lend::{self, PLAIN_BYTES};
 use crate::port::{Arrived, Port};
 use crate::rest::ServerSide;
 use crate::stopwatch::Stopwatch;
@@ -140,7 +140,7 @@ pub enum Upstream {
     Terminated,
     /// It broke the protocol, or nothing can be sent to the server any more. What was asked for before is delivered, as
     /// far as it comes, then the client is told so.
-    Broken(Fault),
+    Broken(Box<Fault>),
 }
 
 /// How a session ended.
@@ -385,7 +385,7 @@ impl Pump<'_> {
                     return Err(fault.into());
                 }
                 Err(fault) => {
-                    self.client.upstream = Upstream::Broken(fault);
+                    self.client.upstream = Upstream::Broken(Box::new(fault));
                     self.client.watch.give_up_soon();
                     return self.last_words(cx, FLUSH);
                 }
@@ -434,7 +434,7 @@ impl Pump<'_> {
         }
         self.server.port.drop_output();
         if self.client.upstream == Upstream::Open {
-            self.client.upstream = Upstream::Broken(fault);
+            self.client.upstream = Upstream::Broken(Box::new(fault));
             self.client.watch.give_up_soon();
         }
         Ok(())
@@ -497,7 +497,7 @@ impl Pump<'_> {
             && self.server.server.between_frames()
             && !self.server.server.ending
         {
-            return Err(fault.clone().into());
+            return Err((**fault).clone().into());
         }
         match end {
             Some(_) if self.client.upstream == Upstream::Terminated => {
@@ -519,7 +519,7 @@ impl Pump<'_> {
     fn last_heard(&mut self, fault: Fault) -> Over {
         match &self.client.upstream {
             _ if self.server.server.ending => Ending::ServerEnded.into(),
-            Upstream::Broken(first) => first.clone().into(),
+            Upstream::Broken(first) => (**first).clone().into(),
             Upstream::Open | Upstream::Terminated => fault.into(),
         }
     }
@@ -570,13 +570,14 @@ impl Pump<'_> {
                 Watched::End(ending) => return Poll::Ready(ending),
                 Watched::GiveUp => {
                     return Poll::Ready(match &self.client.upstream {
-                        Upstream::Broken(fault) => Ending::Fault(fault.clone()),
+                        Upstream::Broken(fault) => Ending::Fault((**fault).clone()),
                         Upstream::Open | Upstream::Terminated => Ending::Terminated,
                     });
                 }
                 Watched::Rest => {
                     self.client.port.hibernate();
                     self.server.port.hibernate();
+                    lend::clear();
                 }
             }
         }

@@ -48,15 +48,21 @@ enum Doing {
     Query,
 }
 
+/// What there is to watch, and what only that needs to know.
+struct Deadlines {
+    limits: SessionTimeouts,
+    /// When the present transaction was first seen.
+    transaction_since: Option<Instant>,
+}
+
 /// The watch over one session.
 pub struct Watch {
     control: Arc<Control>,
     number: u64,
-    deadlines: SessionTimeouts,
+    /// `None` if there are none, as with most.
+    deadlines: Option<Box<Deadlines>>,
     doing: Doing,
     since: Instant,
-    /// When the present transaction was first seen.
-    transaction_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     give_up: Option<Instant>,
     silence: Arc<Silence>,
@@ -69,10 +75,14 @@ impl Watch {
         Watch {
             control,
             number,
-            deadlines,
+            deadlines: (!deadlines.none()).then(|| {
+                Box::new(Deadlines {
+                    limits: deadlines,
+                    transaction_since: None,
+                })
+            }),
             doing: Doing::Idle,
             since: Instant::now(),
-            transaction_since: None,
             timer: None,
             give_up: None,
             silence: Arc::default(),
@@ -102,7 +112,7 @@ impl Watch {
             self.control.freed.fetch_add(1, Ordering::Relaxed);
             return Watched::Rest;
         }
-        if unread || !self.deadlines.none() {
+        if unread || self.deadlines.is_some() {
             return self.poll_deadlines(cx, unread, client, link);
         }
         self.timer = None;
@@ -130,7 +140,9 @@ impl Watch {
         self.enter(cx);
         let now = Instant::now();
         self.since = now;
-        self.transaction_since = self.transaction_since.map(|_| now);
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.transaction_since = deadlines.transaction_since.map(|_| now);
+        }
         if !moves {
             self.silence.stands_still();
         }
@@ -204,27 +216,29 @@ impl Watch {
             self.doing = doing;
             self.since = now;
         }
+        let deadlines = self.deadlines.as_deref_mut()?;
         let transaction = match doing {
             Doing::Idle | Doing::IdlePinned => {
-                self.transaction_since = None;
+                deadlines.transaction_since = None;
                 None
             }
             Doing::IdleInTransaction | Doing::Query => {
-                let since = *self.transaction_since.get_or_insert(now);
-                let limit = self.deadlines.transaction;
+                let since = *deadlines.transaction_since.get_or_insert(now);
+                let limit = deadlines.limits.transaction;
                 (!limit.is_zero()).then(|| (since + limit, "transaction_timeout"))
             }
         };
         let (limit, setting) = match doing {
-            Doing::Idle => (self.deadlines.idle, "client_idle_timeout"),
-            Doing::IdlePinned if self.deadlines.idle_pinned.is_zero() => {
-                (self.deadlines.idle, "client_idle_timeout")
+            Doing::Idle => (deadlines.limits.idle, "client_idle_timeout"),
+            Doing::IdlePinned if deadlines.limits.idle_pinned.is_zero() => {
+                (deadlines.limits.idle, "client_idle_timeout")
             }
-            Doing::IdlePinned => (self.deadlines.idle_pinned, "idle_pinned_timeout"),
-            Doing::IdleInTransaction => {
-                (self.deadlines.idle_transaction, "idle_transaction_timeout")
-            }
-            Doing::Query => (self.deadlines.query, "query_timeout"),
+            Doing::IdlePinned => (deadlines.limits.idle_pinned, "idle_pinned_timeout"),
+            Doing::IdleInTransaction => (
+                deadlines.limits.idle_transaction,
+                "idle_transaction_timeout",
+            ),
+            Doing::Query => (deadlines.limits.query, "query_timeout"),
         };
         let own = (!limit.is_zero()).then(|| (self.since + limit, setting));
         own.into_iter().chain(transaction).min_by_key(|(at, _)| *at)
@@ -244,7 +258,7 @@ impl Watch {
     #[inline]
     pub fn moved(&mut self) {
         self.silence.broken();
-        if !self.deadlines.none() && self.doing != Doing::Query {
+        if self.deadlines.is_some() && self.doing != Doing::Query {
             self.since = Instant::now();
         }
     }
