@@ -14,7 +14,7 @@ pub struct ClientStream {
     /// What there is to know of a client that shares server connections.
     pub(crate) pooled: Option<Box<Pooled>>,
     /// How its statements are looked at, if they are.
-    pub(crate) inspection: Option<Inspection>,
+    pub(crate) inspection: Option<Box<Inspection>>,
 }
 
 impl ClientStream {
@@ -43,7 +43,7 @@ impl ClientStream {
 
     /// Has the client's statements looked at from its next server connection on.
     pub fn inspect(&mut self, inspection: Inspection) {
-        self.inspection = Some(inspection);
+        self.inspection = Some(Box::new(inspection));
     }
 
     /// The server connection is this client's, as far as its statements are looked at.
@@ -54,7 +54,7 @@ impl ClientStream {
             (None, inspector) => *inspector = None,
             (Some(inspection), Some(inspector)) => inspector.renew(inspection, ended),
             (Some(inspection), none) => {
-                *none = Some(Box::new(Inspector::new(inspection.clone(), ended)));
+                *none = Some(Box::new(Inspector::new((**inspection).clone(), ended)));
             }
         }
         if let (Some(inspector), None) = (&mut server.inspector, &self.pooled) {

@@ -12,7 +12,8 @@ use wire::frame::Header;
 /// The first requests of a batch, as the client sent them, until their first answer comes.
 #[derive(Debug)]
 pub struct Again {
-    bytes: Plain,
+    /// Kept for the next batch: most connections that serve whole sessions never have one.
+    bytes: Option<Box<Plain>>,
     state: State,
 }
 
@@ -38,7 +39,7 @@ pub(crate) enum Stale {
 impl Default for Again {
     fn default() -> Self {
         Again {
-            bytes: Plain::none(),
+            bytes: None,
             state: State::Empty,
         }
     }
@@ -57,11 +58,10 @@ impl Again {
         let Some((len, described)) = measure(bytes) else {
             return;
         };
-        if self.bytes.capacity() == 0 {
-            self.bytes = Plain::with_capacity(Self::BYTES_MAX);
-        }
         self.drop();
-        if self.bytes.push(&bytes[..len]).is_ok() {
+        let empty = || Box::new(Plain::with_capacity(Self::BYTES_MAX));
+        let kept = self.bytes.get_or_insert_with(empty);
+        if kept.push(&bytes[..len]).is_ok() {
             self.state = State::Kept {
                 described: described || parsed,
             };
@@ -72,7 +72,9 @@ impl Again {
     #[inline]
     pub(crate) fn drop(&mut self) {
         if self.state != State::Empty {
-            self.bytes.clear();
+            if let Some(bytes) = &mut self.bytes {
+                bytes.clear();
+            }
             self.state = State::Empty;
         }
     }
@@ -103,16 +105,16 @@ impl Again {
     }
 
     /// Takes the batch that is to be sent again.
-    pub(crate) fn take(&mut self) -> Plain {
-        std::mem::replace(&mut self.bytes, Plain::none())
+    pub(crate) fn take(&mut self) -> Box<Plain> {
+        self.bytes.take().unwrap_or_else(|| Box::new(Plain::none()))
     }
 
     /// Gives back what wasn't sent yet.
-    pub(crate) fn give_back(&mut self, bytes: Plain) {
+    pub(crate) fn give_back(&mut self, bytes: Box<Plain>) {
         if bytes.is_empty() {
             self.state = State::Empty;
         }
-        self.bytes = bytes;
+        self.bytes = Some(bytes);
     }
 }
 

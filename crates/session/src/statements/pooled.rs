@@ -64,7 +64,7 @@ pub struct Pooled {
     /// A statement was bound in this transaction behind whose execution all may be gone.
     pub(crate) forgets_all: bool,
     /// The client's statement that executing the unnamed portal deallocates.
-    pub(crate) forgets: Option<Name>,
+    pub(crate) forgets: Option<Box<Name>>,
     /// A request at a time, where what follows may belong to another server.
     pub(crate) turns: Turns,
     /// Something was used or executed in this batch.

@@ -9,11 +9,14 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+type Set = HashMap<Id, Entry, BuildHasherDefault<First8>>;
+
 /// Statements that a server connection holds.
 #[derive(Debug)]
 pub struct There {
     max: usize,
-    set: HashMap<Id, Entry, BuildHasherDefault<First8>>,
+    /// Made for the first one: connections that serve whole sessions have none.
+    set: Option<Box<Set>>,
     /// Rises with each use: what was used longest ago has the least.
     clock: u64,
     /// Entries of an earlier generation may be there or not, and be what they were or not.
@@ -89,7 +92,7 @@ impl Default for There {
     fn default() -> Self {
         There {
             max: 0,
-            set: HashMap::default(),
+            set: None,
             clock: 0,
             generation: 0,
             lease: 0,
@@ -106,12 +109,12 @@ impl There {
 
     /// Number of statements.
     pub fn len(&self) -> usize {
-        self.set.len()
+        self.set.as_ref().map_or(0, |it| it.len())
     }
 
     /// True without any.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.len() == 0
     }
 
     /// True if no promise is on its way.
@@ -134,7 +137,9 @@ impl There {
 
     /// All statements are gone: DEALLOCATE ALL, DISCARD ALL.
     pub(crate) fn clear(&mut self) {
-        self.set.clear();
+        if let Some(set) = &mut self.set {
+            set.clear();
+        }
     }
 
     /// Nothing that is there is relied on any more: the next use of each prepares it anew.
@@ -229,7 +234,7 @@ impl There {
                 Some((_, false)) => return Presence::Unsure,
             }
         }
-        let Some(entry) = self.set.get_mut(&id) else {
+        let Some(entry) = self.set.as_mut().and_then(|it| it.get_mut(&id)) else {
             return Presence::Absent;
         };
         self.clock += 1;
@@ -245,14 +250,15 @@ impl There {
     /// The statement to be closed before another one is prepared, if any.
     pub(crate) fn victim(&self) -> Option<Id> {
         let sent = self.promises.iter().map(|it| it.promise.adds());
-        let count = self.set.len() as isize + sent.sum::<isize>();
+        let count = self.len() as isize + sent.sum::<isize>();
         if count < self.max as isize {
             return None;
         }
         // What the promises on their way make of a statement, the latest first.
         let sent = self.promises.iter().rev().map(|it| &it.promise);
         let on_its_way = |id: Id| sent.clone().find_map(|it| it.prepares(id));
-        let candidates = self.set.iter().filter(|(id, _)| on_its_way(**id).is_none());
+        let candidates = self.set.iter().flat_map(|it| it.iter());
+        let candidates = candidates.filter(|(id, _)| on_its_way(**id).is_none());
         if let Some((id, _)) = candidates.min_by_key(|(_, entry)| entry.used) {
             return Some(*id);
         }
@@ -325,7 +331,9 @@ impl There {
             return;
         }
         if let Some(id) = promise.closed() {
-            self.set.remove(&id);
+            if let Some(set) = &mut self.set {
+                set.remove(&id);
+            }
         } else if let Some(id) = promise.prepared() {
             self.insert(id, private);
         }
@@ -338,7 +346,7 @@ impl There {
             generation: self.generation,
             lease: private.then_some(self.lease),
         };
-        self.set.insert(id, entry);
+        self.set.get_or_insert_default().insert(id, entry);
     }
 }
 

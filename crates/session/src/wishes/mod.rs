@@ -30,7 +30,7 @@ pub use touched::Touched;
 
 use buf::Secret;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Parameters that one client may wish for.
 pub const NAMES_MAX: usize = 64;
@@ -61,9 +61,10 @@ struct Wish {
 pub struct TooMany;
 
 impl Wishes {
-    /// No wish: the server's own defaults.
+    /// No wish: the server's own defaults. Most sessions have none, and all of them the same one.
     pub fn none() -> Arc<Self> {
-        Arc::default()
+        static NONE: LazyLock<Arc<Wishes>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
     }
 
     /// Number of parameters.
@@ -146,6 +147,7 @@ impl Draft {
 
     fn finish(self) -> Result<Arc<Wishes>, TooMany> {
         match self.fits() {
+            true if self.list.is_empty() => Ok(Wishes::none()),
             true => Ok(Arc::new(Wishes {
                 list: self.list.into(),
             })),

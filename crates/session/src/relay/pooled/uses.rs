@@ -125,7 +125,7 @@ impl Run<'_> {
     }
 
     fn execute_portal(&mut self, header: Header) -> Step {
-        if let Some(name) = self.sides.pooled.forgets
+        if let Some(name) = self.sides.pooled.forgets.as_deref().copied()
             && header.body() > 0
         {
             match self.belt.rest().get(HEADER) {
@@ -353,7 +353,7 @@ impl Sides<'_> {
         let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
         self.pooled.forgets_all |= reading.effects.is_none_or(forgets);
         if is_unnamed {
-            self.pooled.forgets = statement.forgets();
+            self.pooled.forgets = statement.forgets().map(Box::new);
         }
     }
 }
