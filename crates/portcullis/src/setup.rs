@@ -298,7 +298,7 @@ fn database(
         connect_timeout: entry.server_connect_timeout,
         login_retry: entry.server_login_retry,
         clients_max: config.max_database_clients(entry).map(|max| max as usize),
-        tcp: tcp(config, entry.tcp_user_timeout),
+        tcp: tcp(config, entry.tcp_user_timeout).into(),
         fingerprint: [0; 32],
     })
 }

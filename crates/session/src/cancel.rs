@@ -25,18 +25,19 @@ impl<T> Default for Keys<T> {
 impl<T: Clone> Keys<T> {
     /// Notes a key that a client was given.
     pub fn insert(&mut self, issued: &BackendKeyData, target: T) {
+        // Nearly every process id has one key: room for more would be most of what a client costs here.
         self.by_pid
             .entry(issued.pid)
-            .or_default()
+            .or_insert_with(|| Vec::with_capacity(1))
             .push((issued.key.clone(), target));
     }
 
-    /// Forgets it when its session ends.
-    pub fn remove(&mut self, issued: &BackendKeyData) {
-        if let Some(held) = self.by_pid.get_mut(&issued.pid) {
-            held.retain(|(key, _)| !key.same_as(&issued.key));
+    /// Forgets the keys under a process id of such targets, when their session ends.
+    pub fn remove(&mut self, pid: u32, is_of: impl Fn(&T) -> bool) {
+        if let Some(held) = self.by_pid.get_mut(&pid) {
+            held.retain(|(_, target)| !is_of(target));
             if held.is_empty() {
-                self.by_pid.remove(&issued.pid);
+                self.by_pid.remove(&pid);
             }
         }
     }
@@ -97,7 +98,8 @@ mod tests {
         ] {
             assert_eq!(keys.find(&request(pid, bytes)), None, "{pid} {bytes:?}");
         }
-        keys.remove(&key(7, b"aaaa"));
+        keys.remove(7, |target| *target == "first");
+        keys.remove(9, |_| true);
         assert_eq!(keys.find(&request(7, b"aaaa")), None);
         assert_eq!(keys.len(), 2);
     }

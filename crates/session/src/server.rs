@@ -28,8 +28,8 @@ pub struct Server {
     pub status: Status,
     /// What it reported.
     pub reported: Reported,
-    /// Process id and cancel key; some servers have none.
-    pub key: Option<BackendKeyData>,
+    /// Process id and cancel key, until somebody takes them; some servers have none.
+    pub key: Option<Box<BackendKeyData>>,
     /// The version that both sides agreed on.
     pub version: ProtocolVersion,
     /// A FATAL ErrorResponse has passed: the connection ends by the server's will.
@@ -65,7 +65,7 @@ impl Server {
             dropping: 0,
             status: Status::Idle,
             reported,
-            key,
+            key: key.map(Box::new),
             version,
             ending: false,
             rounds: 0,

@@ -59,11 +59,15 @@ pub struct Incoming {
     pub address: Option<IpAddr>,
     /// Within the limit or not.
     pub admission: Admission,
+    /// When it has to be in.
+    pub login_end: tokio::time::Instant,
+    /// Its number at its worker.
+    pub number: u64,
 }
 
 impl Incoming {
     /// Registers an accepted socket with this thread's runtime.
-    pub fn from_accepted(accepted: Accepted) -> io::Result<Incoming> {
+    pub fn from_accepted(accepted: Accepted, number: u64) -> io::Result<Incoming> {
         let socket = match accepted.socket {
             Detached::Tcp(socket) => {
                 let socket = TcpStream::from_std(socket)?;
@@ -74,6 +78,8 @@ impl Incoming {
         };
         Ok(Incoming {
             socket,
+            number,
+            login_end: tokio::time::Instant::now() + accepted.setup.timeouts.client_login,
             setup: accepted.setup,
             listener: accepted.listener,
             peer: accepted.peer,

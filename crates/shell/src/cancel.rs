@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// A server connection, where a cancel of what it does is to be sent.
 pub struct Target {
     host: Arc<Host>,
-    tcp: TcpOptions,
+    tcp: Arc<TcpOptions>,
     key: BackendKeyData,
     /// Weak: the connection is known to live by who else holds this.
     traffic: Weak<Traffic>,
@@ -45,7 +45,7 @@ impl Target {
     /// A server with its own key, and what is known of its connection.
     pub fn new(
         host: Arc<Host>,
-        tcp: TcpOptions,
+        tcp: Arc<TcpOptions>,
         (key, traffic): (BackendKeyData, &Arc<Traffic>),
     ) -> Target {
         Target {
@@ -56,6 +56,11 @@ impl Target {
             under_way: AtomicUsize::new(0),
             arrived: Notify::new(),
         }
+    }
+
+    /// The server process.
+    pub fn pid(&self) -> u32 {
+        self.key.pid
     }
 
     /// True if a cancel is on its way to it: whoever has it next could be hit.
@@ -159,10 +164,10 @@ pub struct Cancels {
     pub(crate) elder: Elder,
 }
 
-/// A key in a client's hands; it is forgotten when this is dropped.
+/// A key in a client's hands, of which nothing is kept here; it is forgotten when this is dropped.
 pub struct Issued<'a> {
     cancels: &'a Cancels,
-    key: BackendKeyData,
+    pid: u32,
     aim: Arc<Aim>,
 }
 
@@ -210,11 +215,11 @@ impl Cancels {
     }
 
     /// Hands a key out.
-    pub fn issue(&self, issued: BackendKeyData, aim: Arc<Aim>) -> Issued<'_> {
-        self.lock().insert(&issued, Arc::clone(&aim));
+    pub fn issue(&self, issued: &BackendKeyData, aim: Arc<Aim>) -> Issued<'_> {
+        self.lock().insert(issued, Arc::clone(&aim));
         Issued {
             cancels: self,
-            key: issued,
+            pid: issued.pid,
             aim,
         }
     }
@@ -299,8 +304,7 @@ impl Cancels {
 
     /// Cancels what the session that was issued this key is doing: for deadlines of our own.
     pub async fn stop(&self, issued: &Issued<'_>, deadline: Duration) -> Result<(), Fault> {
-        let BackendKeyData { pid, key } = issued.key.clone();
-        match self.begin(&CancelRequest { pid, key }) {
+        match issued.aim.begin() {
             Begun::Send(target) => within(deadline, &target.0).await,
             Begun::Told | Begun::Unknown => Ok(()),
         }
@@ -470,16 +474,12 @@ impl Issued<'_> {
     pub fn aim(&self) -> &Arc<Aim> {
         &self.aim
     }
-
-    /// What the client is told.
-    pub fn key(&self) -> &BackendKeyData {
-        &self.key
-    }
 }
 
 impl Drop for Issued<'_> {
     fn drop(&mut self) {
-        self.cancels.lock().remove(&self.key);
+        let is_ours = |aim: &Arc<Aim>| Arc::ptr_eq(aim, &self.aim);
+        self.cancels.lock().remove(self.pid, is_ours);
         // The console may know the aim without its key.
         self.aim.leave();
     }

@@ -136,7 +136,7 @@ impl Life<'_> {
             true => self.cancel(request).await,
             false => {
                 let strangers = &self.context.strangers;
-                strangers.cancel(Event::PlaintextCancel, self.peer, None);
+                strangers.cancel(Event::PlaintextCancel, &self.peer, None);
             }
         }
     }

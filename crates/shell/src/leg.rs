@@ -3,6 +3,7 @@
 
 use crate::port::Port;
 use auth::{LegFacts, PeerNames, UnixPeer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// What is true of a port whose handshake is done. `verified`: the mode checks the peer's
@@ -45,18 +46,34 @@ fn user_name(uid: u32) -> Option<String> {
 /// A leg in one word for the log: version, suite and group, or what it is instead.
 pub struct Summary<'a>(pub &'a LegFacts);
 
+impl Summary<'_> {
+    /// The same as a text, which for a leg without TLS takes no memory.
+    pub fn words(&self) -> Cow<'static, str> {
+        match (&self.0.version, &self.0.cipher) {
+            (Some(_), Some(_)) => Cow::Owned(self.to_string()),
+            _ => Cow::Borrowed(self.without_tls()),
+        }
+    }
+
+    fn without_tls(&self) -> &'static str {
+        match self.0.unix {
+            Some(_) => "unix socket",
+            None => "UNENCRYPTED by configuration",
+        }
+    }
+}
+
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.0.version, &self.0.cipher, &self.0.unix) {
-            (Some(version), Some(cipher), _) => {
+        match (&self.0.version, &self.0.cipher) {
+            (Some(version), Some(cipher)) => {
                 write!(f, "{version} {cipher}")?;
                 match &self.0.group {
                     Some(group) => write!(f, " {group}"),
                     None => Ok(()),
                 }
             }
-            (_, _, Some(_)) => f.write_str("unix socket"),
-            _ => f.write_str("UNENCRYPTED by configuration"),
+            _ => f.write_str(self.without_tls()),
         }
     }
 }

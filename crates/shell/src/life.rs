@@ -9,6 +9,8 @@ mod lookers;
 mod member;
 mod route;
 mod rules;
+#[cfg(test)]
+mod sizes;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;
@@ -24,6 +26,7 @@ use crate::port::Port;
 use crate::setup::{ClientCertificates, Listener, Setup};
 use crate::socket::Socket;
 use crate::strangers::Event;
+use crate::worker::Counted;
 use crate::{chance, entry, leg};
 use admission::Source;
 use auth::hba::Certificate;
@@ -34,57 +37,37 @@ pub(crate) use route::Course;
 use session::arrival::{self, Arrived, Awaited, Newcomer};
 use session::fault::{Fault, FaultKind, Side};
 use session::{farewell, welcome};
+use std::future::Future;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use wire::startup::CancelRequest;
 
 /// Serves one client from accept to close. What only one part of its life needs is in a box of that
 /// part: a session that sleeps keeps the room of none.
-pub async fn serve(
-    context: Arc<Context>,
-    control: Arc<Control>,
-    mut incoming: Box<Incoming>,
-    number: u64,
-) {
-    let setup = Arc::clone(&incoming.setup);
-    let listener = &setup.listeners[incoming.listener];
-    let end = tokio::time::Instant::now() + setup.timeouts.client_login;
-    let told = Box::pin(behind_balancer(&context, listener, &mut incoming, end));
-    if let Err(fault) = told.await {
-        return context.strangers.refused(&incoming.peer, None, &fault);
-    }
-    let peer = incoming.peer.clone();
-    let life = Life {
-        context: &context,
-        setup: &setup,
-        listener,
-        peer: &peer,
-        address: incoming.address,
-        home: control.home,
-        control: &control,
-        number: u64::from(control.home.0) << 48 | (number + 1),
-    };
-    let Some(entrant) = Box::pin(life.enter(incoming, end, number)).await else {
-        return;
-    };
-    // `registered` goes at the end: until then others see this client.
-    let Entrant {
-        port,
-        is_in,
-        registered,
-    } = unboxed(entrant);
-    match (is_in, &registered) {
-        (In::Linked(linked), _) => {
-            let client = life.client_side(port, &linked.shown, number);
-            Box::pin(life.relay(client, linked)).await;
-        }
-        (In::Member(member), _) => {
-            let client = life.client_side(port, &member.0.shown, number);
-            Box::pin(life.share(client, member)).await;
-        }
-        (In::Guest(guest), Some(it)) => Box::pin(life.talk(port, guest, &it.client)).await,
-        (In::Guest(_), None) => Box::pin(life.part(port)).await,
+pub(crate) fn serve(session: Counted, incoming: Box<Incoming>) -> impl Future<Output = ()> + Send {
+    // A block, because the arguments of an `async fn` are kept twice: as they came and as it uses them.
+    async move {
+        let Some(incoming) = Box::pin(behind_balancer(&session.context, incoming)).await else {
+            return;
+        };
+        let setup = Arc::clone(&incoming.setup);
+        let life = Life {
+            context: &session.context,
+            setup: &setup,
+            listener: &setup.listeners[incoming.listener],
+            peer: (*incoming.peer).into(),
+            address: incoming.address,
+            home: session.control.home,
+            control: &session.control,
+            number: u64::from(session.control.home.0) << 48 | (incoming.number + 1),
+        };
+        let Some(entrant) = Box::pin(life.enter(incoming)).await else {
+            return;
+        };
+        // `_registered` goes at the end: until then others see this client.
+        let (stay, _registered) = life.stay(entrant);
+        stay.await;
     }
 }
 
@@ -94,23 +77,34 @@ pub(crate) fn unboxed<T>(it: Box<T>) -> T {
     *it
 }
 
+/// All that a client does once it is in.
+type Stay<'f> = Pin<Box<dyn Future<Output = ()> + Send + 'f>>;
+
 /// A client that is in.
 struct Entrant<'a> {
     port: Port,
     is_in: In<'a>,
     registered: Option<Registered<'a>>,
+    /// Its number at its worker.
+    number: u64,
 }
 
-/// Learns who is behind a load balancer, where the listener stands behind one.
-async fn behind_balancer(
-    context: &Context,
-    listener: &Listener,
-    incoming: &mut Incoming,
-    end: tokio::time::Instant,
-) -> Result<(), Fault> {
+/// Learns who is behind a load balancer, where the listener stands behind one; `None` if nobody may come from there.
+async fn behind_balancer(context: &Context, mut incoming: Box<Incoming>) -> Option<Box<Incoming>> {
+    match told_by_balancer(context, &mut incoming).await {
+        Ok(()) => Some(incoming),
+        Err(fault) => {
+            context.strangers.refused(&incoming.peer, None, &fault);
+            None
+        }
+    }
+}
+
+async fn told_by_balancer(context: &Context, incoming: &mut Incoming) -> Result<(), Fault> {
+    let listener = &incoming.setup.listeners[incoming.listener];
     let (socket, demanded) = (&mut incoming.socket, &listener.proxy_protocol);
     let told = balancer::client(socket, demanded, incoming.address, &context.counters);
-    let told = tokio::time::timeout_at(end, told)
+    let told = tokio::time::timeout_at(incoming.login_end, told)
         .await
         .unwrap_or_else(|_| {
             let kind = FaultKind::Timeout {
@@ -133,7 +127,7 @@ pub(crate) struct Life<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) listener: &'a Listener,
     /// The client's address, for the log.
-    pub(crate) peer: &'a str,
+    pub(crate) peer: Box<str>,
     /// The same for rules; `None` over a Unix-domain socket.
     pub(crate) address: Option<IpAddr>,
     /// The worker on which all this happens.
@@ -182,13 +176,35 @@ impl Progress<'_> {
 }
 
 impl<'a> Life<'a> {
+    /// What the client does from now on, and its place among those that the console shows.
+    fn stay<'f>(&'f self, entrant: Box<Entrant<'a>>) -> (Stay<'f>, Option<Registered<'a>>) {
+        let Entrant {
+            port,
+            is_in,
+            registered,
+            number,
+        } = unboxed(entrant);
+        let stay: Stay<'f> = match (is_in, &registered) {
+            (In::Linked(linked), _) => {
+                let client = self.client_side(port, &linked.shown, number);
+                Box::pin(self.relay(client, linked))
+            }
+            (In::Member(member), _) => {
+                let client = self.client_side(port, &member.0.shown, number);
+                Box::pin(self.share(client, member))
+            }
+            (In::Guest(guest), Some(it)) => {
+                let shown = Arc::clone(&it.client);
+                Box::pin(async move { self.talk(port, guest, &shown).await })
+            }
+            (In::Guest(_), None) => Box::pin(self.part(port)),
+        };
+        (stay, registered)
+    }
+
     /// Lets the client in, or tells it why not; `None` if it is gone then.
-    async fn enter(
-        &self,
-        incoming: Box<Incoming>,
-        end: tokio::time::Instant,
-        number: u64,
-    ) -> Option<Box<Entrant<'a>>> {
+    async fn enter(&self, incoming: Box<Incoming>) -> Option<Box<Entrant<'a>>> {
+        let (end, number) = (incoming.login_end, incoming.number);
         let source = Source::of(self.address);
         let mut progress = Progress::new((Arc::clone(self.control), number));
         let seat = match self.context.door.arrive(incoming.listener, source) {
@@ -207,11 +223,12 @@ impl<'a> Life<'a> {
             Ok(Ok(Some(is_in))) => {
                 let mut port = progress.port?;
                 let registered = progress.registered;
-                port.meter = registered.as_ref().map(|it| Arc::clone(&it.client.meter));
+                port.meter = registered.as_ref().map(|it| Arc::clone(&it.client));
                 return Some(Box::new(Entrant {
                     port,
                     is_in,
                     registered,
+                    number,
                 }));
             }
             Ok(Ok(None)) => {
@@ -406,21 +423,21 @@ impl<'a> Life<'a> {
         let (cancels, strangers) = (&self.context.cancels, &self.context.strangers);
         let asked = Asked {
             request,
-            from: self.peer,
+            from: &self.peer,
             peers: &self.setup.peers,
             tcp: &self.setup.tcp,
         };
         match cancels.carry_out(&asked, bounds).await {
-            Ok(Carried::Out) => log::cancelled(self.peer),
+            Ok(Carried::Out) => log::cancelled(&self.peer),
             Ok(Carried::PassedOn(faults)) => {
-                strangers.cancel(Event::CancelPassedOn, self.peer, None);
+                strangers.cancel(Event::CancelPassedOn, &self.peer, None);
                 for fault in faults {
                     strangers.peer(fault);
                 }
             }
-            Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, self.peer, None),
-            Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, self.peer, None),
-            Err(fault) => strangers.cancel(Event::CancelFailed, self.peer, Some(&fault)),
+            Ok(Carried::Unknown) => strangers.cancel(Event::CancelUnknown, &self.peer, None),
+            Ok(Carried::Dropped) => strangers.cancel(Event::CancelDropped, &self.peer, None),
+            Err(fault) => strangers.cancel(Event::CancelFailed, &self.peer, Some(&fault)),
         }
     }
 
@@ -428,7 +445,7 @@ impl<'a> Life<'a> {
     async fn refuse(&self, progress: Progress<'_>, fault: Fault) {
         let claim = progress.claim.as_ref();
         self.context.console.faults.note(&fault);
-        self.context.strangers.refused(self.peer, claim, &fault);
+        self.context.strangers.refused(&self.peer, claim, &fault);
         if let Some(mut port) = progress.port {
             farewell::put(&fault, port.room());
             self.part(port).await;

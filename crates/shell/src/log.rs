@@ -2,6 +2,7 @@
 //! counts; never SQL, parameters, rows, passwords or keys.
 
 use crate::cancel::Carried;
+use crate::console;
 use crate::leg::Summary;
 use crate::life::Course;
 use crate::port::Port;
@@ -67,10 +68,8 @@ pub fn facts(server: &ServerSide) -> ServerFacts {
     }
 }
 
-/// What the last line of a session will say: all that is kept of the first one meanwhile.
+/// What the last line of a session will say besides who the client is: all that is kept of the first one meanwhile.
 pub struct Begun {
-    user: String,
-    database: String,
     pid: u32,
     since: Instant,
 }
@@ -78,8 +77,6 @@ pub struct Begun {
 impl From<Started> for Begun {
     fn from(started: Started) -> Begun {
         Begun {
-            user: started.user,
-            database: started.database,
             pid: started.pid,
             since: started.since,
         }
@@ -108,7 +105,7 @@ pub fn started(session: &Started) {
 
 /// The last line of a session.
 pub fn ended(
-    peer: &str,
+    (peer, shown): (&str, &console::Client),
     session: &Begun,
     ending: &Ending,
     (client, server): (&Port, Option<&Port>),
@@ -128,8 +125,8 @@ pub fn ended(
             $level!(
                 target: "portcullis::session",
                 client = peer,
-                user = session.user,
-                database = session.database,
+                user = &*shown.facts.user,
+                database = &*shown.facts.asked_for,
                 server_pid = session.pid,
                 reason,
                 client_bytes_in = client.bytes_in,

@@ -4,7 +4,7 @@
 //! through the engine: `plain_out` → `Engine::send` → `cipher_out` → `Socket::poll_write`.
 //! Never knows what the plaintext means.
 
-use crate::console::Meter;
+use crate::console::Client;
 use crate::lend::{self, READ_BYTES};
 use crate::socket::{Detached, Socket};
 use crate::turn::turn;
@@ -39,8 +39,8 @@ pub struct Port {
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
     pub bytes_out: u64,
-    /// Where others may read both.
-    pub(crate) meter: Option<Arc<Meter>>,
+    /// Whose they are, where others may read both.
+    pub(crate) meter: Option<Arc<Client>>,
 }
 
 /// Where the incoming stream stands.
@@ -196,8 +196,8 @@ impl Port {
             }
             let written = self.socket.poll_write(cx, &mut self.cipher_out);
             self.bytes_out += (before - self.cipher_out.len()) as u64;
-            if let Some(meter) = &self.meter {
-                meter.sent(self.bytes_out);
+            if let Some(client) = &self.meter {
+                client.meter.sent(self.bytes_out);
             }
             if let Err(error) = ready!(written) {
                 return Poll::Ready(Err(self.io("writing", &error)));
@@ -322,8 +322,8 @@ impl Port {
         match &read {
             Poll::Ready(Ok(count)) if *count > 0 => {
                 self.bytes_in += *count as u64;
-                if let Some(meter) = &self.meter {
-                    meter.received(self.bytes_in);
+                if let Some(client) = &self.meter {
+                    client.meter.received(self.bytes_in);
                 }
             }
             _ => lend::give_back_cipher(&mut self.cipher_in),

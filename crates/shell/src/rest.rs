@@ -20,6 +20,7 @@ use session::login::Welcome;
 use session::relay::{self, Relayed};
 use session::reset::Reset;
 use session::{ClientStream, Server, Traffic};
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -82,11 +83,11 @@ pub struct ServerSide {
     /// What the server asked for at the login.
     pub accepted: Accepted,
     /// The leg in words: for the console and for the log.
-    pub leg: (Box<str>, Box<str>),
+    pub leg: (Box<str>, Cow<'static, str>),
     /// Where it is.
     pub host: Arc<Host>,
     /// For what in a cluster it was made, if for any.
-    pub(crate) via: Option<Via>,
+    pub(crate) via: Option<Box<Via>>,
     /// When it was made.
     pub born: Instant,
     /// Where a cancel of what it does is to be sent; some servers have no key.
@@ -112,21 +113,26 @@ enum Memory {
 
 impl ServerSide {
     /// A new connection, and what its server said at the login.
-    pub fn new(dialled: Dialled, tcp: &TcpOptions, home: Home) -> (Box<ServerSide>, Welcome) {
+    pub fn new(
+        mut dialled: Dialled,
+        tcp: &Arc<TcpOptions>,
+        home: Home,
+    ) -> (Box<ServerSide>, Welcome) {
         let now = Instant::now();
-        let key = dialled.server.key.clone();
+        let key = dialled.server.key.take().map(|it| *it);
         let traffic = &dialled.server.traffic;
-        let target = key.map(|key| Target::new(dialled.host.clone(), tcp.clone(), (key, traffic)));
+        let target =
+            key.map(|key| Target::new(dialled.host.clone(), Arc::clone(tcp), (key, traffic)));
         let side = ServerSide {
             port: dialled.port,
             server: dialled.server,
             accepted: dialled.accepted,
             leg: (
                 crate::console::tls(&dialled.leg).into(),
-                Summary(&dialled.leg).to_string().into(),
+                Summary(&dialled.leg).words(),
             ),
             host: dialled.host,
-            via: dialled.via,
+            via: dialled.via.map(Box::new),
             born: now,
             target: target.map(Arc::new),
             home,
@@ -135,6 +141,11 @@ impl ServerSide {
             memory: Memory::Warm,
         };
         (Box::new(side), dialled.welcome)
+    }
+
+    /// The server process; 0 if it has not said.
+    pub fn pid(&self) -> u32 {
+        self.target.as_ref().map_or(0, |it| it.pid())
     }
 
     /// Makes it as it was after its login; the caller holds the deadline.

@@ -286,7 +286,7 @@ pub struct Database {
     /// Clients at once (`max_db_client_connections`); `None` without a limit.
     pub clients_max: Option<usize>,
     /// Options of its sockets.
-    pub tcp: TcpOptions,
+    pub tcp: Arc<TcpOptions>,
     /// All that decides how its connections are made, as one number: a reload that brings the same
     /// number leaves them alone.
     pub fingerprint: [u8; 32],

@@ -109,19 +109,12 @@ async fn work(
             }
         };
         let number = numbers.fetch_add(1, Ordering::Relaxed);
-        let guard = Counted {
+        let session = Counted {
             context: Arc::clone(&context),
             control: Arc::clone(&control),
         };
-        match Incoming::from_accepted(accepted) {
-            Ok(incoming) => {
-                let (context, control) = (Arc::clone(&context), Arc::clone(&control));
-                let incoming = Box::new(incoming);
-                tokio::spawn(async move {
-                    serve(context, control, incoming, number).await;
-                    drop(guard);
-                });
-            }
+        match Incoming::from_accepted(accepted, number) {
+            Ok(incoming) => drop(tokio::spawn(serve(session, Box::new(incoming)))),
             Err(error) => tracing::debug!(%error, "an accepted socket was gone already"),
         }
     }
@@ -144,9 +137,9 @@ async fn wait_for_sessions(control: &Control) {
 }
 
 /// One session in the counts.
-struct Counted {
-    context: Arc<Context>,
-    control: Arc<Control>,
+pub(crate) struct Counted {
+    pub(crate) context: Arc<Context>,
+    pub(crate) control: Arc<Control>,
 }
 
 impl Drop for Counted {

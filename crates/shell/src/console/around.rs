@@ -14,10 +14,11 @@ use std::net::IpAddr;
 pub(super) fn hosts(desk: &Desk) -> Vec<DnsHost> {
     let mut hosts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for server in desk.living() {
-        let is_name = server.host.parse::<IpAddr>().is_err() && !server.host.starts_with('/');
+        let is_name =
+            server.common.host.parse::<IpAddr>().is_err() && !server.common.host.starts_with('/');
         if is_name {
-            let addresses = hosts.entry(server.host).or_default();
-            addresses.insert(server.address.0);
+            let addresses = hosts.entry(server.common.host.clone()).or_default();
+            addresses.insert(server.common.address.0.clone());
         }
     }
     let row = |(hostname, addresses): (String, BTreeSet<String>)| DnsHost {

@@ -4,6 +4,7 @@ use super::{Desk, Wish, fleets};
 use crate::cancel::{Bounds, Carried};
 use crate::context::Context;
 use admin::{Command, Outcome, Pauses, Refusal};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the entry for all other names goes by.
@@ -167,7 +168,7 @@ fn kill(context: &Context, database: Option<&str>, own: &str) -> Result<(), Refu
     apply(context);
     close(context, database);
     for client in context.console.clients.all() {
-        let meant = database.is_none_or(|name| name == client.facts.database);
+        let meant = database.is_none_or(|name| *name == *client.facts.database);
         if meant && !client.facts.is_console {
             client.kill();
         }
@@ -211,7 +212,8 @@ async fn wait_close(context: &Context, database: Option<&str>, own: &str) -> Res
     let waits = || {
         let servers = context.console.living();
         servers.iter().any(|server| {
-            server.traffic.close_needed() && database.is_none_or(|it| it == server.database)
+            server.traffic.close_needed()
+                && database.is_none_or(|it| *it == *server.common.database)
         })
     };
     until(|| !waits()).await;
@@ -255,7 +257,7 @@ async fn until(mut is_done: impl FnMut() -> bool) {
 
 impl Desk {
     /// The connections to servers that live.
-    pub(crate) fn living(&self) -> Vec<super::ServerFacts> {
+    pub(crate) fn living(&self) -> Vec<Arc<super::ServerFacts>> {
         self.servers.all(|ended| self.server_ended(ended))
     }
 }

@@ -29,8 +29,8 @@ pub(crate) enum Doing {
     Active,
 }
 
-/// What is known of a client when it comes in.
-#[derive(Debug, Clone, Default)]
+/// What is known of a client when it comes in, as far as others may have it in common with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ClientFacts {
     /// Who it is.
     pub(crate) user: String,
@@ -42,12 +42,8 @@ pub(crate) struct ClientFacts {
     pub(crate) pool_user: String,
     /// `none`, `logical` or `physical`.
     pub(crate) replication: &'static str,
-    /// Its address and port; none over a Unix-domain socket.
-    pub(crate) peer: Option<std::net::SocketAddr>,
-    /// Our own.
+    /// Our own address and port; none over a Unix-domain socket.
     pub(crate) local: Option<std::net::SocketAddr>,
-    /// Process id, over a Unix-domain socket.
-    pub(crate) pid: u32,
     /// Version and suite.
     pub(crate) tls: String,
     /// It showed a certificate that was verified.
@@ -58,20 +54,31 @@ pub(crate) struct ClientFacts {
     pub(crate) is_console: bool,
 }
 
+/// Where a client is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Whereabouts {
+    /// Its address and port; none over a Unix-domain socket.
+    pub(crate) peer: Option<std::net::SocketAddr>,
+    /// Process id, over a Unix-domain socket.
+    pub(crate) pid: u32,
+}
+
 /// A client in the registry.
 pub(crate) struct Client {
     /// What `SHOW CLIENTS` calls `id`.
     pub(crate) number: u64,
     /// What stays.
-    pub(crate) facts: ClientFacts,
+    pub(crate) facts: Arc<ClientFacts>,
+    /// Where it is.
+    pub(crate) at: Whereabouts,
     /// When it came in, in seconds since 1970.
     pub(crate) since_s: u64,
     /// Its worker, and its number there.
     pub(crate) session: (Arc<Control>, u64),
     /// Bytes on its connection.
-    pub(crate) meter: Arc<Meter>,
+    pub(crate) meter: Meter,
     /// What it executes, if that is looked at.
-    pub(crate) activity: Activity,
+    pub(crate) activity: OnceLock<Arc<Activity>>,
     epoch: Instant,
     statements: AtomicU32,
     doing: AtomicU8,
@@ -87,7 +94,7 @@ pub(crate) struct Client {
 
 /// Bytes on the wire, stored by the port that moves them.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     received: AtomicU64,
     sent: AtomicU64,
 }
@@ -95,18 +102,18 @@ pub struct Meter {
 impl Meter {
     /// Bytes that have come so far.
     #[inline]
-    pub fn received(&self, total: u64) {
+    pub(crate) fn received(&self, total: u64) {
         self.received.store(total, Ordering::Relaxed);
     }
 
     /// Bytes that have left so far.
     #[inline]
-    pub fn sent(&self, total: u64) {
+    pub(crate) fn sent(&self, total: u64) {
         self.sent.store(total, Ordering::Relaxed);
     }
 
     /// Received and sent.
-    pub fn totals(&self) -> (u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (of(&self.received), of(&self.sent))
     }
@@ -292,17 +299,18 @@ impl Desk {
     /// Takes a client down until the guard goes.
     pub(crate) fn register(
         &self,
-        facts: ClientFacts,
+        (facts, at): (ClientFacts, Whereabouts),
         session: (Arc<Control>, u64),
     ) -> Registered<'_> {
         let number = self.number();
         let client = Arc::new(Client {
             number,
-            facts,
+            facts: self.facts.of(facts),
+            at,
             since_s: super::unix_s(),
             session,
-            meter: Arc::default(),
-            activity: Activity::default(),
+            meter: Meter::default(),
+            activity: OnceLock::new(),
             epoch: self.since,
             statements: AtomicU32::new(0),
             doing: AtomicU8::new(Doing::Idle as u8),
@@ -344,7 +352,8 @@ mod tests {
     use super::*;
 
     fn register(desk: &Desk) -> Registered<'_> {
-        desk.register(ClientFacts::default(), (Arc::new(Control::of_test()), 0))
+        let facts = (ClientFacts::default(), Whereabouts::default());
+        desk.register(facts, (Arc::new(Control::of_test()), 0))
     }
 
     #[test]

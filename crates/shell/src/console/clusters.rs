@@ -81,8 +81,8 @@ struct Made {
 pub(super) fn hosts(context: &Context) -> Vec<admin::Host> {
     let mut made: HashMap<(Arc<str>, Key), Made> = HashMap::new();
     for server in context.console.living() {
-        if let Some(Via { cluster, key, .. }) = server.via {
-            let made = made.entry((cluster, key)).or_default();
+        if let Some(Via { cluster, key, .. }) = server.via.as_deref() {
+            let made = made.entry((Arc::clone(cluster), key.clone())).or_default();
             made.total += 1;
             made.lent += u32::from(server.traffic.client().is_some());
         }

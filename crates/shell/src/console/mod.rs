@@ -6,6 +6,7 @@
 //! are stored. Orders that the shell can't carry out (RELOAD, SHUTDOWN) go to whoever takes
 //! [`Orders`].
 
+mod alike;
 mod around;
 pub(crate) mod carry;
 mod clients;
@@ -28,8 +29,7 @@ mod times;
 mod views;
 
 pub use admin::Shutdown;
-pub use clients::Meter;
-pub(crate) use clients::{Client, ClientFacts, Doing, Registered};
+pub(crate) use clients::{Client, ClientFacts, Doing, Registered, Whereabouts};
 use holds::Holds;
 pub use orders::{Order, Orders, Wish};
 pub(crate) use servers::{ServerFacts, State, Whose};
@@ -38,6 +38,7 @@ pub(crate) use talk::Guest;
 pub use times::Times;
 
 use crate::setup::Setup;
+use alike::Alike;
 use clients::Clients;
 use crew::Crew;
 use faults::Faults;
@@ -92,6 +93,10 @@ pub(crate) struct Desk {
     pub(crate) workers: Crew,
     /// What is held up.
     pub(crate) holds: Holds,
+    /// What clients have in common.
+    pub(crate) facts: Alike<ClientFacts>,
+    /// The same of connections to servers.
+    commons: Alike<servers::Common>,
     /// What was counted.
     pub(crate) sums: Sums,
     /// How long things took.
@@ -113,6 +118,8 @@ impl Default for Desk {
             servers: Servers::default(),
             workers: Crew::default(),
             holds: Holds::default(),
+            facts: Alike::default(),
+            commons: Alike::default(),
             sums: Sums::default(),
             times: AllTimes::default(),
             faults: Faults::default(),

@@ -54,10 +54,10 @@ pub(crate) fn overview(context: &Context, takes_clients: bool) -> String {
     text.push_str("\"times\":");
     put_times(&all_times(desk), &mut text);
     text.push_str(",\"client_tls\":");
-    put_kinds(clients.iter().map(|it| it.facts.tls.as_str()), &mut text);
+    put_kinds(clients.iter().map(|it| &*it.facts.tls), &mut text);
     let servers = desk.living();
     text.push_str(",\"server_tls\":");
-    put_kinds(servers.iter().map(|it| it.tls.as_str()), &mut text);
+    put_kinds(servers.iter().map(|it| &*it.common.tls), &mut text);
     text.push('}');
     text
 }

@@ -11,10 +11,28 @@ use session::Traffic;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is known of a connection when its login is complete.
-#[derive(Clone)]
 pub(crate) struct ServerFacts {
     /// Its number.
     pub(crate) number: u64,
+    /// What others may have in common with it.
+    pub(crate) common: Arc<Common>,
+    /// Our own address and port, over TCP.
+    pub(crate) local: Option<std::net::SocketAddr>,
+    /// For what in a cluster it was made, if for any.
+    pub(crate) via: Option<Box<Via>>,
+    /// Where cancel requests for it go; some servers have no key.
+    pub(crate) target: Option<Arc<Target>>,
+    /// The server process.
+    pub(crate) pid: u32,
+    /// When it was made, in seconds since 1970.
+    pub(crate) since_s: u64,
+    /// What goes on there.
+    pub(crate) traffic: Arc<Traffic>,
+}
+
+/// What many connections have in common.
+#[derive(Default, PartialEq, Eq, Hash)]
+pub(crate) struct Common {
     /// Our role there.
     pub(crate) user: String,
     /// The database, as clients name it.
@@ -23,22 +41,10 @@ pub(crate) struct ServerFacts {
     pub(crate) replication: &'static str,
     /// The server's address and port.
     pub(crate) address: (String, u32),
-    /// Our own address and port, over TCP.
-    pub(crate) local: Option<std::net::SocketAddr>,
     /// The host, as it is configured.
     pub(crate) host: String,
-    /// For what in a cluster it was made, if for any.
-    pub(crate) via: Option<Via>,
-    /// Where cancel requests for it go; some servers have no key.
-    pub(crate) target: Option<Arc<Target>>,
-    /// The server process.
-    pub(crate) pid: u32,
     /// Version and suite.
     pub(crate) tls: String,
-    /// When it was made, in seconds since 1970.
-    pub(crate) since_s: u64,
-    /// What goes on there.
-    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// For whom a connection is made.
@@ -65,16 +71,16 @@ impl Whose<'_> {
 
 /// All connections to servers.
 #[derive(Default)]
-pub(crate) struct Servers(Mutex<Vec<ServerFacts>>);
+pub(crate) struct Servers(Mutex<Vec<Arc<ServerFacts>>>);
 
 impl Servers {
     /// Takes a connection down.
     pub(crate) fn register(&self, server: ServerFacts) {
-        self.lock().push(server);
+        self.lock().push(Arc::new(server));
     }
 
     /// Those that live, the oldest first; `ended` is told those that have ended since.
-    pub(crate) fn all(&self, ended: impl FnMut(&ServerFacts)) -> Vec<ServerFacts> {
+    pub(crate) fn all(&self, ended: impl FnMut(&ServerFacts)) -> Vec<Arc<ServerFacts>> {
         let mut servers = self.lock();
         sweep(&mut servers, ended);
         servers.clone()
@@ -88,7 +94,7 @@ impl Servers {
     /// Has connections of a database, or all, closed as soon as nobody has them.
     pub(crate) fn close_when_freed(&self, database: Option<&str>) {
         for server in self.lock().iter() {
-            if database.is_none_or(|it| it == server.database) {
+            if database.is_none_or(|it| *it == *server.common.database) {
                 server.traffic.close_when_freed();
             }
         }
@@ -97,8 +103,8 @@ impl Servers {
     /// How many live that were made in such a way.
     pub(crate) fn count(&self, is_such: impl Fn(&Via) -> bool) -> usize {
         let servers = self.lock();
-        let lives = |it: &&ServerFacts| Arc::strong_count(&it.traffic) > 1;
-        let such = |it: &&ServerFacts| it.via.as_ref().is_some_and(&is_such);
+        let lives = |it: &&Arc<ServerFacts>| Arc::strong_count(&it.traffic) > 1;
+        let such = |it: &&Arc<ServerFacts>| it.via.as_deref().is_some_and(&is_such);
         servers.iter().filter(lives).filter(such).count()
     }
 
@@ -108,7 +114,7 @@ impl Servers {
         let servers = self.lock();
         let over = servers
             .iter()
-            .filter(|it| it.via.as_ref().is_some_and(&is_over));
+            .filter(|it| it.via.as_deref().is_some_and(&is_over));
         let news = over.filter(|it| !it.traffic.is_cut());
         news.filter_map(|it| {
             it.traffic.cut();
@@ -117,12 +123,12 @@ impl Servers {
         .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<ServerFacts>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<ServerFacts>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn sweep(servers: &mut Vec<ServerFacts>, mut ended: impl FnMut(&ServerFacts)) {
+fn sweep(servers: &mut Vec<Arc<ServerFacts>>, mut ended: impl FnMut(&ServerFacts)) {
     servers.retain(|server| {
         let lives = Arc::strong_count(&server.traffic) > 1;
         if !lives {
@@ -164,7 +170,9 @@ impl ServerFacts {
             return State::BeingCancelled;
         }
         let rests_s = now_s.saturating_sub(self.since_s + u64::from(self.traffic.freed_s()));
-        let check_after = setup.database(&self.database).map(|it| it.rest.check_after);
+        let check_after = setup
+            .database(&self.common.database)
+            .map(|it| it.rest.check_after);
         match check_after {
             Some(limit) if rests_s >= limit.as_secs() => State::Used,
             _ => State::Idle,
@@ -182,21 +190,25 @@ impl Desk {
     pub(crate) fn register_server(&self, whose: Whose<'_>, side: &ServerSide) {
         let number = self.number();
         side.server.traffic.numbered(number);
-        self.servers.register(ServerFacts {
-            number,
+        let address = match side.port.socket.peer() {
+            Some(peer) => (peer.ip().to_string(), u32::from(peer.port())),
+            None => super::show::place(&side.host.address),
+        };
+        let common = Common {
             user: whose.role.to_owned(),
             database: whose.database.to_owned(),
             replication: whose.replication,
-            address: match side.port.socket.peer() {
-                Some(peer) => (peer.ip().to_string(), u32::from(peer.port())),
-                None => super::show::place(&side.host.address),
-            },
-            local: side.port.socket.local(),
+            address,
             host: super::show::place(&side.host.address).0,
+            tls: side.leg.0.to_string(),
+        };
+        self.servers.register(ServerFacts {
+            number,
+            common: self.commons.of(common),
+            local: side.port.socket.local(),
             via: side.via.clone(),
             target: side.target.clone(),
-            pid: side.server.key.as_ref().map_or(0, |key| key.pid),
-            tls: side.leg.0.to_string(),
+            pid: side.pid(),
             since_s: super::unix_s(),
             traffic: Arc::clone(&side.server.traffic),
         });
@@ -210,16 +222,14 @@ mod tests {
     fn server(number: u64, database: &str, traffic: &Arc<Traffic>) -> ServerFacts {
         ServerFacts {
             number,
-            user: String::new(),
-            database: database.to_owned(),
-            replication: "none",
-            address: (String::new(), 0),
+            common: Arc::new(Common {
+                database: database.to_owned(),
+                ..Common::default()
+            }),
             local: None,
-            host: String::new(),
             via: None,
             target: None,
             pid: 0,
-            tls: String::new(),
             since_s: 0,
             traffic: Arc::clone(traffic),
         }

@@ -100,12 +100,12 @@ fn client_row(client: &Client, now_us: u64) -> Socket {
         wait_us,
         ptr: pointer(client.number),
         link: client.server().map(pointer).unwrap_or_default(),
-        remote_pid: facts.pid,
+        remote_pid: client.at.pid,
         tls: facts.tls.clone(),
         application_name: facts.application_name.clone(),
         prepared_statements: client.statements(),
         id: client.number,
-        ..places(facts.peer, facts.local)
+        ..places(client.at.peer, facts.local)
     }
 }
 
@@ -117,7 +117,7 @@ fn servers(desk: &Desk, setup: &Setup) -> Vec<Socket> {
         .map(|client| (client.number, client))
         .collect();
     let (now_us, now_s) = (desk.now_us(), unix_s());
-    let row = |server: &ServerFacts| {
+    let row = |server: &Arc<ServerFacts>| {
         let client = server.traffic.client();
         let holder = client.and_then(|number| clients.get(&number));
         let request_time = holder.map(|it| client_row(it, now_us).request_time);
@@ -125,9 +125,9 @@ fn servers(desk: &Desk, setup: &Setup) -> Vec<Socket> {
         let request_time = request_time.unwrap_or(Moment(last));
         Socket {
             kind: "S",
-            user: server.user.clone(),
-            database: server.database.clone(),
-            replication: server.replication,
+            user: server.common.user.clone(),
+            database: server.common.database.clone(),
+            replication: server.common.replication,
             state: match server.state(now_s, setup) {
                 State::Active => "active",
                 State::Tested => "tested",
@@ -141,14 +141,14 @@ fn servers(desk: &Desk, setup: &Setup) -> Vec<Socket> {
             ptr: pointer(server.number),
             link: client.map(pointer).unwrap_or_default(),
             remote_pid: server.pid,
-            tls: server.tls.clone(),
+            tls: server.common.tls.clone(),
             application_name: holder
                 .map(|it| it.facts.application_name.clone())
                 .unwrap_or_default(),
             prepared_statements: server.traffic.statements(),
             id: server.number,
-            addr: server.address.0.clone(),
-            port: server.address.1,
+            addr: server.common.address.0.clone(),
+            port: server.common.address.1,
             ..places(None, server.local)
         }
     };
@@ -235,7 +235,7 @@ fn pools(desk: &Desk, setup: &Setup) -> Vec<Pool> {
         }
     }
     for server in desk.living() {
-        let (database, user) = (&server.database, &server.user);
+        let (database, user) = (&server.common.database, &server.common.user);
         let of = (database.clone(), user.clone());
         let (pool, _) = pools.entry(of).or_insert_with(|| (new(database, user), 0));
         match server.state(now_s, setup) {
@@ -293,7 +293,12 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             max_connections: count(entry.connections_max.unwrap_or(0)),
             max_client_connections: count(entry.clients_max.unwrap_or(0)),
             load_balance_hosts: balance(entry),
-            current_connections: count(servers.iter().filter(|it| is_of(&it.database)).count()),
+            current_connections: count(
+                servers
+                    .iter()
+                    .filter(|it| is_of(&it.common.database))
+                    .count(),
+            ),
             current_client_connections: count(
                 clients
                     .iter()
@@ -311,7 +316,7 @@ fn databases(desk: &Desk, setup: &Setup) -> Vec<admin::Database> {
             .iter()
             .filter(|name| setup.is_console(name))
             .map(|name| {
-                let is_of = |client: &&Arc<Client>| client.facts.database == **name;
+                let is_of = |client: &&Arc<Client>| *client.facts.database == **name;
                 admin::Database {
                     name: (*name).to_owned(),
                     database: (*name).to_owned(),
@@ -382,7 +387,7 @@ fn users(desk: &Desk, setup: &Setup) -> Vec<User> {
         });
     }
     for server in desk.living() {
-        at(&server.user, |user| user.current_connections += 1);
+        at(&server.common.user, |user| user.current_connections += 1);
     }
     for user in users.values_mut() {
         limits(user, setup);

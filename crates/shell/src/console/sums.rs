@@ -59,7 +59,10 @@ impl Desk {
         let mut counted = self.sums.lock().ended.clone();
         for server in servers {
             let passed = server.traffic.passed();
-            add(counted.entry(server.database).or_default(), &passed);
+            add(
+                counted.entry(server.common.database.clone()).or_default(),
+                &passed,
+            );
         }
         let now_us = self.now_us();
         for client in clients {
@@ -105,7 +108,7 @@ impl Desk {
     pub(super) fn server_ended(&self, server: &super::ServerFacts) {
         let passed = server.traffic.passed();
         self.sums
-            .add(&server.database, |counts| add(counts, &passed));
+            .add(&server.common.database, |counts| add(counts, &passed));
     }
 
     /// A client is gone: what it counted stays.

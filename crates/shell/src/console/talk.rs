@@ -2,7 +2,7 @@
 
 use super::carry::carry;
 use super::show::show;
-use super::{Client, ClientFacts};
+use super::{Client, ClientFacts, Whereabouts};
 use crate::chance;
 use crate::control::{Phase, Silence};
 use crate::dial::full;
@@ -58,8 +58,8 @@ impl Life<'_> {
         port: &Port,
         (newcomer, course): (&Newcomer, &Course),
         leg: &LegFacts,
-    ) -> ClientFacts {
-        let application_name = parameter(&newcomer.startup, "application_name");
+    ) -> (ClientFacts, Whereabouts) {
+        let application_name = parameter(&newcomer.startup, "application_name").unwrap_or_default();
         let user = &newcomer.user;
         let exception = self.setup.auth.exceptions.get(user);
         let login = exception.and_then(|it| it.login.as_ref());
@@ -68,7 +68,7 @@ impl Life<'_> {
             Some(Login::Forced { user, .. }) => user.name(),
             Some(Login::AsClient) | None => user,
         };
-        ClientFacts {
+        let facts = ClientFacts {
             user: user.clone(),
             database: course.database.clone(),
             asked_for: newcomer.database.clone(),
@@ -78,17 +78,18 @@ impl Life<'_> {
                 Replication::Logical => "logical",
                 Replication::Physical => "physical",
             },
-            // Behind a load balancer, the address that it told.
-            peer: self.peer.parse().ok(),
             local: port.socket.local(),
-            pid: port.socket.peer_pid().unwrap_or(0),
             tls: super::tls(leg),
             has_certificate: leg.verified && leg.peer.is_some(),
-            application_name: application_name
-                .map(|it| String::from_utf8_lossy(&it).into_owned())
-                .unwrap_or_default(),
+            application_name: String::from_utf8_lossy(&application_name).into_owned(),
             is_console: self.setup.is_console(&newcomer.database),
-        }
+        };
+        let at = Whereabouts {
+            // Behind a load balancer, the address that it told.
+            peer: self.peer.parse().ok(),
+            pid: port.socket.peer_pid().unwrap_or(0),
+        };
+        (facts, at)
     }
 
     /// Lets a client into the console, or not; `entered` is `None` for [ourselves](Self::is_ourselves).
@@ -148,7 +149,7 @@ impl Life<'_> {
     /// The conversation, to its end.
     pub(crate) async fn talk(&self, mut port: Port, guest: Guest, client: &Arc<Client>) {
         if self.setup.log.connections {
-            log::console_opened(self.peer, &client.facts.user, guest.right);
+            log::console_opened(&self.peer, &client.facts.user, guest.right);
         }
         let asleep = Asleep::new(client);
         let ended = self.converse(&mut port, &guest, client, &asleep).await;
@@ -161,7 +162,7 @@ impl Life<'_> {
             }
         }
         if self.setup.log.disconnections {
-            log::console_closed(self.peer, &client.facts.user, ended.as_ref().err());
+            log::console_closed(&self.peer, &client.facts.user, ended.as_ref().err());
         }
         self.part(port).await;
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rest::Key;
-use crate::setup::{Login, Pools, TcpOptions};
+use crate::setup::{Login, Pools};
 use pool::{Group, Home, Wanted};
 use session::fault::Fault;
 
@@ -28,7 +28,7 @@ fn database(name: &str, connections_max: usize) -> Database {
         connect_timeout: LONG,
         login_retry: LONG,
         clients_max: None,
-        tcp: TcpOptions::default(),
+        tcp: Arc::default(),
         fingerprint: [1; 32],
     }
 }

@@ -112,7 +112,10 @@ impl Logbook {
             number: client.number,
         };
         let facts = &client.facts;
-        let peer = facts.peer.map_or("unix".to_owned(), |it| it.to_string());
+        let peer = client
+            .at
+            .peer
+            .map_or("unix".to_owned(), |it| it.to_string());
         book.number("client", client.number);
         book.text("client_addr", &peer);
         book.text("user", &facts.user);

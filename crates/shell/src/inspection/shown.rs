@@ -23,7 +23,7 @@ struct State {
 /// `SHOW ACTIVITY`: everybody who does something or keeps something; those who began first in front.
 pub(crate) fn activity(context: &Context) -> Snapshot {
     let desk = &context.console;
-    let servers: HashMap<u64, ServerFacts> = desk
+    let servers: HashMap<u64, Arc<ServerFacts>> = desk
         .living()
         .into_iter()
         .map(|server| (server.number, server))
@@ -32,7 +32,7 @@ pub(crate) fn activity(context: &Context) -> Snapshot {
     let row = |client: &Arc<Client>| {
         let state = state(client, now, now_us)?;
         let server = client.server().and_then(|number| servers.get(&number));
-        Some(row(client, state, server))
+        Some(row(client, state, server.map(|it| &**it)))
     };
     let mut rows: Vec<Activity> = desk.clients.all().iter().filter_map(row).collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.age_us));
@@ -99,9 +99,9 @@ fn state(client: &Client, now: Instant, now_us: u64) -> Option<State> {
         Doing::Linking => return Some(waits(connecting)),
         Doing::Active => {}
     }
-    let activity = &client.activity;
-    let reason = activity.waits_for();
-    if let Some((running, rows, bytes)) = activity.running() {
+    let activity = client.activity.get();
+    let reason = activity.map_or(super::Waits::Nothing, |it| it.waits_for());
+    if let Some((running, rows, bytes)) = activity.and_then(|it| it.running()) {
         let state = match reason {
             _ if rows > 0 => streaming,
             super::Waits::ClientSends | super::Waits::ServerReads => sending,
@@ -115,7 +115,7 @@ fn state(client: &Client, now: Instant, now_us: u64) -> Option<State> {
             running: Some((running, rows, bytes)),
         });
     }
-    let (state, age_us) = match activity.stands_since_us() {
+    let (state, age_us) = match activity.and_then(|it| it.stands_since_us()) {
         Some(since_us) => (idle, now_us.saturating_sub(since_us)),
         None => (linked, 0),
     };
@@ -129,7 +129,7 @@ fn state(client: &Client, now: Instant, now_us: u64) -> Option<State> {
 
 fn row(client: &Client, state: State, server: Option<&ServerFacts>) -> Activity {
     let facts = &client.facts;
-    let (addr, port) = places(facts.peer);
+    let (addr, port) = places(client.at.peer);
     let (rows, bytes) = state.running.as_ref().map_or((0, 0), |it| (it.1, it.2));
     let running = state.running.map(|it| it.0);
     Activity {
@@ -151,13 +151,13 @@ fn row(client: &Client, state: State, server: Option<&ServerFacts>) -> Activity 
         pool_user: facts.pool_user.clone(),
         server: server.map(place).unwrap_or_default(),
         server_pid: server.map_or(0, |it| it.pid),
-        server_tls: server.map(|it| it.tls.clone()).unwrap_or_default(),
+        server_tls: server.map(|it| it.common.tls.clone()).unwrap_or_default(),
     }
 }
 
 /// A server's address and port.
 pub(super) fn place(server: &ServerFacts) -> String {
-    let (host, port) = &server.address;
+    let (host, port) = &server.common.address;
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),

@@ -1,11 +1,12 @@
 //! Owns giving the events of one client's statements their times, and handing them on.
 
 use super::Watched;
-use super::activity::Running;
 pub(crate) use super::activity::Waits;
+use super::activity::{Activity, Running};
 use super::clock::Second;
 use super::logbook::{LogRules, Logbook, Moment, Times};
 use super::spans::Spans;
+use crate::cancel::Target;
 use crate::console;
 use crate::rest::ServerSide;
 use crate::setup::HostAddress;
@@ -24,17 +25,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::time::Sleep;
-use wire::from_server::BackendKeyData;
 
 /// The server that statements go to.
 struct At<'a> {
     server: &'a HostAddress,
-    key: Option<&'a BackendKeyData>,
+    target: Option<&'a Target>,
 }
 
 impl At<'_> {
     fn server_pid(&self) -> u32 {
-        self.key.map_or(0, |key| key.pid)
+        self.target.map_or(0, Target::pid)
     }
 }
 
@@ -70,6 +70,8 @@ pub(crate) struct Wishes<'a> {
 pub struct Tracker {
     worker: Arc<Watched>,
     shown: Arc<console::Client>,
+    /// What is shown of its statements.
+    activity: Arc<Activity>,
     who: (Arc<Who>, u64),
     /// The number of the statement that is shown as under way; 0: none is.
     shows: u64,
@@ -109,15 +111,16 @@ impl Tracker {
         let Wishes { log, spans, seed } = wishes;
         let facts = &shown.facts;
         let who = Who {
-            database: facts.database.as_str().into(),
-            role: facts.user.as_str().into(),
-            application: facts.application_name.as_str().into(),
+            database: (*facts.database).into(),
+            role: (*facts.user).into(),
+            application: (*facts.application_name).into(),
         };
         let key = worker.table().key_of(&who);
         let keep = log.map_or((0, 0), Logbook::keeps);
         let log = log.map(|rules| Box::new(Logbook::new(rules.clone(), &shown, seed)));
         Tracker {
             worker,
+            activity: Arc::clone(shown.activity.get_or_init(Arc::default)),
             shown,
             who: (Arc::new(who), key),
             shows: 0,
@@ -162,7 +165,7 @@ impl Tracker {
         if inspector.has_events() {
             self.drain(side, stopwatch);
         } else if let Some(progress) = inspector.progress() {
-            self.shown.activity.passed(progress);
+            self.activity.passed(progress);
         }
     }
 
@@ -265,7 +268,7 @@ impl Tracker {
     /// The session has nothing to do until this has happened.
     #[inline]
     pub(crate) fn sleeps(&mut self, waits: Waits, server: &Server) {
-        self.shown.activity.waits(waits);
+        self.activity.waits(waits);
         let is_idle = |it: &Inspector| it.running() == 0;
         let stands =
             server.status != Status::Idle && server.inspector.as_deref().is_none_or(is_idle);
@@ -275,7 +278,7 @@ impl Tracker {
                 true => self.shown.at_us(self.last),
                 false => 0,
             };
-            self.shown.activity.stands(since_us);
+            self.activity.stands(since_us);
         }
     }
 
@@ -292,15 +295,14 @@ impl Tracker {
         self.awaits = None;
         self.tickets.clear();
         (self.shows, self.stands) = (0, false);
-        self.shown.activity.stands(0);
-        self.shown.activity.ends();
+        self.activity.stands(0);
+        self.activity.ends();
     }
 
     fn drain(&mut self, side: &mut ServerSide, stopwatch: &Stopwatch) {
         let Server {
             inspector: Some(inspector),
             ledger,
-            key,
             ..
         } = &mut side.server
         else {
@@ -308,7 +310,7 @@ impl Tracker {
         };
         let at = At {
             server: &side.host.address,
-            key: key.as_ref(),
+            target: side.target.as_deref(),
         };
         let mut now = Now {
             // It has just looked at the clock where an answer is complete, or a request new.
@@ -333,7 +335,7 @@ impl Tracker {
             }
         }
         let progress = inspector.progress().unwrap_or_default();
-        self.shown.activity.passed(progress);
+        self.activity.passed(progress);
         self.show(inspector);
     }
 
@@ -361,7 +363,7 @@ impl Tracker {
     fn started(&mut self, started: &mut Record, begun: Instant, at: &At<'_>) {
         if self.stands {
             self.stands = false;
-            self.shown.activity.stands(0);
+            self.activity.stands(0);
         }
         let sampled = match &mut self.log {
             Some(log) => log.sampled() || started.log != Log::Default,
@@ -509,9 +511,9 @@ impl Tracker {
         }
         self.shows = number;
         let Some((oldest, since)) = oldest.and_then(|it| Some((it, it.notes.since?))) else {
-            return self.shown.activity.ends();
+            return self.activity.ends();
         };
-        self.shown.activity.runs(Running {
+        self.activity.runs(Running {
             pattern: Arc::clone(&oldest.known.pattern),
             // In a pipeline the server turns to it when it has done what was before.
             since: since.max(self.last),

@@ -35,14 +35,17 @@ use wire::from_server::BackendKeyData;
 use wire::startup::Replication;
 use wire::{CancelKey, ProtocolVersion};
 
-/// A client's places in the counts of its database and its user.
-pub(super) type Counts<'a> = (Option<Counted<'a>>, Option<Counted<'a>>);
+/// A client's places in the counts of its database and its user, where one of them is counted.
+pub(super) type Counts<'a> = Option<Box<(Option<Counted<'a>>, Option<Counted<'a>>)>>;
+
+/// A cancel key, and what the client is told of it.
+type Told<'a> = (Issued<'a>, BackendKeyData);
 
 /// How a client gets server connections.
-struct Plan {
+struct Plan<'a> {
     wanted: Wanted<Key>,
     wishes: lending::Wanted,
-    rules: PoolRules,
+    rules: &'a PoolRules,
     /// It shares them.
     shares: bool,
     key: Option<Key>,
@@ -65,8 +68,8 @@ impl Connection {
         match self {
             Connection::Known(known) => (known.server.clone(), 0),
             Connection::Held(held) => {
-                let key = held.server.server.key.as_ref().filter(|_| !shares);
-                (log::facts(&held.server), key.map_or(0, |key| key.pid))
+                let pid = if shares { 0 } else { held.server.pid() };
+                (log::facts(&held.server), pid)
             }
         }
     }
@@ -77,17 +80,11 @@ fn greet(
     port: &mut Port,
     last: Option<&[u8]>,
     mut welcome: Welcome,
-    issued: Option<&Issued<'_>>,
+    cancel_key: Option<&BackendKeyData>,
 ) -> Result<(), Fault> {
-    let cancel_key = issued.map(|issued| issued.key().clone());
     // The welcome lies in a lent buffer of the same size as the output; what the server sent
     // must leave room for our own messages around it.
-    let put = full(welcome::put(
-        last,
-        &welcome,
-        cancel_key.as_ref(),
-        port.room(),
-    ));
+    let put = full(welcome::put(last, &welcome, cancel_key, port.room()));
     welcome.0.clear();
     lend::give_back_plain(&mut welcome.0);
     put?;
@@ -161,6 +158,7 @@ impl<'a> Life<'a> {
             Connection::Held(held) if !plan.shares => self.issue(&held.server, newcomer.version)?,
             _ => self.issue_for_any(newcomer.version)?,
         };
+        let (issued, cancel_key) = issued.unzip();
         if let Some(issued) = &issued {
             shown.aims(issued.aim());
         }
@@ -168,9 +166,9 @@ impl<'a> Life<'a> {
             self.context.console.routes.note(route);
         }
         let last = proved.last.as_ref().map(auth::AuthRequest::body);
-        greet(port, last.as_deref(), welcome, issued.as_ref())?;
+        greet(port, last.as_deref(), welcome, cancel_key.as_ref())?;
         let log = Started::new(
-            (self.peer, newcomer, course),
+            (&self.peer, newcomer, course),
             (&proved, &client_leg),
             connection.facts(plan.shares),
         );
@@ -185,7 +183,7 @@ impl<'a> Life<'a> {
                 shown.unlinked();
                 let lookers = Lookers::new(self.follows(database, plan.wish));
                 let member = member(
-                    (place, database.rest),
+                    (place, &database.rest),
                     (plan, key),
                     (dialect, counted, present),
                     (issued, shown, log),
@@ -219,31 +217,34 @@ impl<'a> Life<'a> {
         let of_user = database.pools.of(user).clients_max;
         let user = Whose::User(user.to_owned());
         let name = Whose::Database(course.database.clone());
-        Ok((
-            crowd.enter(name, database.clients_max)?,
-            crowd.enter(user, of_user)?,
-        ))
+        let of_database = crowd.enter(name, database.clients_max)?;
+        let of_user = crowd.enter(user, of_user)?;
+        Ok(match (&of_database, &of_user) {
+            (None, None) => None,
+            _ => Some(Box::new((of_database, of_user))),
+        })
     }
 
     /// Its place among those for whom connections are kept free, or made ahead of need.
     fn present(
         &self,
         place: &Arc<Place<Box<ServerSide>>>,
-        plan: &Plan,
+        plan: &Plan<'_>,
         database: &Database,
-    ) -> Option<Present<'a>> {
+    ) -> Option<Box<Present<'a>>> {
         let key = plan.key.map(|key| (key, Arc::clone(&plan.way)));
         let whose = (place, &database.name, plan.wanted.group);
-        self.context.ready.enter(whose, &plan.rules, key)
+        let present = self.context.ready.enter(whose, plan.rules, key);
+        present.map(Box::new)
     }
 
     /// How this client gets server connections.
     fn plan(
         &self,
-        database: &Database,
+        database: &'a Database,
         (newcomer, course): (&Newcomer, &Course),
         entered: &mut Entered,
-    ) -> Result<Plan, Fault> {
+    ) -> Result<Plan<'a>, Fault> {
         let (role, credential) = self.credential(database, &newcomer.user, entered);
         let name = database.dbname.as_deref().unwrap_or(&course.database);
         let rules = database.pools.of(&newcomer.user);
@@ -278,7 +279,7 @@ impl<'a> Life<'a> {
                 want: Arc::clone(&base),
                 base,
             },
-            rules: rules.clone(),
+            rules,
             shares,
             key,
             wish: course.wish,
@@ -293,7 +294,7 @@ impl<'a> Life<'a> {
     }
 
     /// What a server said to others who wanted the same as this client, which shares connections.
-    fn known(&self, place: &Place<Box<ServerSide>>, plan: &Plan) -> Option<Arc<Known>> {
+    fn known(&self, place: &Place<Box<ServerSide>>, plan: &Plan<'_>) -> Option<Arc<Known>> {
         let key = plan.wanted.key.filter(|_| plan.shares)?;
         let digest = lending::digest(&plan.wishes, &self.context.key_secret);
         let welcomes = &self.context.welcomes;
@@ -305,7 +306,7 @@ impl<'a> Life<'a> {
         &self,
         shown: &Client,
         database: &Database,
-        plan: &Plan,
+        plan: &Plan<'_>,
         entered: &Entered,
     ) -> Result<(Held, Welcome), Fault> {
         let connect = |place| self.server(shown, (database, place), plan.wanted, plan.way.login());
@@ -349,7 +350,7 @@ impl<'a> Life<'a> {
     }
 
     /// Gives back the connection that a client was welcomed with; how its texts are read.
-    fn dismiss(&self, connection: Connection, plan: &Plan) -> Dialect {
+    fn dismiss(&self, connection: Connection, plan: &Plan<'_>) -> Dialect {
         match connection {
             Connection::Known(known) => known.dialect,
             Connection::Held(held) => {
@@ -378,7 +379,7 @@ impl<'a> Life<'a> {
         let mut lease = match lent {
             Lent::Fresh(lease) => lease,
             Lent::Rested(lease, rested) => {
-                let via = rested.via.clone();
+                let via = rested.via.as_deref().cloned();
                 let woken = rested.wake(self.home, database.rest.check_after);
                 let woken = while_usable(self.context, via, woken);
                 match tokio::time::timeout(limit, woken).await {
@@ -447,24 +448,23 @@ impl<'a> Life<'a> {
         &self,
         server: &ServerSide,
         version: ProtocolVersion,
-    ) -> Result<Option<Issued<'a>>, Fault> {
+    ) -> Result<Option<Told<'a>>, Fault> {
         let Some(target) = &server.target else {
             return Ok(None);
         };
-        let pid = server.server.key.as_ref().map_or(0, |key| key.pid);
+        let pid = server.pid();
         let aim = Arc::<Aim>::default();
         aim.take(target);
-        Ok(self
-            .issued(pid, version)?
-            .map(|key| self.context.cancels.issue(key, aim)))
+        let key = self.issued(pid, version)?;
+        Ok(key.map(|key| (self.context.cancels.issue(&key, aim), key)))
     }
 
     /// The cancel key of a client that shares server connections: for whichever works for it.
-    fn issue_for_any(&self, version: ProtocolVersion) -> Result<Option<Issued<'a>>, Fault> {
+    fn issue_for_any(&self, version: ProtocolVersion) -> Result<Option<Told<'a>>, Fault> {
         let chance = u32::from_be_bytes(chance::bytes()?);
         let pid = hop::made_up_pid(self.setup.peers.own, chance);
-        let issued = self.issued(pid, version)?;
-        Ok(issued.map(|key| self.context.cancels.issue(key, Arc::default())))
+        let key = self.issued(pid, version)?;
+        Ok(key.map(|key| (self.context.cancels.issue(&key, Arc::default()), key)))
     }
 
     /// A new cancel key under this process id.
@@ -480,9 +480,9 @@ impl<'a> Life<'a> {
 }
 
 fn member<'a>(
-    (place, rest): (Arc<Place<Box<ServerSide>>>, RestRules),
-    (plan, key): (Plan, Key),
-    (dialect, counted, present): (Dialect, Counts<'a>, Option<Present<'a>>),
+    (place, rest): (Arc<Place<Box<ServerSide>>>, &'a RestRules),
+    (plan, key): (Plan<'a>, Key),
+    (dialect, counted, present): (Dialect, Counts<'a>, Option<Box<Present<'a>>>),
     (issued, shown, log): (Issued<'a>, Arc<Client>, Begun),
 ) -> Member<'a> {
     Member {
@@ -491,7 +491,6 @@ fn member<'a>(
             key: Some(key),
             ..plan.wanted
         },
-        key,
         rules: plan.rules,
         rest,
         dialect,

@@ -20,7 +20,7 @@ use crate::stopwatch::Stopwatch;
 use crate::watch::Watch;
 use session::fault::{Fault, FaultKind, Side};
 use session::{ClientStream, farewell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub(super) struct Linked<'a> {
     pub(super) issued: Option<Issued<'a>>,
     /// Its places in the counts, until it leaves.
     pub(super) counted: Counts<'a>,
-    pub(super) present: Option<Present<'a>>,
+    pub(super) present: Option<Box<Present<'a>>>,
     /// What the console shows of the client.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Begun,
@@ -74,49 +74,65 @@ pub(super) struct End<'a> {
     pub(super) ending: Ending,
     pub(super) log: Begun,
     pub(super) issued: Option<Issued<'a>>,
+    /// What the console shows of the client.
+    pub(super) shown: Arc<console::Client>,
 }
 
 impl<'a> Life<'a> {
     /// Moves bytes until the session ends, then says goodbye to both sides.
-    pub(super) async fn relay(&self, mut client: Box<ClientSide>, linked: Box<Linked<'a>>) {
-        let Linked {
-            mut held,
-            issued,
-            counted: _counted,
-            present: _present,
-            shown,
-            log,
-        } = unboxed(linked);
-        match self.governed_alone(&shown) {
-            Some(stream) => {
-                let inspection = client.tracker.as_ref().map(|it| it.inspection());
-                client.stream = stream;
-                if let Some(inspection) = inspection {
-                    client.stream.inspect(inspection);
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the arguments of an `async fn` are kept twice: as they came and as it uses them"
+    )]
+    pub(super) fn relay(
+        &self,
+        mut client: Box<ClientSide>,
+        linked: Box<Linked<'a>>,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            let Linked {
+                mut held,
+                issued,
+                counted: _counted,
+                present: _present,
+                shown,
+                log,
+            } = unboxed(linked);
+            match self.governed_alone(&shown) {
+                Some(stream) => {
+                    let inspection = client.tracker.as_ref().map(|it| it.inspection());
+                    client.stream = stream;
+                    if let Some(inspection) = inspection {
+                        client.stream.inspect(inspection);
+                    }
+                    client.stream.link(&mut held.server.server);
+                    let aim = issued.as_ref().map(|it| Arc::clone(it.aim()));
+                    client.hold = Some(self.hold(aim));
                 }
-                client.stream.link(&mut held.server.server);
-                let aim = issued.as_ref().map(|it| Arc::clone(it.aim()));
-                client.hold = Some(self.hold(aim));
+                None => client.stream.watch(&mut held.server.server),
             }
-            None => client.stream.watch(&mut held.server.server),
-        }
-        let ending = {
-            let mut pump = Pump {
-                client: &mut client,
-                server: &mut held.server,
+            let ending = poll_fn(|cx| {
+                let (client, server) = (&mut *client, &mut *held.server);
+                Pump { client, server }.poll(cx)
+            });
+            let ending = ending.await;
+            let end = End {
+                ending,
+                log,
+                issued,
+                shown,
             };
-            poll_fn(|cx| pump.poll(cx)).await
-        };
+            Box::pin(self.unlink(client, held, end)).await;
+        }
+    }
+
+    /// The end of a session with a server connection of its own.
+    async fn unlink(&self, mut client: Box<ClientSide>, mut held: Held, end: End<'_>) {
         if client.untrack(&mut held.server).await {
             held.next = None;
         }
-        shown.unlinked();
-        let end = End {
-            ending,
-            log,
-            issued,
-        };
-        Box::pin(self.finish(unboxed(client), Some(held), end)).await;
+        end.shown.unlinked();
+        self.finish(unboxed(client), Some(held), end).await;
     }
 
     /// Says goodbye to both sides, where the server may be none.
@@ -125,6 +141,7 @@ impl<'a> Life<'a> {
             ending,
             log,
             issued,
+            shown,
         } = end;
         let ClientSide {
             port: mut client,
@@ -137,7 +154,7 @@ impl<'a> Life<'a> {
         }
         if self.setup.log.disconnections {
             let server = held.as_ref().map(|it| &it.server.port);
-            log::ended(self.peer, &log, &ending, (&client, server));
+            log::ended((&self.peer, &shown), &log, &ending, (&client, server));
         }
         keeper.account(&mut client);
         let between_frames = held
@@ -332,7 +349,7 @@ impl<'a> Life<'a> {
             }
             (Ok(Err(fault)), _) => {
                 self.context.counters.server.resets_failed.add(1);
-                log::reset_failed(self.peer, &fault);
+                log::reset_failed(&self.peer, &fault);
             }
             (Err(_), _) => self.context.counters.server.resets_failed.add(1),
         }
@@ -352,8 +369,8 @@ impl<'a> Life<'a> {
         loop {
             if let Some(issued) = issued {
                 match self.context.cancels.stop(issued, deadline).await {
-                    Ok(()) => log::cancelled(self.peer),
-                    Err(fault) => log::cancel_failed(self.peer, &fault),
+                    Ok(()) => log::cancelled(&self.peer),
+                    Err(fault) => log::cancel_failed(&self.peer, &fault),
                 }
             }
             match tokio::time::timeout(patience, server.drain(stream)).await {

@@ -12,7 +12,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Lookers {
     /// How it finds its server anew each time; `None`: always in the same pool.
-    pub(super) follows: Option<Follows>,
+    pub(super) follows: Option<Box<Follows>>,
     /// What is copied of what it asks for, if anything is.
     mirrored: Option<Box<Mirrored>>,
     /// The version of the mirrors that this was found by.
@@ -23,7 +23,7 @@ impl Lookers {
     /// Those of a client that has just come in. Its mirror is found with its first request.
     pub(super) fn new(follows: Option<Follows>) -> Lookers {
         Lookers {
-            follows,
+            follows: follows.map(Box::new),
             ..Lookers::default()
         }
     }
@@ -49,7 +49,7 @@ impl Lookers {
     /// Whether requests are led one by one.
     pub(super) fn leads(&self) -> bool {
         let follows = self.follows.as_ref();
-        follows.is_some_and(Follows::looks_at_statements)
+        follows.is_some_and(|it| it.looks_at_statements())
     }
 
     /// Looks at the request at the front of what the client has sent.

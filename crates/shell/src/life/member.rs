@@ -26,7 +26,8 @@ use session::lending::{self, Asked, Keep, Wanted};
 use session::relay;
 use session::statements::{Dialect, Mode, Pooled};
 use sql::Effects;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -41,10 +42,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Member<'a> {
     pub(super) place: Arc<Place<Box<ServerSide>>>,
     pub(super) wanted: pool::Wanted<Key>,
-    pub(super) key: Key,
-    pub(super) rules: PoolRules,
+    pub(super) rules: &'a PoolRules,
     /// How long its server connections may rest.
-    pub(super) rest: RestRules,
+    pub(super) rest: &'a RestRules,
     pub(super) wishes: Wanted,
     pub(super) dialect: Dialect,
     pub(super) way: Arc<Way>,
@@ -54,10 +54,43 @@ pub(super) struct Member<'a> {
     pub(super) counted: Counts<'a>,
     /// Likewise, in its pool.
     #[expect(dead_code, reason = "that it ends with the client is its use")]
-    pub(super) present: Option<Present<'a>>,
+    pub(super) present: Option<Box<Present<'a>>>,
     /// What the console shows of it.
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Begun,
+}
+
+/// A server connection, with its place in the pool.
+type Lending = (Leased<Box<ServerSide>>, Box<ServerSide>);
+
+/// What a pool said to a client that asked it for a connection.
+type Said = Result<Lent<Box<ServerSide>>, Turn<Box<ServerSide>>>;
+
+/// A way to a server connection that is gone seldom, and takes more room than a session that sleeps should keep.
+type Detour<'f> = Pin<Box<dyn Future<Output = Result<Lending, Ending>> + Send + 'f>>;
+
+impl Member<'_> {
+    /// The connection that was acquired, as the client's; else how its session ended, which it didn't if only this
+    /// request came to nothing.
+    fn holds(
+        &self,
+        acquired: Result<Lending, Ending>,
+        client: &mut ClientSide,
+    ) -> Result<Held, Option<Ending>> {
+        let (lease, server) = match acquired {
+            Ok(lent) => lent,
+            Err(Ending::Fault(fault)) if refused(&fault, client) => return Err(None),
+            Err(ending) => return Err(Some(ending)),
+        };
+        self.shown.linked(&server.server.traffic);
+        let lifetime = self.rest.lifetime;
+        let next = self.wanted.key.map(|key| Next { key, lifetime });
+        Ok(Held {
+            server,
+            lease,
+            next,
+        })
+    }
 }
 
 impl<'a> Life<'a> {
@@ -82,60 +115,67 @@ impl<'a> Life<'a> {
                 Alone::End(ending) => break (ending, None),
             }
             if client.is_held()
-                && let Err(ending) = Box::pin(self.wait_apart(member, &mut client)).await
+                && let Err(ending) = Box::pin(self.wait_apart(&shared.0, &mut client)).await
             {
                 break (ending, None);
             }
-            let mirrors = self.context.mirrors.version();
-            lookers.renew(&mut client, mirrors, || self.mirrored(&member.way));
-            lookers.look(&mut client, &member.wishes.want);
-            let acquired = match client.unlogged() {
-                Some(fault) => Err(Ending::Fault(fault)),
-                None => {
-                    let follows = lookers.follows.as_mut();
-                    self.acquire((member, follows), &mut client).await
-                }
-            };
-            let (lease, server) = match acquired {
-                Ok(lent) => lent,
-                Err(Ending::Fault(fault)) if refused(&fault, &mut client) => {
-                    lookers.forget();
-                    continue;
-                }
-                Err(ending) => break (ending, None),
-            };
-            let next = Some(Next {
-                key: member.key,
-                lifetime: member.rest.lifetime,
-            });
-            let mut held = Held {
-                server,
-                lease,
-                next,
-            };
-            member.shown.linked(&held.server.server.traffic);
-            let ending = self.round(member, &mut client, &mut held).await;
-            if client.untrack(&mut held.server).await {
-                held.next = None;
+            if let Some(end) = self.transact(&mut shared, &mut client).await {
+                break end;
             }
-            if let Some(pooled) = client.stream.statements() {
-                member.shown.holds(pooled.names());
-            }
-            member.shown.unlinked();
-            if !matches!(ending, Ending::Parted) {
-                break (ending, Some(held));
-            }
-            member.issued.aim().leave();
-            let rounds = held.server.server.rounds;
-            self.give_back(held, client.stopwatch.last());
-            lookers.answered(&mut client, rounds, || self.context.born.elapsed());
         };
+        let Member {
+            issued, log, shown, ..
+        } = unboxed(shared).0;
         let end = End {
             ending,
-            log: shared.0.log,
-            issued: Some(shared.0.issued),
+            log,
+            issued: Some(issued),
+            shown,
         };
         Box::pin(self.finish(unboxed(client), held, end)).await;
+    }
+
+    /// Has the client's request carried out by a server connection, which goes back then. How its session ended, if
+    /// it did, and the connection that it has not let go of.
+    async fn transact(
+        &self,
+        shared: &mut (Member<'a>, Lookers),
+        client: &mut ClientSide,
+    ) -> Option<(Ending, Option<Held>)> {
+        let (member, lookers) = shared;
+        let mirrors = self.context.mirrors.version();
+        lookers.renew(client, mirrors, || self.mirrored(&member.way));
+        lookers.look(client, &member.wishes.want);
+        let acquired = if let Some(fault) = client.unlogged() {
+            Err(Ending::Fault(fault))
+        } else {
+            let follows = lookers.follows.as_deref_mut();
+            self.acquire((member, follows), client).await
+        };
+        let mut held = match member.holds(acquired, client) {
+            Ok(held) => held,
+            Err(None) => {
+                lookers.forget();
+                return None;
+            }
+            Err(Some(ending)) => return Some((ending, None)),
+        };
+        let ending = self.round(member, client, &mut held).await;
+        if client.untrack(&mut held.server).await {
+            held.next = None;
+        }
+        if let Some(pooled) = client.stream.statements() {
+            member.shown.holds(pooled.names());
+        }
+        member.shown.unlinked();
+        if !matches!(ending, Ending::Parted) {
+            return Some((ending, Some(held)));
+        }
+        member.issued.aim().leave();
+        let rounds = held.server.server.rounds;
+        self.give_back(held, client.stopwatch.last());
+        lookers.answered(client, rounds, || self.context.born.elapsed());
+        None
     }
 
     fn stream(&self, member: &Member<'_>, lookers: &Lookers) -> ClientStream {
@@ -190,9 +230,10 @@ impl<'a> Life<'a> {
             since: server.server.rounds,
         };
         client.bells.server.renew();
-        let ending = pump(client, server).await;
-        if !matches!(ending, Ending::Parted) {
-            return ending;
+        // Not by a variable: it would keep its room across all that follows.
+        match pump(client, server).await {
+            Ending::Parted => {}
+            ending => return ending,
         }
         let effects = match lending::part(&mut server.server, sharing.pinning) {
             Keep::No => return Ending::Parted,
@@ -218,9 +259,9 @@ impl<'a> Life<'a> {
             }
             // A question of ours took the server's unnamed statement away: all is looked at anew.
             client.stream.link(&mut server.server);
-            let ending = pump(client, server).await;
-            if !matches!(ending, Ending::Parted) {
-                return ending;
+            match pump(client, server).await {
+                Ending::Parted => {}
+                ending => return ending,
             }
         }
     }
@@ -309,7 +350,7 @@ impl<'a> Life<'a> {
         &self,
         (member, follows): (&Member<'a>, Option<&mut Follows>),
         client: &mut ClientSide,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+    ) -> Result<Lending, Ending> {
         let Some(follows) = follows else {
             return self.acquire_at(member, &member.place, client).await;
         };
@@ -329,57 +370,96 @@ impl<'a> Life<'a> {
         member: &Member<'a>,
         place: &Arc<Place<Box<ServerSide>>>,
         client: &mut ClientSide,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+    ) -> Result<Lending, Ending> {
         let asked = Instant::now();
-        let mut now = asked;
-        let lent = match place.ask(member.wanted, asked) {
-            Ok(lent) => lent,
-            Err(turn) => {
-                let desk = &self.context.console;
-                member.shown.waits(desk.now_us());
-                client.watch.waits(true);
-                let waited = Box::pin(self.wait(member, client, (turn, asked))).await;
-                client.watch.waits(false);
-                member.shown.called();
-                if waited.is_err() {
-                    member.shown.unlinked();
-                }
-                now = Instant::now();
-                waited?
+        let said = place.ask(member.wanted, asked);
+        let detour = match self.at_once(member, said, asked) {
+            Ok(lent) => {
+                client.lent(asked, asked);
+                return Ok(lent);
             }
+            Err(said) => self.detour(member, client, (said, asked)),
         };
-        let (lease, server) = match lent {
-            Lent::Rested(lease, mut server) => {
-                let check_after = member.rest.check_after;
-                if server.is_ready(self.home, check_after, now) {
-                    client.lent(asked, now);
-                    return Ok((lease, server));
+        detour.await
+    }
+
+    /// A connection that can be had at `now` as it is; else what the pool said.
+    fn at_once(&self, member: &Member<'a>, said: Said, now: Instant) -> Result<Lending, Said> {
+        match said {
+            Ok(Lent::Rested(lease, mut server)) => {
+                match server.is_ready(self.home, member.rest.check_after, now) {
+                    true => Ok((lease, server)),
+                    false => Err(Ok(Lent::Rested(lease, server))),
                 }
-                Box::pin(self.wake_or_dial(member, client, (lease, server), check_after)).await?
             }
-            Lent::Fresh(lease) => Box::pin(self.dial_for(member, client, lease)).await?,
+            said => Err(said),
+        }
+    }
+
+    /// To a connection that can't be had at once.
+    fn detour<'f>(
+        &'f self,
+        member: &'f Member<'a>,
+        client: &'f mut ClientSide,
+        (said, asked): (Said, Instant),
+    ) -> Detour<'f> {
+        match said {
+            Ok(Lent::Rested(lease, server)) => {
+                let rested = (lease, server);
+                Box::pin(self.wake_or_dial(member, client, (rested, asked)))
+            }
+            Ok(Lent::Fresh(lease)) => Box::pin(self.dial_for(member, client, (lease, asked))),
+            Err(turn) => Box::pin(self.take_turn(member, client, (turn, asked))),
+        }
+    }
+
+    /// Waits for a turn, and then takes what it gives.
+    async fn take_turn(
+        &self,
+        member: &Member<'a>,
+        client: &mut ClientSide,
+        (turn, asked): (Turn<Box<ServerSide>>, Instant),
+    ) -> Result<Lending, Ending> {
+        let desk = &self.context.console;
+        member.shown.waits(desk.now_us());
+        client.watch.waits(true);
+        let waited = self.wait(member, client, (turn, asked)).await;
+        client.watch.waits(false);
+        member.shown.called();
+        if waited.is_err() {
+            member.shown.unlinked();
+        }
+        let now = Instant::now();
+        let detour = match self.at_once(member, Ok(waited?), now) {
+            Ok(lent) => {
+                client.lent(asked, now);
+                return Ok(lent);
+            }
+            Err(said) => self.detour(member, client, (said, asked)),
         };
-        client.lent(asked, Instant::now());
-        Ok((lease, server))
+        detour.await
     }
 
     async fn wake_or_dial(
         &self,
         member: &Member<'a>,
         client: &mut ClientSide,
-        (lease, server): (Leased<Box<ServerSide>>, Box<ServerSide>),
-        check_after: Duration,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        ((lease, server), asked): (Lending, Instant),
+    ) -> Result<Lending, Ending> {
         let limit = self.setup.timeouts.close;
-        let via = server.via.clone();
+        let check_after = member.rest.check_after;
+        let via = server.via.as_deref().cloned();
         let woken = while_usable(self.context, via, server.wake(self.home, check_after));
         let woken = tokio::time::timeout(limit, woken).await;
         match woken {
-            Ok(Ok(server)) => Ok((lease, server)),
+            Ok(Ok(server)) => {
+                client.lent(asked, Instant::now());
+                Ok((lease, server))
+            }
             // It died at rest: nothing of this client's was sent to it.
             Ok(Err(_)) | Err(_) => {
                 self.context.counters.server.died_at_rest.add(1);
-                self.dial_for(member, client, lease).await
+                self.dial_for(member, client, (lease, asked)).await
             }
         }
     }
@@ -389,8 +469,8 @@ impl<'a> Life<'a> {
         &self,
         member: &Member<'a>,
         client: &mut ClientSide,
-        mut lease: Leased<Box<ServerSide>>,
-    ) -> Result<(Leased<Box<ServerSide>>, Box<ServerSide>), Ending> {
+        (mut lease, asked): (Leased<Box<ServerSide>>, Instant),
+    ) -> Result<Lending, Ending> {
         member.shown.dials();
         let setup = self.context.live.snapshot();
         let way = &member.way;
@@ -421,6 +501,7 @@ impl<'a> Life<'a> {
             self.context.console.register_server(whose, &server);
             forget(welcome);
             if server.via.is_none() || !lease.is_past() {
+                client.lent(asked, Instant::now());
                 return Ok((lease, server));
             }
             // Another host leads since: this one was not asked for anything.
@@ -514,7 +595,7 @@ impl<'a> Life<'a> {
         member.issued.aim().leave();
         if lent.is_err() {
             self.context.counters.server.waits_failed.add(1);
-            log::waited(self.peer, since.elapsed());
+            log::waited(&self.peer, since.elapsed());
         }
         lent
     }
@@ -556,8 +637,7 @@ fn rest(held: Held, now: Instant) -> Vec<Box<ServerSide>> {
 }
 
 async fn pump(client: &mut ClientSide, server: &mut ServerSide) -> Ending {
-    let mut pump = Pump { client, server };
-    poll_fn(|cx| pump.poll(cx)).await
+    poll_fn(|cx| Pump { client, server }.poll(cx)).await
 }
 
 fn not_restored() -> Ending {

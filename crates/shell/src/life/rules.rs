@@ -79,8 +79,8 @@ fn facts(shown: &console::Client) -> Context {
         role: facts.pool_user.clone(),
         database: facts.asked_for.clone(),
         application: facts.application_name.clone(),
-        address: facts.peer.map(|it| it.ip()),
-        tls: match facts.tls.as_str() {
+        address: shown.at.peer.map(|it| it.ip()),
+        tls: match &*facts.tls {
             "" => Tls::None,
             tls if tls.starts_with("TLSv1.3") => Tls::V1_3,
             _ => Tls::V1_2,
