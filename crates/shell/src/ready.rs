@@ -46,6 +46,14 @@ pub(crate) struct Way {
 }
 
 impl Way {
+    /// Whether another one leads to the same connections.
+    pub(crate) fn same_as(&self, other: &Way) -> bool {
+        (&self.user, &self.database) == (&other.user, &other.database)
+            && self.role == other.role
+            && self.startup == other.startup
+            && self.credential.same_as(&other.credential)
+    }
+
     /// What the server is told.
     pub(crate) fn login(&self) -> ServerLogin<'_> {
         ServerLogin {

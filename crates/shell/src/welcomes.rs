@@ -5,13 +5,14 @@
 
 use crate::dial::full;
 use crate::lend;
+use crate::ready::Way;
 use crate::rest::Key;
 use buf::{Plain, Secret};
 use session::fault::Fault;
 use session::login::Welcome;
 use session::statements::Dialect;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long an entry is good for.
@@ -33,9 +34,21 @@ pub struct Known {
     pub server: ServerFacts,
     generation: u64,
     since: Instant,
+    /// How the client before gets its connections, while it or one that shares this is there.
+    way: Mutex<Weak<Way>>,
 }
 
 impl Known {
+    /// Has a client that wanted the same share how it gets its connections with those before it, where that is the same:
+    /// what proves them is then in memory once.
+    pub(crate) fn share(&self, way: &mut Arc<Way>) {
+        let mut kept = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.upgrade().filter(|it| it.same_as(way)) {
+            Some(shared) => *way = shared,
+            None => *kept = Arc::downgrade(way),
+        }
+    }
+
     /// What the client is to see, in a lent buffer.
     pub fn bytes(&self) -> Result<Welcome, Fault> {
         let mut welcome = Plain::none();
@@ -82,7 +95,10 @@ impl Welcomes {
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
+        let before = kept.get(&wanted).map(|it| it.way.lock());
+        let way = before.map(|it| it.unwrap_or_else(PoisonError::into_inner).clone());
         let known = Known {
+            way: Mutex::new(way.unwrap_or_default()),
             welcome,
             dialect,
             server,
@@ -100,6 +116,46 @@ impl Welcomes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::ProtocolVersion;
+    use wire::startup::StartupMessage;
+
+    fn way(password: &[u8]) -> Arc<Way> {
+        let pairs = [(&b"user"[..], &b"u"[..])];
+        Arc::new(Way {
+            user: "u".to_owned(),
+            database: "d".to_owned(),
+            role: auth::ServerUser::configured("u"),
+            credential: auth::Credential::Password(Secret::new(password)),
+            startup: StartupMessage::new(ProtocolVersion::V3_0, pairs).unwrap(),
+        })
+    }
+
+    /// Only with those whose way is the same, and not beyond the last of them.
+    #[test]
+    fn clients_share_how_they_get_connections() {
+        let welcomes = Welcomes::default();
+        let (now, wanted) = (Instant::now(), (Key::of_bytes([1; 32]), [2; 32]));
+        let facts = || ServerFacts {
+            address: String::new(),
+            tls: String::new(),
+            login: "",
+        };
+        let said = || (Secret::new(b"S"), Dialect::default(), facts());
+        let share = |password: &[u8]| {
+            let mut way = way(password);
+            welcomes.find(&wanted, 7, now).unwrap().share(&mut way);
+            way
+        };
+        welcomes.keep(wanted, said(), (7, now));
+        let first = share(b"one");
+        assert!(Arc::ptr_eq(&first, &share(b"one")));
+        welcomes.keep(wanted, said(), (7, now));
+        assert!(Arc::ptr_eq(&first, &share(b"one")), "heard anew");
+        let other = share(b"two");
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert!(Arc::ptr_eq(&other, &share(b"two")));
+        assert_eq!(Arc::strong_count(&other), 1);
+    }
 
     #[test]
     fn what_is_known_is_good_for_a_while_and_for_one_setup() {

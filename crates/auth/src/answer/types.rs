@@ -37,6 +37,23 @@ pub enum Credential {
     Md5Hash(Md5Hash),
 }
 
+impl Credential {
+    /// Whether both prove the same. Secrets are compared in a time that depends on their lengths alone.
+    pub fn same_as(&self, other: &Credential) -> bool {
+        match (self, other) {
+            (Credential::None, Credential::None) => true,
+            (Credential::Password(one), Credential::Password(other)) => one.same_as(other.expose()),
+            (Credential::ScramKeys(one), Credential::ScramKeys(other)) => {
+                (&one.salt, one.iterations) == (&other.salt, other.iterations)
+                    && one.client_key.same_as(other.client_key.expose())
+                    && one.server_key.same_as(other.server_key.expose())
+            }
+            (Credential::Md5Hash(one), Credential::Md5Hash(other)) => one.same_as(other),
+            _ => false,
+        }
+    }
+}
+
 /// Settings of a server that decide about logins to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AnswerRules {
@@ -305,5 +322,42 @@ impl fmt::Debug for Answer {
             State::ScramFinal(_) => "Answer(awaits server-final-message)",
             State::Ok(_) => "Answer(awaits AuthenticationOk)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_the_same_if_all_of_them_is() {
+        let keys = |salt: &[u8], iterations, keys: [&[u8]; 2]| {
+            Credential::ScramKeys(ScramKeys {
+                salt: salt.to_vec(),
+                iterations,
+                client_key: Secret::new(keys[0]),
+                server_key: Secret::new(keys[1]),
+            })
+        };
+        let hash = |password| Credential::Md5Hash(Md5Hash::of("u", password).unwrap());
+        let all = || {
+            [
+                Credential::None,
+                Credential::Password(Secret::new(b"a")),
+                Credential::Password(Secret::new(b"b")),
+                keys(b"s", 1, [b"c", b"d"]),
+                keys(b"t", 1, [b"c", b"d"]),
+                keys(b"s", 2, [b"c", b"d"]),
+                keys(b"s", 1, [b"x", b"d"]),
+                keys(b"s", 1, [b"c", b"x"]),
+                hash(b"a"),
+                hash(b"b"),
+            ]
+        };
+        for (at, one) in all().iter().enumerate() {
+            for (other_at, other) in all().iter().enumerate() {
+                assert_eq!(one.same_as(other), at == other_at, "{at} {other_at}");
+            }
+        }
     }
 }

@@ -124,15 +124,19 @@ impl<'a> Life<'a> {
             return Err(Fault::new(Side::Proxy, FaultKind::Disabled { name }));
         }
         let counted = self.count(database, (&newcomer.user, course))?;
-        let plan = self.plan(database, (newcomer, course), &mut entered)?;
+        let mut plan = self.plan(database, (newcomer, course), &mut entered)?;
         let patience = self.setup.timeouts.query_wait;
         let place = self.context.exchange.place(database, patience);
+        let known = self.known(&place, &plan);
+        if let (Some(known), Entered::Proved(_)) = (&known, &entered) {
+            known.share(&mut plan.way);
+        }
         // What is kept for a role is for those who have proved that they are it.
         let present = match &entered {
             Entered::Proved(_) => self.present(&place, &plan, database),
             Entered::Claims(_) => None,
         };
-        let (connection, welcome, proved) = match (self.known(&place, &plan), entered) {
+        let (connection, welcome, proved) = match (known, entered) {
             (Some(known), Entered::Proved(proved)) => (
                 Connection::Known(Arc::clone(&known)),
                 known.bytes()?,
