@@ -306,6 +306,55 @@ fn batches_that_come_over_and_over() {
     sees(BOTH, &script, &wanted);
 }
 
+/// What was bound in a batch is there for the next one if a transaction is open then: begun before, or by the batch itself.
+#[test]
+fn portals_of_batches_that_come_over_and_over_are_known_while_they_last() {
+    let run = |name: &str| Client([bind("", name), execute(""), sync()].concat());
+    let again = || Client([execute(""), sync()].concat());
+    let answer = |status| {
+        let bound = [frame(b'2', b""), row()].concat();
+        Serves([bound, complete("SELECT 1"), ready(status)].concat())
+    };
+    let over = || Serves([error("55000"), ready(b'E')].concat());
+    let script = [
+        Client([parse("s", "select 1"), parse("b", "begin"), sync()].concat()),
+        Serves([frame(b'1', b""), frame(b'1', b""), ready(b'I')].concat()),
+        run("s"),
+        answer(b'I'),
+        run("b"),
+        Serves([frame(b'2', b""), complete("BEGIN"), ready(b'T')].concat()),
+        again(),
+        over(),
+        Client(query("rollback")),
+        Serves([complete("ROLLBACK"), ready(b'I')].concat()),
+        Client(query("begin")),
+        Serves([complete("BEGIN"), ready(b'T')].concat()),
+        run("s"),
+        answer(b'T'),
+        again(),
+        over(),
+    ];
+    let wanted = [
+        "1 start select ?",
+        "1 row",
+        "1 done SELECT 1",
+        "2 start begin",
+        "2 done BEGIN 0",
+        "3 start begin",
+        "3 failed  0 55000",
+        "4 start rollback",
+        "4 done ROLLBACK 0",
+        "5 start begin",
+        "5 done BEGIN 0",
+        "6 start select ?",
+        "6 row",
+        "6 done SELECT 1",
+        "7 start select ?",
+        "7 failed  0 55000",
+    ];
+    sees(BOTH, &script, &wanted);
+}
+
 #[test]
 fn a_failed_batch_is_one_error_and_what_it_skips() {
     let script = [
