@@ -1,5 +1,5 @@
 //! Owns randomness: bytes of the system's generator, handed to the pure crates as arguments. Each call
-//! of the generator takes 8,000 instructions, however few bytes are asked for.
+//! of the generator takes 7,000 instructions, however few bytes are asked for.
 
 use auth::Chance;
 use session::fault::{Fault, FaultKind, Side};
