@@ -45,8 +45,11 @@ use wire::startup::CancelRequest;
 
 /// Serves one client from accept to close. What only one part of its life needs is in a box of that
 /// part: a session that sleeps keeps the room of none.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the arguments of an `async fn` are kept twice: as they came and as it uses them"
+)]
 pub(crate) fn serve(session: Counted, incoming: Box<Incoming>) -> impl Future<Output = ()> + Send {
-    // A block, because the arguments of an `async fn` are kept twice: as they came and as it uses them.
     async move {
         let Some(incoming) = Box::pin(behind_balancer(&session.context, incoming)).await else {
             return;
