@@ -2,6 +2,7 @@
 //! the server; relay and farewell are in `linked`. Each step is a pure machine of another crate; this
 //! is their order, and what is said and logged when one of them ends it.
 
+mod acquire;
 mod follow;
 mod link;
 mod linked;

@@ -2,23 +2,21 @@
 //! "statement"): it is alone until it asks for something, gets a connection for one transaction, and
 //! gives it back.
 
-use super::follow::Follows;
+use super::acquire::Lending;
 use super::link::Counts;
 use super::linked::{End, Held, Next};
 use super::lookers::Lookers;
 use super::{Life, unboxed};
 use crate::alone::Alone;
 use crate::cancel::Issued;
-use crate::clusters::{is_of_host, while_usable};
-use crate::console::{self, Whose};
+use crate::console;
 use crate::control::Phase;
-use crate::dial::forget;
-use crate::exchange::{Leased, Lent, Place, Turn};
-use crate::log::{self, Begun};
+use crate::exchange::Place;
+use crate::log::Begun;
 use crate::pump::{ClientSide, Ending, Keeps, Pump};
-use crate::ready::{self, Present, Way};
+use crate::ready::{Present, Way};
 use crate::rest::{Key, ServerSide};
-use crate::setup::{PoolMode, PoolRules, RestRules, Servers};
+use crate::setup::{PoolMode, PoolRules, RestRules};
 use session::ClientStream;
 use session::farewell::Farewell;
 use session::fault::{Fault, FaultKind, Side};
@@ -26,16 +24,14 @@ use session::lending::{self, Asked, Keep, Wanted};
 use session::relay;
 use session::statements::{Dialect, Mode, Pooled};
 use sql::Effects;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::{Report, Severity, Sqlstate};
 
-/// How often a client that waits for a server connection is looked at: whether it is still there, and
-/// whether it has to be told that it waits.
+/// How often a client that waits for its turn is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A client that is in, and how it gets server connections.
@@ -59,15 +55,6 @@ pub(super) struct Member<'a> {
     pub(super) shown: Arc<console::Client>,
     pub(super) log: Begun,
 }
-
-/// A server connection, with its place in the pool.
-type Lending = (Leased<Box<ServerSide>>, Box<ServerSide>);
-
-/// What a pool said to a client that asked it for a connection.
-type Said = Result<Lent<Box<ServerSide>>, Turn<Box<ServerSide>>>;
-
-/// A way to a server connection that is gone seldom, and takes more room than a session that sleeps should keep.
-type Detour<'f> = Pin<Box<dyn Future<Output = Result<Lending, Ending>> + Send + 'f>>;
 
 impl Member<'_> {
     /// The connection that was acquired, as the client's; else how its session ended, which it didn't if only this
@@ -345,171 +332,6 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// A server connection for the client's next transaction, or how its session ended instead.
-    async fn acquire(
-        &self,
-        (member, follows): (&Member<'a>, Option<&mut Follows>),
-        client: &mut ClientSide,
-    ) -> Result<Lending, Ending> {
-        let Some(follows) = follows else {
-            return self.acquire_at(member, &member.place, client).await;
-        };
-        let picked = match follows.known_place(&member.place) {
-            Ok(place) => match self.acquire_at(member, &place, client).await {
-                Err(Ending::Fault(fault)) if is_of_host(&fault) => None,
-                acquired => return acquired,
-            },
-            Err(picked) => picked,
-        };
-        Box::pin(self.acquire_by_wish(member, (follows, picked), client)).await
-    }
-
-    /// The same from one pool.
-    pub(super) async fn acquire_at(
-        &self,
-        member: &Member<'a>,
-        place: &Arc<Place<Box<ServerSide>>>,
-        client: &mut ClientSide,
-    ) -> Result<Lending, Ending> {
-        let asked = Instant::now();
-        let said = place.ask(member.wanted, asked);
-        let detour = match self.at_once(member, said, asked) {
-            Ok(lent) => {
-                client.lent(asked, asked);
-                return Ok(lent);
-            }
-            Err(said) => self.detour(member, client, (said, asked)),
-        };
-        detour.await
-    }
-
-    /// A connection that can be had at `now` as it is; else what the pool said.
-    fn at_once(&self, member: &Member<'a>, said: Said, now: Instant) -> Result<Lending, Said> {
-        match said {
-            Ok(Lent::Rested(lease, mut server)) => {
-                match server.is_ready(self.home, member.rest.check_after, now) {
-                    true => Ok((lease, server)),
-                    false => Err(Ok(Lent::Rested(lease, server))),
-                }
-            }
-            said => Err(said),
-        }
-    }
-
-    /// To a connection that can't be had at once.
-    fn detour<'f>(
-        &'f self,
-        member: &'f Member<'a>,
-        client: &'f mut ClientSide,
-        (said, asked): (Said, Instant),
-    ) -> Detour<'f> {
-        match said {
-            Ok(Lent::Rested(lease, server)) => {
-                let rested = (lease, server);
-                Box::pin(self.wake_or_dial(member, client, (rested, asked)))
-            }
-            Ok(Lent::Fresh(lease)) => Box::pin(self.dial_for(member, client, (lease, asked))),
-            Err(turn) => Box::pin(self.take_turn(member, client, (turn, asked))),
-        }
-    }
-
-    /// Waits for a turn, and then takes what it gives.
-    async fn take_turn(
-        &self,
-        member: &Member<'a>,
-        client: &mut ClientSide,
-        (turn, asked): (Turn<Box<ServerSide>>, Instant),
-    ) -> Result<Lending, Ending> {
-        let desk = &self.context.console;
-        member.shown.waits(desk.now_us());
-        client.watch.waits(true);
-        let waited = self.wait(member, client, (turn, asked)).await;
-        client.watch.waits(false);
-        member.shown.called();
-        if waited.is_err() {
-            member.shown.unlinked();
-        }
-        let now = Instant::now();
-        let detour = match self.at_once(member, Ok(waited?), now) {
-            Ok(lent) => {
-                client.lent(asked, now);
-                return Ok(lent);
-            }
-            Err(said) => self.detour(member, client, (said, asked)),
-        };
-        detour.await
-    }
-
-    async fn wake_or_dial(
-        &self,
-        member: &Member<'a>,
-        client: &mut ClientSide,
-        ((lease, server), asked): (Lending, Instant),
-    ) -> Result<Lending, Ending> {
-        let limit = self.setup.timeouts.close;
-        let check_after = member.rest.check_after;
-        let via = server.via.as_deref().cloned();
-        let woken = while_usable(self.context, via, server.wake(self.home, check_after));
-        let woken = tokio::time::timeout(limit, woken).await;
-        match woken {
-            Ok(Ok(server)) => {
-                client.lent(asked, Instant::now());
-                Ok((lease, server))
-            }
-            // It died at rest: nothing of this client's was sent to it.
-            Ok(Err(_)) | Err(_) => {
-                self.context.counters.server.died_at_rest.add(1);
-                self.dial_for(member, client, (lease, asked)).await
-            }
-        }
-    }
-
-    /// A new connection by the setup in force, which may be another than when the client came.
-    async fn dial_for(
-        &self,
-        member: &Member<'a>,
-        client: &mut ClientSide,
-        (mut lease, asked): (Leased<Box<ServerSide>>, Instant),
-    ) -> Result<Lending, Ending> {
-        member.shown.dials();
-        let setup = self.context.live.snapshot();
-        let way = &member.way;
-        let Some(database) = setup.database(&way.database) else {
-            let name = way.database.clone();
-            let kind = FaultKind::UnknownDatabase { name };
-            return Err(Ending::Fault(Fault::new(Side::Client, kind)));
-        };
-        loop {
-            let patience = self.setup.timeouts.query_wait;
-            let dialling = ready::dial(
-                self.context,
-                lease.place(),
-                (database, way.login()),
-                patience,
-            );
-            let (dialled, generation) = match &database.servers {
-                Servers::Listed(_) => Box::pin(dialling).await.map_err(Ending::Fault)?,
-                // There may be nobody to dial for long.
-                Servers::Of(_) => {
-                    let dialled = Box::pin(self.attend(member, client, dialling)).await?;
-                    dialled.map_err(Ending::Fault)?
-                }
-            };
-            lease.renew(generation);
-            let (server, welcome) = ServerSide::new(dialled, &database.tcp, self.home);
-            let whose = Whose::of(&member.shown);
-            self.context.console.register_server(whose, &server);
-            forget(welcome);
-            if server.via.is_none() || !lease.is_past() {
-                client.lent(asked, Instant::now());
-                return Ok((lease, server));
-            }
-            // Another host leads since: this one was not asked for anything.
-            let limit = self.setup.timeouts.close;
-            tokio::spawn(tokio::time::timeout(limit, server.close()));
-        }
-    }
-
     /// Waits until rules let the client's next statement go, without a server connection. Meanwhile the client may
     /// leave, cancel, or have to go.
     async fn wait_apart(&self, member: &Member<'a>, client: &mut ClientSide) -> Result<(), Ending> {
@@ -537,67 +359,6 @@ impl<'a> Life<'a> {
         };
         member.issued.aim().leave();
         ended
-    }
-
-    /// Waits for a turn that was asked for at `since`. Meanwhile the client may leave, cancel, or have to go.
-    async fn wait(
-        &self,
-        member: &Member<'a>,
-        client: &mut ClientSide,
-        (mut turn, since): (Turn<Box<ServerSide>>, Instant),
-    ) -> Result<Lent<Box<ServerSide>>, Ending> {
-        let timeouts = &self.setup.timeouts;
-        let cancelled = Arc::new(Notify::new());
-        member.issued.aim().wait(&cancelled);
-        // One timer for all that happens with time: most waits are over before it is due.
-        let end = since.checked_add(timeouts.query_wait);
-        let due = |next: Instant| end.map_or(next, |end| next.min(end));
-        let is_running = || self.control.phase() == Phase::Running;
-        let first = if is_running() { since + LOOK } else { since };
-        let look = tokio::time::sleep_until(due(first).into());
-        tokio::pin!(look);
-        let mut told = timeouts.query_wait_notify.is_zero();
-        let lent = loop {
-            tokio::select! {
-                biased;
-                lent = poll_fn(|cx| turn.poll(cx)) => break Ok(lent),
-                () = member.shown.killed() => {
-                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
-                }
-                () = cancelled.notified() => {
-                    break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
-                }
-                () = &mut look => {
-                    let now = Instant::now();
-                    let waited = now.saturating_duration_since(since);
-                    look.as_mut().reset(due(now + LOOK).into());
-                    if end.is_some_and(|end| now >= end) {
-                        break Err(Ending::Fault(turn.too_long()));
-                    }
-                    if client.port.socket.hung_up() {
-                        break Err(Ending::ClientGone { truncated: true });
-                    }
-                    if !is_running() {
-                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
-                    }
-                    let long = member.rules.reserve_after.is_some_and(|it| waited >= it);
-                    if long && let Some(lease) = turn.reserve(member.rules.reserve) {
-                        break Ok(Lent::Fresh(lease));
-                    }
-                    if !told && waited >= timeouts.query_wait_notify {
-                        told = true;
-                        tell_of_the_wait(client);
-                    }
-                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
-                }
-            }
-        };
-        member.issued.aim().leave();
-        if lent.is_err() {
-            self.context.counters.server.waits_failed.add(1);
-            log::waited(&self.peer, since.elapsed());
-        }
-        lent
     }
 }
 
@@ -650,12 +411,5 @@ fn tell_of_the_pin(client: &mut ClientSide, effects: Effects) {
          {effects:?} (pinning)"
     );
     let report = Report::new(Severity::Notice, Sqlstate::new("00000"), &text);
-    let _ = report.encode_notice(client.port.room());
-}
-
-fn tell_of_the_wait(client: &mut ClientSide) {
-    let text =
-        "all server connections of this pool are in use; waiting for one (query_wait_timeout)";
-    let report = Report::new(Severity::Notice, Sqlstate::new("00000"), text);
     let _ = report.encode_notice(client.port.room());
 }
