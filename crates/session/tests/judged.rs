@@ -255,6 +255,19 @@ impl Session {
         assert!(unsent.is_empty() && input.is_empty(), "all was sent");
     }
 
+    /// Sends this to the server, which does not answer yet. What waits behind a statement that is counted is left out: it
+    /// is a Sync, and [`play`](Self::play) ends with one.
+    fn send(&mut self, bytes: &[u8], piece: usize) {
+        let mut input = Plain::with_capacity(CAPACITY);
+        let mut output = Plain::with_capacity(CAPACITY);
+        for piece in bytes.chunks(piece) {
+            input.push(piece).expect("room");
+            let (client, server) = (&mut self.client, &mut self.server);
+            to_server(client, server, &mut input, &mut output).expect("no fault");
+        }
+        self.machine.input.extend_from_slice(output.bytes());
+    }
+
     /// It is so many seconds after the start of 1970.
     fn at(&mut self, unix_s: u64) {
         let governor = self.client.governor().expect("rules");
@@ -312,6 +325,35 @@ fn a_statement_that_passed_again_and_again_is_judged_by_new_rules() {
     session.in_force.replace(Some(Arc::new(allow)));
     session.play(&[Sends::Again(1)], &[700]);
     assert_eq!(session.executed(TEXT), 4);
+}
+
+/// A rule that limits results counts every statement that it is about, in whatever batch that comes.
+#[test]
+fn what_is_limited_is_counted_however_it_is_sent() {
+    let limit = policy::Limit {
+        rows: Some(10),
+        bytes: None,
+    };
+    let limits = || rules(Otherwise::Allow, vec![rule(Action::Limit(limit), shut())]);
+    for text in ["SELECT * FROM shut", "SELECT * FROM open"] {
+        let mut session = Session::under(limits());
+        let prepared = Sends::Prepared {
+            name: 1,
+            text: text.to_owned(),
+        };
+        session.play(&[prepared, Sends::Again(1)], &[700]);
+        for piece in [700, 1] {
+            session.send(&Sends::Again(1).bytes(), piece);
+            let counts = session.client.governor().expect("rules").wants_clock();
+            assert_eq!(
+                counts,
+                text.ends_with("shut"),
+                "{text} in pieces of {piece}"
+            );
+            session.play(&[], &[700]);
+        }
+        assert_eq!(session.executed(text), 4);
+    }
 }
 
 /// What hangs on more than the statement is judged each time: on the hour, or on what a name stands for by now.
@@ -424,6 +466,29 @@ fn what_sql_prepared_is_known_by_its_shape_to_later_rules() {
         session.in_force.replace(Some(Arc::new(only)));
         session.play(&queries[1..], &[700]);
         assert_eq!(session.executed(EXECUTE), times);
+    }
+}
+
+/// A name of SQL's PREPARE stands for all that was ever prepared under it, also by a statement of the extended protocol
+/// that is sent again.
+#[test]
+fn what_sql_prepared_by_a_statement_that_is_sent_again_is_known() {
+    const EXECUTE: &str = "EXECUTE p";
+    let query = |text: &str| Sends::Query(text.to_owned());
+    for piece in [700, 1] {
+        let mut session = Session::under(rules(Otherwise::Allow, Vec::new()));
+        let parse = parse("s1", "PREPARE p AS SELECT * FROM shut");
+        session.send(&parse, 700);
+        session.play(&[query("PREPARE p AS SELECT 1"), query(EXECUTE)], &[piece]);
+        // One by one: a batch is only taken as a whole where nothing is owed.
+        for sends in [query("DEALLOCATE p"), Sends::Again(1), query(EXECUTE)] {
+            session.play(&[sends], &[piece]);
+        }
+        assert_eq!(session.executed(EXECUTE), 2);
+        let deny = rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+        session.in_force.replace(Some(Arc::new(deny)));
+        session.play(&[query(EXECUTE)], &[piece]);
+        assert_eq!(session.executed(EXECUTE), 2, "in pieces of {piece}");
     }
 }
 
