@@ -206,6 +206,8 @@ mod tests {
                 }
             }
             prop_assert_eq!(taken, stream);
+            // What it was read into lies in no place of the record buffers.
+            prop_assert_eq!(lent.is_elsewhere, true);
         }
     }
 
