@@ -119,6 +119,16 @@ mod tests {
     use wire::ProtocolVersion;
     use wire::startup::StartupMessage;
 
+    /// What a server said.
+    fn said() -> (Secret, Dialect, ServerFacts) {
+        let facts = ServerFacts {
+            address: String::new(),
+            tls: String::new(),
+            login: "",
+        };
+        (Secret::new(b"S"), Dialect::default(), facts)
+    }
+
     fn way(password: &[u8]) -> Arc<Way> {
         let pairs = [(&b"user"[..], &b"u"[..])];
         Arc::new(Way {
@@ -135,12 +145,6 @@ mod tests {
     fn clients_share_how_they_get_connections() {
         let welcomes = Welcomes::default();
         let (now, wanted) = (Instant::now(), (Key::of_bytes([1; 32]), [2; 32]));
-        let facts = || ServerFacts {
-            address: String::new(),
-            tls: String::new(),
-            login: "",
-        };
-        let said = || (Secret::new(b"S"), Dialect::default(), facts());
         let share = |password: &[u8]| {
             let mut way = way(password);
             welcomes.find(&wanted, 7, now).unwrap().share(&mut way);
@@ -161,13 +165,7 @@ mod tests {
     fn what_is_known_is_good_for_a_while_and_for_one_setup() {
         let welcomes = Welcomes::default();
         let (now, wanted) = (Instant::now(), (Key::of_bytes([1; 32]), [2; 32]));
-        let facts = || ServerFacts {
-            address: String::new(),
-            tls: String::new(),
-            login: "",
-        };
-        let said = (Secret::new(b"S"), Dialect::default(), facts());
-        welcomes.keep(wanted, said, (7, now));
+        welcomes.keep(wanted, said(), (7, now));
         let late = now + GOOD_FOR;
         assert!(welcomes.find(&wanted, 7, now).is_some());
         assert!(welcomes.find(&wanted, 8, now).is_none());
@@ -176,8 +174,7 @@ mod tests {
         for number in 0..KEPT_MAX + 1 {
             let mut digest = [0; 32];
             digest[..8].copy_from_slice(&number.to_be_bytes());
-            let said = (Secret::new(b"S"), Dialect::default(), facts());
-            welcomes.keep((wanted.0, digest), said, (7, now));
+            welcomes.keep((wanted.0, digest), said(), (7, now));
         }
         assert!(welcomes.lock().len() <= KEPT_MAX);
     }

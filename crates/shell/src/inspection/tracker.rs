@@ -3,7 +3,7 @@
 use super::Watched;
 pub(crate) use super::activity::Waits;
 use super::activity::{Activity, Running};
-use super::clock::Second;
+use super::clock::{Clock, Second};
 use super::logbook::{LogRules, Logbook, Moment, Times};
 use super::spans::Spans;
 use crate::cancel::Target;
@@ -35,6 +35,20 @@ struct At<'a> {
 impl At<'_> {
     fn server_pid(&self) -> u32 {
         self.target.map_or(0, Target::pid)
+    }
+
+    /// A moment of a statement that went there.
+    fn moment<'m>(&'m self, record: &'m Record, at: Instant, clock: &'m Clock) -> Moment<'m> {
+        Moment {
+            at,
+            clock,
+            known: &record.known,
+            protocol: Some(record.protocol),
+            number: Some(record.number),
+            server_pid: self.server_pid(),
+            server: self.server,
+            is_full: record.log == Log::Full,
+        }
     }
 }
 
@@ -387,16 +401,7 @@ impl Tracker {
         let Some(log) = &mut self.log else {
             return;
         };
-        let pushed = log.started(&Moment {
-            at: begun,
-            clock: &self.worker.clock,
-            known: &started.known,
-            protocol: Some(started.protocol),
-            number: Some(started.number),
-            server_pid: at.server_pid(),
-            server: at.server,
-            is_full: started.log == Log::Full,
-        });
+        let pushed = log.started(&at.moment(started, begun, &self.worker.clock));
         if let Some(pushed) = pushed {
             self.pushed(pushed, true);
         }
@@ -464,16 +469,7 @@ impl Tracker {
         let Some(log) = &mut self.log else {
             return;
         };
-        let moment = Moment {
-            at: now,
-            clock: &self.worker.clock,
-            known: &completed.known,
-            protocol: Some(completed.protocol),
-            number: Some(completed.number),
-            server_pid: at.server_pid(),
-            server: at.server,
-            is_full: completed.log == Log::Full,
-        };
+        let moment = at.moment(completed, now, &self.worker.clock);
         // It never went to the server, as its start record could not be written.
         let is_withheld = self.awaits.is_some() && ticket > self.written;
         let pushed = log.completed(&moment, completed, times, is_withheld);
