@@ -1,5 +1,6 @@
 //! One client: writes in three ways and reads, by turns, and logs in again when its connection is lost.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -48,18 +49,18 @@ pub(super) fn run(
         worker.work(over.clone())
     });
     let idle = (0..crowd.idle).map(|_| idle(endpoint, &tls, book, over.clone()));
-    let all = async { tokio::join!(join_all(at_work), join_all(idle)) };
+    let all = async { tokio::join!(join_all(at_work), join_all(idle)).1 };
     let mut over = over.clone();
-    let too_late = async {
-        let _ = over.wait_for(|over| *over).await;
-        tokio::time::sleep(PATIENCE).await;
-    };
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
+        let mut all = pin!(all);
         tokio::select! {
-            (_, served) = all => served.iter().filter(|it| !**it).count(),
-            () = too_late => panic!("clients are not answered"),
+            served = &mut all => return served,
+            _ = over.wait_for(|over| *over) => {}
         }
-    })
+        let served = tokio::time::timeout(PATIENCE, all).await;
+        served.expect("clients to be answered")
+    });
+    served.iter().filter(|it| !**it).count()
 }
 
 /// Logs in, asks, and asks again when all is over; gives whether it was served both times.
