@@ -8,7 +8,7 @@
 //! and the engine knows after each call, without asking, whether there is anything left to decrypt.
 
 use crate::engine::Engine;
-use crate::heap::records;
+use crate::heap::records::{self, Whole};
 use buf::Cipher;
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -30,14 +30,16 @@ pub(crate) struct Lent {
     pub(crate) overflowed: bool,
     /// libssl has read into a buffer that nobody but itself overwrites when it is freed.
     pub(crate) is_elsewhere: bool,
+    /// The record that libssl got last, if it has all of it.
+    pub(crate) last: Whole,
 }
 
 /// How much of the current record libssl has.
 enum Record {
     /// Some bytes of the header, not all.
     Header { seen: [u8; HEADER], count: usize },
-    /// The header, and all of the body but this many bytes.
-    Body { missing: usize },
+    /// The header, and all of the body but `missing` bytes.
+    Body { missing: usize, whole: usize },
 }
 
 const START: Record = Record::Header {
@@ -60,6 +62,7 @@ impl Lent {
             starved: false,
             overflowed: false,
             is_elsewhere: false,
+            last: Whole::NONE,
         }
     }
 
@@ -79,43 +82,48 @@ impl Lent {
         matches!(self.record, Record::Header { count: 0, .. })
     }
 
-    /// Decides how many of the oldest bytes libssl gets, up to `room`.
+    /// Decides how many of the oldest bytes libssl gets, up to `room`; gives also the length of the record that
+    /// ends with them, or 0.
     #[inline]
-    fn next(&mut self, room: usize) -> usize {
+    fn next(&mut self, room: usize) -> (usize, usize) {
         let bytes = self.input.bytes();
         match &mut self.record {
             Record::Header { count: 0, .. } if bytes.len() >= HEADER && room >= HEADER => {
                 let whole = HEADER + body_length(bytes);
                 let given = whole.min(bytes.len()).min(room);
                 match whole - given {
-                    0 => self.whole += 1,
-                    missing => self.record = Record::Body { missing },
+                    0 => (given, whole),
+                    missing => {
+                        self.record = Record::Body { missing, whole };
+                        (given, 0)
+                    }
                 }
-                given
             }
             Record::Header { seen, count } => {
                 let given = (HEADER - *count).min(bytes.len()).min(room);
                 seen[*count..*count + given].copy_from_slice(&bytes[..given]);
                 *count += given;
-                if *count == HEADER {
-                    let missing = body_length(seen);
-                    self.record = if missing == 0 {
-                        self.whole += 1;
-                        START
-                    } else {
-                        Record::Body { missing }
-                    };
+                if *count < HEADER {
+                    return (given, 0);
                 }
-                given
+                let missing = body_length(seen);
+                let whole = HEADER + missing;
+                if missing == 0 {
+                    self.record = START;
+                    return (given, whole);
+                }
+                self.record = Record::Body { missing, whole };
+                (given, 0)
             }
-            Record::Body { missing } => {
+            Record::Body { missing, whole } => {
                 let given = (*missing).min(bytes.len()).min(room);
                 *missing -= given;
-                if *missing == 0 {
-                    self.whole += 1;
-                    self.record = START;
+                if *missing > 0 {
+                    return (given, 0);
                 }
-                given
+                let whole = *whole;
+                self.record = START;
+                (given, whole)
             }
         }
     }
@@ -124,13 +132,16 @@ impl Lent {
 impl Read for Lent {
     #[inline]
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let given = self.next(into.len());
+        let (given, whole) = self.next(into.len());
         if given == 0 {
             self.starved = true;
             return Err(ErrorKind::WouldBlock.into());
         }
-        into[..given].copy_from_slice(&self.input.bytes()[..given]);
-        self.is_elsewhere |= !records::reached(&into[..given]);
+        let into = &mut into[..given];
+        into.copy_from_slice(&self.input.bytes()[..given]);
+        self.is_elsewhere |= !records::reached(into);
+        self.last = Whole::ending_with(into, whole);
+        self.whole += u32::from(whole > 0);
         self.input.consume(given);
         Ok(given)
     }

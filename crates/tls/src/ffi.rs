@@ -6,10 +6,11 @@
 
 pub(crate) mod contexts;
 
+use crate::bio::Lent;
 use crate::profile::option::CLEANSE_PLAINTEXT;
 use foreign_types::ForeignTypeRef;
 use openssl::nid::Nid;
-use openssl::ssl::SslRef;
+use openssl::ssl::{SslRef, SslStream};
 use openssl::x509::{X509NameRef, X509Ref};
 use openssl_sys as sys;
 use std::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -136,6 +137,14 @@ pub(crate) fn release_buffers(ssl: &SslRef, release: bool) {
         // whole mode on.
         control(ssl, CTRL_MODE, 0);
     }
+}
+
+/// Overwrites the record that SSL_read has just delivered the last data of.
+#[inline]
+pub(crate) fn wipe_delivered(stream: &mut SslStream<Lent>) {
+    // SAFETY: libssl keeps its read buffer between calls (SSL_MODE_RELEASE_BUFFERS is off, see `release_buffers`), and
+    // stops at a record with data, so that this one is the last that it was given.
+    unsafe { stream.get_mut().last.overwrite() };
 }
 
 /// Whether libssl overwrites what it decrypted: each record as it is delivered, and the whole read buffer

@@ -53,6 +53,8 @@ impl Tls {
     /// The handshake is done: what can be kept up is known now.
     pub(super) fn opened(&mut self) {
         let ssl = self.stream.ssl();
+        // What is read from now on is overwritten as it is delivered.
+        ffi::cleanse_plaintext(ssl, false);
         if ssl.version2() == Some(SslVersion::TLS1_3) {
             self.terms = Terms::NoRenegotiation;
             return;

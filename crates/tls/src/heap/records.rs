@@ -14,6 +14,7 @@
 
 use guard::Range;
 use std::ffi::c_void;
+use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -99,6 +100,48 @@ pub(crate) fn reached(bytes: &[u8]) -> bool {
     false
 }
 
+/// Where a record lies in libssl's read buffer, in one piece.
+pub(crate) struct Whole {
+    end: *mut u8,
+    len: usize,
+}
+
+// SAFETY: an address and a length; whoever overwrites has the connection, and with it the buffer.
+unsafe impl Send for Whole {}
+
+impl Whole {
+    /// No record.
+    pub(crate) const NONE: Whole = Whole {
+        end: ptr::null_mut(),
+        len: 0,
+    };
+
+    /// A record of `len` bytes that ends with these; with 0 none does.
+    #[inline]
+    pub(crate) fn ending_with(last: &mut [u8], len: usize) -> Whole {
+        let end = last.as_mut_ptr_range().end;
+        Whole { end, len }
+    }
+
+    /// Overwrites it, once.
+    ///
+    /// # Safety
+    /// The buffer is still there, and all that was in the record has been taken out.
+    #[inline]
+    pub(crate) unsafe fn overwrite(&mut self) {
+        let Whole { end, len } = mem::replace(self, Whole::NONE);
+        if len == 0 {
+            return;
+        }
+        let start = end.wrapping_sub(len);
+        // SAFETY: the caller's promise; libssl decrypts records where they lie, in one piece, and so has all of this
+        // one in front of its end.
+        unsafe { ptr::write_bytes(start, 0, len) };
+        // As in `free_block`: the zeros count as seen.
+        std::hint::black_box(start);
+    }
+}
+
 /// A place for a block of this size, or null.
 #[inline]
 pub(super) fn take(size: usize) -> *mut c_void {
@@ -164,7 +207,7 @@ unsafe fn overwrite(number: u32) {
 /// Gives the memory of all places that nobody has back to the system.
 pub(crate) fn give_back() {
     let Some(range) = RANGE.get() else { return };
-    let warm = std::mem::take(&mut free().warm);
+    let warm = mem::take(&mut free().warm);
     for number in &warm {
         // SAFETY: nobody has the place: it was in the list of free ones, and is in none now.
         unsafe { range.forget(PLACE * *number as usize, PLACE) };
