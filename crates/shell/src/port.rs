@@ -9,6 +9,7 @@ use crate::lend::{self, READ_BYTES};
 use crate::socket::{Detached, Socket};
 use crate::turn::turn;
 use buf::{Cipher, Plain};
+use nix::errno::Errno;
 use observe::{TlsVersion, UnderWay};
 use session::fault::{Fault, FaultKind, Side};
 use std::future::poll_fn;
@@ -33,6 +34,8 @@ pub struct Port {
     tired: bool,
     /// The socket had nothing more when it was last asked.
     drained: bool,
+    /// The socket may have more, and the runtime doesn't know: the last read was made past it, and took all it could.
+    unasked: bool,
     /// The runtime, which has just got the socket, hasn't said yet that it takes bytes.
     is_new_here: bool,
     /// Ciphertext bytes from and to the peer.
@@ -43,6 +46,10 @@ pub struct Port {
     pub(crate) meter: Option<Arc<Client>>,
 }
 
+/// A read that brings so much is part of a stream, of which there is more by the time this much is decrypted:
+/// PostgreSQL and its clients send 8 KiB at a time.
+const BULK_BYTES: u64 = 8 * 1024;
+
 /// Where the incoming stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
@@ -50,6 +57,8 @@ enum Input {
     Open,
     /// The engine holds more than it delivered.
     Pending,
+    /// The socket broke, after what was delivered.
+    Broken(Errno),
     /// close_notify came, or the socket ended.
     Ended,
 }
@@ -81,6 +90,7 @@ impl Port {
             cipher_out: Cipher::none(),
             tired: false,
             drained: false,
+            unasked: false,
             is_new_here: false,
             bytes_in: 0,
             bytes_out: 0,
@@ -131,25 +141,79 @@ impl Port {
         !self.plain_out.is_empty() || !self.cipher_out.is_empty()
     }
 
-    /// Reads once and decrypts. Ready without bytes means that only TLS had something to say.
+    /// Reads once and decrypts, and in a stream as long as there is more. Ready without bytes means that only TLS had
+    /// something to say.
     #[inline]
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrived, Fault>> {
-        if self.input == Input::Ended {
-            return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
+        if self.unasked && self.input == Input::Open {
+            self.take_at_once();
         }
-        if self.input == Input::Open {
-            match ready!(self.poll_fill(cx)) {
-                Ok(0) => {
-                    self.input = Input::Ended;
-                    return Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())));
+        match self.input {
+            Input::Open => {
+                let before = self.bytes_in;
+                match ready!(self.poll_fill(cx)) {
+                    Ok(0) => self.input = Input::Ended,
+                    Ok(_) => {
+                        self.decrypt()?;
+                        if self.bytes_in - before >= BULK_BYTES {
+                            self.gather()?;
+                        }
+                        return Poll::Ready(Ok(Arrived::Bytes));
+                    }
+                    Err(error) => return Poll::Ready(Err(self.io("reading", &error))),
                 }
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(self.io("reading", &error))),
             }
-        } else {
-            // The socket was not asked: more may have come, and rung, since it last was.
-            self.drained = false;
+            Input::Pending => {
+                // The runtime was not asked: more may have come, and rung, since it last was.
+                self.drained = false;
+                self.decrypt()?;
+                return Poll::Ready(Ok(Arrived::Bytes));
+            }
+            Input::Broken(errno) => {
+                return Poll::Ready(Err(self.io("reading", &errno.into())));
+            }
+            Input::Ended => {}
         }
+        Poll::Ready(Ok(Arrived::End(self.engine.end_of_input())))
+    }
+
+    /// Goes on reading a stream, so that what came while the last part was decrypted goes out in the same write. Nobody
+    /// waits for anything here.
+    #[cold]
+    fn gather(&mut self) -> Result<(), Fault> {
+        while self.input == Input::Open
+            && self.plain_in.room() >= 2 * Engine::PLAIN_MIN
+            && self.take_at_once()
+        {
+            self.decrypt()?;
+        }
+        Ok(())
+    }
+
+    /// One read without asking the runtime, which would say that there is nothing before it has asked the kernel; false
+    /// if nothing came.
+    fn take_at_once(&mut self) -> bool {
+        lend::borrow_cipher(&mut self.cipher_in);
+        let taken = self.socket.take(&mut self.cipher_in, READ_BYTES);
+        self.unasked = matches!(taken, Ok(READ_BYTES) | Err(Errno::EINTR));
+        self.input = match taken {
+            Ok(0) => Input::Ended,
+            Ok(count) => {
+                self.came(count);
+                Input::Pending
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => Input::Open,
+            Err(errno) => Input::Broken(errno),
+        };
+        if self.cipher_in.is_empty() {
+            lend::give_back_cipher(&mut self.cipher_in);
+        }
+        self.input == Input::Pending
+    }
+
+    /// Decrypts what was read.
+    #[inline]
+    fn decrypt(&mut self) -> Result<(), Fault> {
         lend::borrow_plain(&mut self.plain_in);
         let received = self.engine.receive(
             &mut self.cipher_in,
@@ -169,9 +233,9 @@ impl Port {
                 Input::Pending
             }
             Ok(Received::Closed) => Input::Ended,
-            Err(fault) => return Poll::Ready(Err(self.tls(&fault))),
+            Err(fault) => return Err(self.tls(&fault)),
         };
-        Poll::Ready(Ok(Arrived::Bytes))
+        Ok(())
     }
 
     /// Encrypts and writes until nothing waits any more. While the engine [withholds](Self::withholds)
@@ -320,15 +384,19 @@ impl Port {
         let read = self.socket.poll_read(cx, &mut self.cipher_in, READ_BYTES);
         self.drained = read.is_pending();
         match &read {
-            Poll::Ready(Ok(count)) if *count > 0 => {
-                self.bytes_in += *count as u64;
-                if let Some(client) = &self.meter {
-                    client.meter.received(self.bytes_in);
-                }
-            }
+            Poll::Ready(Ok(count)) if *count > 0 => self.came(*count),
             _ => lend::give_back_cipher(&mut self.cipher_in),
         }
         read
+    }
+
+    /// Counts what was read.
+    #[inline]
+    fn came(&mut self, count: usize) {
+        self.bytes_in += count as u64;
+        if let Some(client) = &self.meter {
+            client.meter.received(self.bytes_in);
+        }
     }
 
     /// True if the socket has nothing more and the engine neither; the waker is told of more.
@@ -336,7 +404,7 @@ impl Port {
     pub fn is_drained(&mut self, cx: &mut Context<'_>) -> bool {
         // An error shows itself to whoever reads.
         self.drained = self.drained || self.socket.poll_readable(cx).is_pending();
-        self.drained && self.input == Input::Open
+        self.drained && !self.unasked && self.input == Input::Open
     }
 
     /// Sends what waits, says goodbye in TLS and TCP, and takes in what still comes, so that the
@@ -381,7 +449,7 @@ impl Port {
     /// True if nothing is under way: everything that came was consumed, everything to be sent is on
     /// its way.
     pub fn is_quiet(&self) -> bool {
-        !self.has_output() && self.plain_in.is_empty() && self.input == Input::Open
+        !self.has_output() && self.plain_in.is_empty() && self.input == Input::Open && !self.unasked
     }
 
     /// True if the runtime that watches the socket has seen something come, the end of the stream
@@ -439,15 +507,65 @@ mod tests {
         poll_fn(|cx| port.socket.poll_readable(cx)).await.unwrap();
     }
 
+    fn unencrypted() -> (Port, UnixStream) {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = Detached::Unix(ours).attach().unwrap();
+        let engine = Engine::unencrypted_by_configuration();
+        (Port::new(Side::Client, ours, engine, Cipher::none()), peer)
+    }
+
+    /// The runtime believes that the socket is empty, and nothing will ring.
+    #[tokio::test]
+    async fn what_a_read_past_the_runtime_leaves_in_the_socket_is_fetched() {
+        let (mut port, mut peer) = unencrypted();
+        peer.write_all(b"x").unwrap();
+        assert_eq!(port.receive().await.unwrap(), Arrived::Bytes);
+        peer.write_all(&[7; READ_BYTES + 9]).unwrap();
+        port.gather().unwrap();
+        assert_eq!(port.plain_in.len(), 1 + READ_BYTES);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(!port.is_drained(&mut cx) && !port.is_quiet());
+        port.plain_in.clear();
+        let Poll::Ready(arrived) = port.poll_receive(&mut cx) else {
+            panic!("it sleeps over what is there");
+        };
+        assert_eq!(arrived.unwrap(), Arrived::Bytes);
+        assert_eq!(port.plain_in.bytes(), [7; 9]);
+        port.plain_in.clear();
+        assert!(port.poll_receive(&mut cx).is_pending());
+        assert!(port.is_drained(&mut cx) && port.is_quiet());
+    }
+
+    /// An error is told once by the kernel, and only behind what came in front of it here.
+    #[tokio::test]
+    async fn what_broke_or_ended_a_stream_is_told_behind_what_came_in_front() {
+        for (unread, wanted) in [(&b"unread"[..], None), (b"", Some(EndOfInput::Orderly))] {
+            let (mut port, mut peer) = unencrypted();
+            peer.write_all(&[7; BULK_BYTES as usize]).unwrap();
+            if !unread.is_empty() {
+                port.room().push(unread).unwrap();
+                port.send().await.unwrap();
+            }
+            drop(peer);
+            assert_eq!(port.receive().await.unwrap(), Arrived::Bytes);
+            assert_eq!(port.plain_in.len() as u64, BULK_BYTES);
+            port.plain_in.clear();
+            for _ in 0..2 {
+                match (port.receive().await, wanted) {
+                    (Ok(Arrived::End(end)), Some(wanted)) => assert_eq!(end, wanted),
+                    (Err(fault), None) => assert!(fault.to_string().contains("reset"), "{fault}"),
+                    (other, _) => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
     /// What came while the engine still had something to deliver has rung already, and rings no more: whoever then
     /// believed what the socket had said before would sleep for ever.
     #[tokio::test]
     async fn a_socket_that_was_empty_once_is_asked_anew_behind_what_the_engine_held() {
-        let (ours, mut peer) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let ours = Detached::Unix(ours).attach().unwrap();
-        let engine = Engine::unencrypted_by_configuration();
-        let mut port = Port::new(Side::Client, ours, engine, Cipher::none());
+        let (mut port, mut peer) = unencrypted();
         // More than the plaintext's buffer takes, in two reads.
         for bytes in [60_000, 30_000] {
             peer.write_all(&vec![0; bytes]).unwrap();

@@ -4,10 +4,12 @@
 //! enter and leave the program.
 
 use buf::Cipher;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{MsgFlags, recv};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -81,6 +83,20 @@ impl Socket {
         let count = buffer.filled().len();
         into.commit(count);
         Poll::Ready(Ok(count))
+    }
+
+    /// One read without asking the runtime, which would say that there is nothing before it has asked the kernel. What it
+    /// says when there is more is for [`poll_read`](Self::poll_read).
+    pub fn take(&self, into: &mut Cipher, max: usize) -> Result<usize, Errno> {
+        let spare = into.spare();
+        let max = max.min(spare.len());
+        let count = recv(
+            self.as_fd().as_raw_fd(),
+            &mut spare[..max],
+            MsgFlags::MSG_DONTWAIT,
+        )?;
+        into.commit(count);
+        Ok(count)
     }
 
     /// One write of `from` without asking the runtime, which would say that it doesn't know before it has asked the

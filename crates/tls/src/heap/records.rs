@@ -108,6 +108,8 @@ pub(crate) struct Whole {
 
 // SAFETY: an address and a length; whoever overwrites has the connection, and with it the buffer.
 unsafe impl Send for Whole {}
+// SAFETY: nothing is done through a shared one.
+unsafe impl Sync for Whole {}
 
 impl Whole {
     /// No record.
