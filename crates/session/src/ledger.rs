@@ -25,6 +25,8 @@ pub struct Ledger {
     batch: Batch,
     tally: Tally,
     executed: Executed,
+    /// ParseComplete is ours to say in front of all that is owed.
+    says_parsed: bool,
 }
 
 /// The client's statements so far: Query, Execute and FunctionCall that went to the server.
@@ -69,6 +71,7 @@ impl Ledger {
             batch: Batch::Closed,
             tally: Tally::default(),
             executed: Executed::default(),
+            says_parsed: false,
         }
     }
 
@@ -99,7 +102,10 @@ impl Ledger {
 
     /// True if the server owes nothing, not even perhaps.
     pub fn is_settled(&self) -> bool {
-        self.debts.is_empty() && self.stream == Stream::None && self.unsure == 0
+        self.debts.is_empty()
+            && self.stream == Stream::None
+            && self.unsure == 0
+            && !self.says_parsed
     }
 
     /// True if nothing that was sent is still without its end: no debt, and no batch of the extended
@@ -196,6 +202,15 @@ impl Ledger {
         true
     }
 
+    /// Notes a Parse that is answered here, in front of a batch of which the server has to answer the rest: what is owed
+    /// then is the client's own as before. For a ledger that owes nothing.
+    #[inline]
+    pub(crate) fn say_parsed(&mut self) {
+        debug_assert!(self.is_settled());
+        self.tally.parse(Fate::Say);
+        self.says_parsed = true;
+    }
+
     #[inline]
     fn push(&mut self, debt: Debt, terms: Terms) {
         if terms != Terms::FORWARD || debt == Debt::CopyEnd {
@@ -209,6 +224,9 @@ impl Ledger {
     /// Takes the type of the reply that is ours to make now, if the oldest debt is such.
     #[inline]
     pub fn take_said(&mut self) -> Option<u8> {
+        if std::mem::take(&mut self.says_parsed) {
+            return Some(b'1');
+        }
         let head = self.debts.front()?;
         if head.terms.fate != Fate::Say || self.stream != Stream::None {
             return None;
@@ -227,8 +245,8 @@ impl Ledger {
     /// True if [`take_said`](Self::take_said) has something to give.
     #[inline]
     pub fn has_said(&self) -> bool {
-        if self.mix == Mix::Plain {
-            return false;
+        if self.mix == Mix::Plain || self.says_parsed {
+            return self.says_parsed;
         }
         let head = self.debts.front();
         self.stream == Stream::None && head.is_some_and(|it| it.terms.fate == Fate::Say)
@@ -316,10 +334,10 @@ impl Ledger {
         true
     }
 
-    /// True if all that is owed is the client's own.
+    /// True if all that is owed is the client's own, and nothing is to be said in front.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.mix == Mix::Plain
+        self.mix == Mix::Plain && !self.says_parsed
     }
 
     /// True if the error that is due next is to be replaced by ours.

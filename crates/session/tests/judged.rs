@@ -28,6 +28,11 @@ enum Sends {
         name: usize,
         text: String,
     },
+    /// The same without a name, so many times.
+    Unnamed {
+        text: String,
+        times: usize,
+    },
     /// The same without a name, and without the Sync.
     Piped(String),
     /// Bind and Execute of a name that may be known, Sync.
@@ -66,6 +71,9 @@ impl Sends {
                 let close = frame(b'C', &[b"S", name.as_bytes(), b"\0"].concat());
                 [close, parse(&name, text), bind_and_execute(&name), sync].concat()
             }
+            Sends::Unnamed { text, times } => [parse("", text), bind_and_execute(""), sync]
+                .concat()
+                .repeat(*times),
             Sends::Piped(text) => [parse("", text), bind_and_execute("")].concat(),
             Sends::Again(number) => [bind_and_execute(&name(*number)), sync].concat(),
             Sends::Sync => sync,
@@ -74,7 +82,10 @@ impl Sends {
 
     fn text(&self) -> Option<&str> {
         match self {
-            Sends::Query(text) | Sends::Prepared { text, .. } | Sends::Piped(text) => Some(text),
+            Sends::Query(text)
+            | Sends::Prepared { text, .. }
+            | Sends::Unnamed { text, .. }
+            | Sends::Piped(text) => Some(text),
             Sends::Again(_) | Sends::Sync => None,
         }
     }
@@ -196,6 +207,8 @@ struct Session {
     client: ClientStream,
     server: Server,
     machine: Machine,
+    /// What the client got.
+    read: Vec<u8>,
 }
 
 impl Session {
@@ -214,6 +227,7 @@ impl Session {
             client,
             server,
             machine: Machine::default(),
+            read: Vec::new(),
         }
     }
 
@@ -223,6 +237,7 @@ impl Session {
             client,
             server,
             machine,
+            read,
             ..
         } = self;
         let mut unsent: Vec<u8> = sends.iter().flat_map(Sends::bytes).collect();
@@ -245,6 +260,7 @@ impl Session {
             machine.output.clear();
             let mut to = Plain::with_capacity(1 << 20);
             to_client(client, server, &mut answers, &mut to).expect("no fault");
+            read.extend_from_slice(to.bytes());
             machine.output.extend_from_slice(answers.bytes());
             still = if moved || !to.is_empty() {
                 0
@@ -278,6 +294,17 @@ impl Session {
     fn hits(&self) -> u64 {
         let (rules, _) = self.in_force.rules();
         rules.map_or(0, |it| it.hits(0))
+    }
+
+    /// The types of the messages that the client got since this was last asked.
+    fn tags(&mut self) -> String {
+        let mut tags = String::new();
+        let mut bytes = std::mem::take(&mut self.read);
+        while let Some(header) = Header::peek(&bytes) {
+            tags.push(char::from(header.tag));
+            bytes.drain(..header.total());
+        }
+        tags
     }
 
     /// How often this was executed.
@@ -325,6 +352,30 @@ fn a_statement_that_passed_again_and_again_is_judged_by_new_rules() {
     session.in_force.replace(Some(Arc::new(allow)));
     session.play(&[Sends::Again(1)], &[700]);
     assert_eq!(session.executed(TEXT), 4);
+}
+
+/// The same of one without a name, whose Parse is refused already.
+#[test]
+fn a_text_that_passed_again_and_again_is_judged_by_new_rules() {
+    const TEXT: &str = "SELECT * FROM shut";
+    let again = |times| Sends::Unnamed {
+        text: TEXT.to_owned(),
+        times,
+    };
+    let mut session = Session::under(rules(Otherwise::Allow, Vec::new()));
+    let deny = || rules(Otherwise::Allow, vec![rule(Action::Deny, shut())]);
+    for piece in [700, 1] {
+        for _ in 0..4 {
+            session.play(&[again(1)], &[piece]);
+        }
+        session.tags();
+        session.in_force.replace(Some(Arc::new(deny())));
+        session.play(&[again(1)], &[piece]);
+        assert_eq!(session.tags(), "EZZ", "in pieces of {piece}");
+        let allow = rules(Otherwise::Allow, Vec::new());
+        session.in_force.replace(Some(Arc::new(allow)));
+    }
+    assert_eq!(session.executed(TEXT), 8);
 }
 
 /// A rule that limits results counts every statement that it is about, in whatever batch that comes.
@@ -521,6 +572,7 @@ fn sends() -> impl Strategy<Value = Sends> {
     prop_oneof![
         texts().prop_map(Sends::Query),
         (0usize..4, texts()).prop_map(|(name, text)| Sends::Prepared { name, text }),
+        (texts(), 1usize..5).prop_map(|(text, times)| Sends::Unnamed { text, times }),
         texts().prop_map(Sends::Piped),
         (0usize..4).prop_map(Sends::Again),
         Just(Sends::Sync),

@@ -43,6 +43,9 @@ const QUERIES: &[&str] = &[
     "DEALLOCATE prepare_d",
 ];
 
+/// What leaves nothing behind that a lost statement would take with it.
+const PLAIN_TEXTS: &[&str] = &["SELECT 1", "SELECT 2", "SELECT $1", "SET work_mem = '1MB'"];
+
 const NAMES: &[&str] = &["", "", "a", "b", "c"];
 
 fn parse(name: &str, text: &str, typed: bool) -> Vec<u8> {
@@ -121,9 +124,38 @@ fn batch() -> impl Strategy<Value = Batch> {
     (bytes, any::<bool>()).prop_map(|(bytes, waits)| Batch { bytes, waits })
 }
 
+/// What a driver sends that prepares nothing: the same text over and over, without a name.
+fn repeated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<Batch>> {
+    let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.8));
+    (prop::sample::select(texts), flags, 2usize..6).prop_map(|(text, flags, count)| {
+        let (typed, describes, waits) = flags;
+        let bytes = [
+            parse("", text, typed),
+            bind("", "", text.contains('$') || typed),
+            describes
+                .then(|| target(b'D', b'P', ""))
+                .unwrap_or_default(),
+            execute(""),
+            frame(b'S', b""),
+        ]
+        .concat();
+        vec![Batch { bytes, waits }; count]
+    })
+}
+
+/// Scripts of so many pieces, a few of them many times the same.
+fn pieces(
+    batch: impl Strategy<Value = Batch>,
+    texts: &'static [&'static str],
+) -> impl Strategy<Value = Vec<Batch>> {
+    let once = batch.prop_map(|batch| vec![batch]);
+    let piece = prop_oneof![5 => once, 2 => repeated(texts)];
+    prop::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
+}
+
 /// Batches, and a ROLLBACK: a client that ends in a transaction keeps its server connection.
 fn script() -> impl Strategy<Value = Vec<Batch>> {
-    prop::collection::vec(batch(), 1..12).prop_map(|mut script| {
+    pieces(batch(), TEXTS).prop_map(|mut script| {
         script.push(Batch {
             bytes: query("ROLLBACK"),
             waits: true,
@@ -136,8 +168,7 @@ fn script() -> impl Strategy<Value = Vec<Batch>> {
 /// such, since its first use is the first thing that is executed.
 fn plain_batch() -> impl Strategy<Value = Batch> {
     let name = || prop::sample::select(NAMES);
-    let text =
-        prop::sample::select(&["SELECT 1", "SELECT 2", "SELECT $1", "SET work_mem = '1MB'"][..]);
+    let text = prop::sample::select(PLAIN_TEXTS);
     let prepare = (name(), text).prop_map(|(name, text)| {
         [
             target(b'C', b'S', name),
@@ -213,11 +244,15 @@ proptest! {
 
     #[test]
     fn what_servers_lose_is_prepared_anew(
-        scripts in prop::collection::vec(prop::collection::vec(plain_batch(), 1..12), 1..4),
+        scripts in prop::collection::vec(pieces(plain_batch(), PLAIN_TEXTS), 1..4),
         servers in 1usize..3,
         server_max in 1usize..5,
         choices in prop::collection::vec(any::<u16>(), 1..200),
     ) {
+        let mut scripts = scripts;
+        for batch in scripts.iter_mut().flatten() {
+            batch.waits = true;
+        }
         let limits = StatementLimits { server_max, ..StatementLimits::default() };
         let mut rig = Rig::new(&scripts, servers, limits, Mode::Transaction);
         rig.forgetful = true;

@@ -257,6 +257,12 @@ fn unnamed_statements_follow_their_client() {
                 "P(,SELECT_1) B() E S P(#1,SELECT_1) B(#1) E S B(#1) E S P(#1,SELECT_1) B(#1) E S",
                 "1 2 D C Z 1 2 D C Z 1 2 D C Z 2 D C Z",
             ),
+            // Not where the text may mean something else by now.
+            (
+                "P(a,SET_DateStyle_=_'DMY') S P(,SELECT_1) B() E S P(,SELECT_1) B() E S B(a) E S P(,SELECT_1) B() E S",
+                "P(#1,SET_DateStyle_=_'DMY') S P(,SELECT_1) B() E S P(#2,SELECT_1) B(#2) E S B(#1) E S P(,SELECT_1) B() E S",
+                "1 Z 1 2 D C Z 1 2 D C Z 2 C Z 1 2 D C Z",
+            ),
             // A Query takes it away, wherever it is.
             (
                 "P(,SELECT_1) S Q() B() S",
@@ -501,6 +507,12 @@ fn what_was_executed_is_noted() {
         (
             "P(,SELECT_f()) S P(,SELECT_f()) S B() S",
             Effects::CALLS,
+            false,
+            false,
+        ),
+        (
+            "P(,SET_a.b_=_1) B() E S P(,SET_a.b_=_1) B() E S @1 @0 P(,SET_a.b_=_1) B() E S",
+            Effects::SET,
             false,
             false,
         ),

@@ -153,6 +153,7 @@ impl Run<'_> {
                 }
                 let usual = match header.tag {
                     tag::BIND => self.usual_batch(pipeline_max),
+                    tag::PARSE => self.usual_parse(pipeline_max),
                     _ => None,
                 };
                 match usual {

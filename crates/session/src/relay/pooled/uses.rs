@@ -338,7 +338,7 @@ impl Sides<'_> {
 
     /// Notes what a statement that is about to be executed leaves behind.
     #[inline]
-    fn bound(&mut self, statement: &Statement, is_unnamed: IsUnnamed) {
+    pub(super) fn bound(&mut self, statement: &Statement, is_unnamed: IsUnnamed) {
         let lexing = statement.dialect().lexing;
         let mut reading = statement.reading();
         if lexing != self.pooled.dialect.lexing

@@ -1,12 +1,13 @@
-//! Owns the batch that drivers send over and over for a prepared statement: Bind of it to the unnamed portal, perhaps
-//! Describe of that portal, Execute of it, and Sync, where all of it is in front, nothing is owed and nothing holds it up.
-//! Each message is judged, noted and passed as by itself; what would be asked of every frame is asked once.
+//! Owns the batch that drivers send over and over for a statement: Bind of it to the unnamed portal, perhaps Describe of
+//! that portal, Execute of it, and Sync, where all of it is in front, nothing is owed and nothing holds it up; and the same
+//! behind a Parse, without a name, of the very text that came last. Each message is judged, noted and passed as by itself;
+//! what would be asked of every frame is asked once.
 
 use super::uses::Use;
 use super::{Run, Step};
 use crate::govern::{Admitted, Governor};
 use crate::ledger::{Request, Status};
-use crate::statements::{ServerName, Statement};
+use crate::statements::{Ahead, Instead, Name, Presence, ServerName, Statement, Unnamed};
 use sql::Effects;
 use std::sync::Arc;
 use wire::frame::{HEADER, Header};
@@ -25,6 +26,8 @@ struct Batch {
 impl Batch {
     /// More messages than it has.
     const MESSAGES: usize = 4;
+    /// Bytes of both names if there is none.
+    const NO_NAMES: usize = 2;
 
     /// The batch at the front, if it is one, and here as a whole.
     #[inline]
@@ -43,8 +46,7 @@ impl Batch {
             _ => (None, next, body, behind),
         };
         let (sync, nothing, _) = frame(rest)?;
-        let is_one = name > 0
-            && (bind.tag, execute.tag, sync.tag) == (tag::BIND, tag::EXECUTE, tag::SYNC)
+        let is_one = (bind.tag, execute.tag, sync.tag) == (tag::BIND, tag::EXECUTE, tag::SYNC)
             && matches!(body, [0, _, _, _, _])
             && nothing.is_empty();
         is_one.then_some(Batch {
@@ -76,7 +78,8 @@ impl Run<'_> {
     pub(super) fn usual_batch(&mut self, pipeline_max: usize) -> Option<Step> {
         let bytes = self.belt.rest();
         let batch = Batch::of(bytes)?;
-        if pipeline_max <= Batch::MESSAGES
+        if batch.names == Batch::NO_NAMES
+            || pipeline_max <= Batch::MESSAGES
             || self.belt.room() < batch.len() + Self::ROOM_MIN
             || !self.sides.is_calm()
         {
@@ -122,6 +125,38 @@ impl Run<'_> {
         *self.passing = batch.execute.total() + batch.sync.total();
         self.pass_rest();
         Some(self.end_usual_batch())
+    }
+
+    /// The same with a Parse in front that changes nothing, and is answered here.
+    pub(super) fn usual_parse(&mut self, pipeline_max: usize) -> Option<Step> {
+        let bytes = self.belt.rest();
+        let (parse, body, rest) = frame(bytes)?;
+        let (0, body) = body.split_first()? else {
+            return None;
+        };
+        let batch = Batch::of(rest)?;
+        if batch.names > Batch::NO_NAMES
+            || pipeline_max <= 1 + Batch::MESSAGES
+            || self.belt.room() < batch.len() + Self::ROOM_MIN
+            || !self.sides.is_calm()
+        {
+            return None;
+        }
+        let (statement, server_name) = self.sides.parsed_again(body)?;
+        self.sides.pooled.ahead = Ahead::Unseen;
+        if self.sides.is_governed() {
+            let known = self.sides.facts_of(&statement);
+            let governor = self.sides.pooled.governor()?;
+            if let Some(refusal) = governor.parse(&known) {
+                self.refuse(refusal, Instead::UnnamedParse);
+                return Some(self.drop_frame(parse));
+            }
+        }
+        self.sides.server.ledger.say_parsed();
+        self.sides.pooled.parsed = Some(Name::new(b""));
+        self.sides.bound(&statement, true);
+        self.belt.drop(parse.total());
+        Some(self.brief_batch(&batch, &statement, server_name))
     }
 
     /// Lets the batch at the front pass, whose portal nobody can execute once more.
@@ -207,6 +242,29 @@ impl Run<'_> {
 }
 
 impl super::Sides<'_> {
+    /// The client's unnamed statement, if it would be the same behind a Parse of `body`, the server has it under a name,
+    /// and its portal is [gone](Self::ends_with_batch) at the end of its batch.
+    #[inline]
+    fn parsed_again(&mut self, body: &[u8]) -> Option<(Arc<Statement>, ServerName)> {
+        let Unnamed::Kept(last) = &self.pooled.holdings.unnamed else {
+            return None;
+        };
+        let (id, name) = last.id()?;
+        let reading = last.reading();
+        let forgets = |it: Effects| it.has(Effects::DEALLOCATE_ALL);
+        let does_more = reading.deallocates.is_some()
+            || last.forgets().is_some()
+            || reading.effects.is_none_or(forgets)
+            || self.pooled.refusal(reading.effects).is_some();
+        if does_more || self.reads_otherwise() || !last.is(self.pooled.dialect, body) {
+            return None;
+        }
+        let statement = Arc::clone(last);
+        let is_there = self.ends_with_batch(&statement)
+            && self.server.statements.presence(id) == Presence::There;
+        is_there.then_some((statement, name))
+    }
+
     /// True if a portal of this statement that is bound now is gone at the end of its batch: no transaction is open, nor
     /// does the statement begin one. And nobody looks at it in between.
     #[inline]
