@@ -268,7 +268,7 @@ fn sort(number: usize) -> Sort {
 
 fn clients_never_meet(role: &str, server_reset: &str) {
     let (clients, steps) = match soak() {
-        true => (300, 1500),
+        true => (300, 400),
         false => (100, 40),
     };
     let endpoint = Endpoint::direct(cluster(), role);
