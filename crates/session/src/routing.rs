@@ -214,17 +214,17 @@ impl Router {
                     return route;
                 }
                 tag::SYNC => return found.unwrap_or(Route::Primary(ToPrimary::Nothing)),
-                tag::PARSE => match Parse::decode(body) {
-                    Ok(parse) => {
-                        let judged = self.parsed(parse.sql.bytes(), pooled, look);
-                        if parse.statement.is_empty() {
-                            unnamed = Some(judged);
-                        }
-                        judged
+                tag::PARSE => {
+                    let judged = self.parsed(body, pooled, look);
+                    if body.first() == Some(&0) {
+                        unnamed = Some(judged);
                     }
-                    Err(_) => Route::Primary(ToPrimary::Unsure),
-                },
+                    judged
+                }
                 // What it binds can't change where it goes.
+                tag::BIND if body.starts_with(b"\0\0") => {
+                    unnamed.unwrap_or(Route::Primary(ToPrimary::UnknownStatement))
+                }
                 tag::BIND => match BindFront::decode(body) {
                     Some(bind) => {
                         let parsed = match bind.statement.is_empty() {
@@ -264,12 +264,18 @@ impl Router {
         statement.map_or(parsed, |it| Some(self.kept(it, look)))
     }
 
-    /// What a Parse asks for. Who prepares the same text again and again without a name has it read once.
-    fn parsed(&mut self, text: &[u8], pooled: &Pooled, look: Look<'_>) -> Route {
-        let is_it = |it: &&Statement| it.dialect().lexing == look.lexing && it.text() == text;
-        match pooled.unnamed_statement().filter(is_it) {
-            Some(statement) => self.kept(statement, look),
-            None => self.judge(text, look),
+    /// What a Parse asks for. Who prepares the same again and again without a name has it read once.
+    fn parsed(&mut self, body: &[u8], pooled: &Pooled, look: Look<'_>) -> Route {
+        let is_it = |it: &&Statement| {
+            it.dialect().lexing == look.lexing
+                && matches!(body.split_first(), Some((0, rest)) if it.body() == rest)
+        };
+        if let Some(statement) = pooled.unnamed_statement().filter(is_it) {
+            return self.kept(statement, look);
+        }
+        match Parse::decode(body) {
+            Ok(parse) => self.judge(parse.sql.bytes(), look),
+            Err(_) => Route::Primary(ToPrimary::Unsure),
         }
     }
 

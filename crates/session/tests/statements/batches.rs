@@ -132,9 +132,10 @@ fn repeated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<Batch>>
         let bytes = [
             parse("", text, typed),
             bind("", "", text.contains('$') || typed),
-            describes
-                .then(|| target(b'D', b'P', ""))
-                .unwrap_or_default(),
+            match describes {
+                true => target(b'D', b'P', ""),
+                false => vec![],
+            },
             execute(""),
             frame(b'S', b""),
         ]
