@@ -74,7 +74,11 @@ fn the_unit_starts_what_there_is() {
         value.parse().expect("seconds")
     };
     assert!(seconds("TimeoutStopSec=") > 30);
-    assert!(lines("ExecReload=")[0].contains(&"-HUP".to_owned()));
+    let [check, signal] = &lines("ExecReload=")[..] else {
+        panic!("a check, and the signal");
+    };
+    assert_eq!(*check, lines("ExecStartPre=")[0]);
+    assert!(signal.contains(&"-HUP".to_owned()));
     // SIGTERM would wait for clients that stay.
     assert_eq!(lines("KillSignal=")[0], ["SIGINT"]);
     assert!(shipped("dist/Containerfile").contains("\nSTOPSIGNAL SIGINT\n"));
