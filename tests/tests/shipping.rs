@@ -84,6 +84,26 @@ fn the_unit_starts_what_there_is() {
     assert!(shipped("dist/Containerfile").contains("\nSTOPSIGNAL SIGINT\n"));
 }
 
+/// What it does not know, a group of system calls for example, it leaves out with a warning and no error.
+#[test]
+fn systemd_knows_all_that_the_units_say() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let binary = proxy::binary().display().to_string();
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--man=no"]);
+    for name in ["portcullis.service", "portcullis.socket"] {
+        let unit = shipped(&format!("dist/{name}")).replace("/usr/bin/portcullis", &binary);
+        let file = directory.path().join(name);
+        fs::write(&file, unit).expect("the unit");
+        verify.arg(file);
+    }
+    let output = verify.output().expect("systemd-analyze");
+    let said = String::from_utf8_lossy(&output.stderr);
+    // It may have something to say about other units of the machine.
+    let ours = said.lines().any(|line| line.contains("portcullis.s"));
+    assert!(output.status.success() && !ours, "{said}");
+}
+
 /// The sockets are those of the configuration that the package makes, and go with it.
 #[test]
 fn the_socket_unit_listens_where_the_configuration_does() {
