@@ -180,7 +180,7 @@ section_with_policy! {
         /// at start and at reload, for ten seconds at most.
         private_key_passphrase_command: Option<Command> {
             fallback: Unset("the private key is not encrypted"),
-            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+            sample: "[\"/usr/bin/vault\", \"kv\", \"get\", \"-field=passphrase\", \"secret/portcullis\"]",
         }
         /// Whether the peer may renegotiate (TLS 1.2), for foreign peers that rekey this way.
         renegotiation: Renegotiation { fallback: Value("\"refuse\"") }

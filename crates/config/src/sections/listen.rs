@@ -127,7 +127,7 @@ section_with_policy! {
         /// at start and at reload, for ten seconds at most.
         private_key_passphrase_command: Option<Command> {
             fallback: Unset("the private key is not encrypted"),
-            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+            sample: "[\"/usr/bin/vault\", \"kv\", \"get\", \"-field=passphrase\", \"secret/portcullis\"]",
         }
         /// DER file with an OCSP response about the certificate, to hand to clients that ask for one.
         /// A stale or wrong one is not handed out, and warned about.
@@ -193,7 +193,7 @@ section! {
         /// at start and at reload, for ten seconds at most.
         private_key_passphrase_command: Option<Command> {
             fallback: Unset("the private key is not encrypted"),
-            sample: "[\"/usr/bin/systemd-creds\", \"decrypt\", \"/etc/portcullis/passphrase.cred\", \"-\"]",
+            sample: "[\"/usr/bin/vault\", \"kv\", \"get\", \"-field=passphrase\", \"secret/portcullis\"]",
         }
         /// DER file with an OCSP response about the certificate, to hand to clients that ask for one.
         /// A stale or wrong one is not handed out, and warned about.
