@@ -48,7 +48,11 @@ fn tried(path: &Path) -> Result<Vec<String>, Fault> {
     match output.status.success() {
         true => Ok(text(&output.stdout).lines().map(str::to_owned).collect()),
         false => Err(Fault::NotConfined {
-            said: text(&output.stderr).replace('\n', "; "),
+            said: match text(&output.stderr) {
+                // Killed, as by a filter of system calls around this one.
+                said if said.is_empty() => output.status.to_string(),
+                said => said.replace('\n', "; "),
+            },
         }),
     }
 }
