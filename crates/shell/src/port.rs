@@ -57,8 +57,8 @@ enum Input {
     Open,
     /// The engine holds more than it delivered.
     Pending,
-    /// The socket broke, after what was delivered.
-    Broken(Errno),
+    /// The socket broke, after what was delivered; by its number (errno(3)), which is small on Linux, as a port should be.
+    Broken(u8),
     /// close_notify came, or the socket ended.
     Ended,
 }
@@ -170,7 +170,8 @@ impl Port {
                 return Poll::Ready(Ok(Arrived::Bytes));
             }
             Input::Broken(errno) => {
-                return Poll::Ready(Err(self.io("reading", &errno.into())));
+                let error = io::Error::from_raw_os_error(errno.into());
+                return Poll::Ready(Err(self.io("reading", &error)));
             }
             Input::Ended => {}
         }
@@ -208,7 +209,7 @@ impl Port {
                 Input::Pending
             }
             Err(Errno::EAGAIN | Errno::EINTR) => Input::Open,
-            Err(errno) => Input::Broken(errno),
+            Err(errno) => Input::Broken(u8::try_from(errno as i32).unwrap_or(u8::MAX)),
         };
         if self.cipher_in.is_empty() {
             lend::give_back_cipher(&mut self.cipher_in);
