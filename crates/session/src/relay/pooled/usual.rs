@@ -58,6 +58,12 @@ impl Batch {
         })
     }
 
+    /// True if there is room for it, and for as many debts, with so many messages in front.
+    #[inline]
+    fn fits(&self, room: usize, in_front: usize, pipeline_max: usize) -> bool {
+        pipeline_max > in_front + Batch::MESSAGES && room >= self.len() + Run::ROOM_MIN
+    }
+
     fn len(&self) -> usize {
         let describe = self.describe.map_or(0, Header::total);
         self.bind.total() + describe + self.execute.total() + self.sync.total()
@@ -78,11 +84,8 @@ impl Run<'_> {
     pub(super) fn usual_batch(&mut self, pipeline_max: usize) -> Option<Step> {
         let bytes = self.belt.rest();
         let batch = Batch::of(bytes)?;
-        if batch.names == Batch::NO_NAMES
-            || pipeline_max <= Batch::MESSAGES
-            || self.belt.room() < batch.len() + Self::ROOM_MIN
-            || !self.sides.is_calm()
-        {
+        let fits = batch.fits(self.belt.room(), 0, pipeline_max);
+        if batch.names == Batch::NO_NAMES || !fits || !self.sides.is_calm() {
             return None;
         }
         let name = &bytes[HEADER + 1..HEADER + batch.names - 1];
@@ -135,11 +138,8 @@ impl Run<'_> {
             return None;
         };
         let batch = Batch::of(rest)?;
-        if batch.names > Batch::NO_NAMES
-            || pipeline_max <= 1 + Batch::MESSAGES
-            || self.belt.room() < batch.len() + Self::ROOM_MIN
-            || !self.sides.is_calm()
-        {
+        let fits = batch.fits(self.belt.room(), 1, pipeline_max);
+        if batch.names > Batch::NO_NAMES || !fits || !self.sides.is_calm() {
             return None;
         }
         let (statement, server_name) = self.sides.parsed_again(body)?;
