@@ -555,6 +555,7 @@ mod tests {
             drop(peer);
             assert_eq!(port.receive().await.unwrap(), Arrived::Bytes);
             assert_eq!(port.plain_in.len() as u64, BULK_BYTES);
+            assert_ne!(port.input, Input::Open, "a stream is read on");
             port.plain_in.clear();
             for _ in 0..2 {
                 match (port.receive().await, wanted) {
@@ -564,6 +565,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Whoever goes on with drops has to wait for the next turn, like others.
+    #[tokio::test]
+    async fn a_stream_is_not_read_on_behind_a_small_part() {
+        let (mut port, mut peer) = unencrypted();
+        port.lend();
+        peer.write_all(&[7; BULK_BYTES as usize - 1]).unwrap();
+        drop(peer);
+        port.gather().unwrap();
+        assert_eq!(port.plain_in.len() as u64, BULK_BYTES - 1);
+        assert_eq!(port.input, Input::Open, "the end was not asked for yet");
     }
 
     /// What came while the engine still had something to deliver has rung already, and rings no more: whoever then
