@@ -67,6 +67,8 @@ pub enum Instrument {
     Callgrind,
     /// Counts system calls.
     Strace,
+    /// The program itself, which was built with `-Cprofile-generate`.
+    Itself,
 }
 
 /// Where an instrument writes, in the contender's directory.
@@ -111,7 +113,7 @@ impl Contender {
         let port = ports::reserve();
         let (program, arguments) = match kind {
             Kind::Portcullis | Kind::PortcullisPooled => {
-                portcullis((kind, scene), upstream, place.path(), &port)
+                portcullis((kind, instrument, scene), upstream, place.path(), &port)
             }
             Kind::PgBouncer | Kind::PgBouncerDialling | Kind::PgBouncerPooled => {
                 pgbouncer((kind, scene), upstream, place.path(), &port)
@@ -197,6 +199,11 @@ fn under(instrument: Instrument, program: &Path, directory: &Path, account: &Acc
             command.args(["-f", "-c", "-o"]).arg(&counted).arg(program);
             command
         }
+        Instrument::Itself => {
+            let mut command = account.command(program);
+            command.env("LLVM_PROFILE_FILE", counted);
+            command
+        }
     }
 }
 
@@ -250,7 +257,7 @@ impl Upstream {
 }
 
 fn portcullis(
-    (kind, scene): (Kind, &Scene),
+    (kind, instrument, scene): (Kind, Instrument, &Scene),
     upstream: &Upstream,
     directory: &Path,
     port: &Reserved,
@@ -283,6 +290,10 @@ fn portcullis(
     }
     if has(Feature::Rules) {
         more += &rules();
+    }
+    if instrument == Instrument::Itself {
+        // What is counted is written at the very end.
+        more += "[process]\nsandbox = 'off'\n";
     }
     let is_routed = has(Feature::Routing) && kind == Kind::PortcullisPooled;
     let is_followed = upstream.verified && (has(Feature::Cluster) || has(Feature::Routing));

@@ -39,6 +39,9 @@ pub enum Work {
     Transactions(Mode, u64),
     /// Select-only transactions of so many clients, so many of them all together.
     Crowded(Mode, u64, u64),
+    /// Transactions of five statements, two of which write; of so many clients, so many of them
+    /// all together.
+    Updates(Mode, u64, u64),
     /// This many times connect, one select, disconnect.
     Connects(u64),
     /// This many bytes of rows to the client.
@@ -61,8 +64,12 @@ impl Work {
             }
             Self::Crowded(mode, clients, count) => {
                 let mut command = select_only(contender, mode);
-                command.arg(format!("--client={clients}"));
-                command.arg(format!("--transactions={}", count / clients));
+                share(&mut command, clients, count);
+                command
+            }
+            Self::Updates(mode, clients, count) => {
+                let mut command = builtin(contender, "simple-update", mode);
+                share(&mut command, clients, count);
                 command
             }
             Self::Connects(count) => {
@@ -202,10 +209,22 @@ pub fn pause(time: Duration) {
 }
 
 fn select_only(contender: &Contender, mode: Mode) -> Command {
+    builtin(contender, "select-only", mode)
+}
+
+/// One of pgbench's own scripts.
+fn builtin(contender: &Contender, script: &str, mode: Mode) -> Command {
     let mut command = client(contender, "pgbench");
-    command.args(["--no-vacuum", "--select-only", "--jobs=1"]);
+    command.args(["--no-vacuum", "--jobs=1"]);
+    command.arg(format!("--builtin={script}"));
     command.arg(format!("--protocol={}", mode.name()));
     command
+}
+
+/// So many transactions, divided by so many clients.
+fn share(command: &mut Command, clients: u64, count: u64) {
+    command.arg(format!("--client={clients}"));
+    command.arg(format!("--transactions={}", count / clients));
 }
 
 fn psql(contender: &Contender, order: &str) -> Command {

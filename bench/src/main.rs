@@ -14,6 +14,7 @@ mod process;
 mod report;
 mod scene;
 mod stats;
+mod train;
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -25,7 +26,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let options = Options::parse();
     let files = raise_open_files();
-    let scene = Scene::set(&options);
+    let mut scene = Scene::set(&options);
+    if let Some(directory) = &options.train {
+        train::run(&mut scene, directory);
+        return ExitCode::SUCCESS;
+    }
     let mut report = Report::new(&options);
     for measure in measure::ALL {
         if options.wants(measure.name) {

@@ -44,6 +44,11 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
+    /// Compare nothing: put Portcullis, built with -Cprofile-generate, under its loads once, and
+    /// keep in this directory what it counted of itself (scripts/pgo)
+    #[arg(long, value_name = "DIR")]
+    pub train: Option<PathBuf>,
+
     /// What Portcullis does besides; may be repeated
     #[arg(long, value_name = "WHAT", value_enum)]
     pub with: Vec<Feature>,

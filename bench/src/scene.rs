@@ -92,7 +92,7 @@ impl Scene {
         assert!(output.status.success(), "pgbench --initialize: {said}");
         self.cluster.sql_in(
             ROLE,
-            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO bench; \
+            "GRANT SELECT, UPDATE, INSERT ON ALL TABLES IN SCHEMA public TO bench; \
              CREATE TABLE incoming (id bigint, filler text); \
              ALTER TABLE incoming OWNER TO bench",
         );
