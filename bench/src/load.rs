@@ -51,6 +51,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// True unless it writes to tables.
+    pub fn only_reads(self) -> bool {
+        !matches!(self, Self::Updates(..) | Self::CopyIn(_))
+    }
+
     /// Does it, to the end.
     #[track_caller]
     pub fn run(self, scene: &Scene, contender: &Contender) {
