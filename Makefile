@@ -25,7 +25,7 @@ pgo: ## build as packages are, optimised by what a load shows (some fifteen minu
 
 bench: pgo ## measure what packages hold beside PgBouncer (BENCH_ARGS=--quick for a first impression, --help for more)
 	cargo build --release --package bench
-	$(TARGET)/release/bench --portcullis $(TARGET)/pgo/$(HOST)/release/portcullis $(BENCH_ARGS)
+	$(TARGET)/release/bench --portcullis $(abspath $(TARGET))/pgo/$(HOST)/release/portcullis $(BENCH_ARGS)
 
 bench-instructions: ## compare the instructions per scenario with bench/instructions.txt
 	@scripts/install bench
