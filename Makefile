@@ -19,11 +19,12 @@ install: ## build and put portcullis into ~/.cargo/bin
 	@scripts/install build
 	cargo install --locked --path crates/portcullis
 
-pgo: ## build as packages are, optimised by what a load shows (some fifteen minutes; a tenth less CPU)
-	@scripts/install bench
+pgo: ## build as packages are, optimised by what a load shows (some fifteen minutes; a fifth less CPU in user space)
+	@scripts/install pgo
 	scripts/pgo
 
 bench: pgo ## measure what packages hold beside PgBouncer (BENCH_ARGS=--quick for a first impression, --help for more)
+	@scripts/install bench
 	cargo build --release --package bench
 	$(TARGET)/release/bench --portcullis $(abspath $(TARGET))/pgo/$(HOST)/release/portcullis $(BENCH_ARGS)
 
@@ -48,7 +49,7 @@ sim: ## simulate clients, servers and workers (SEEDS=10000 as many, SEED=7 one a
 
 deb: ## build a Debian package (needs cargo-deb)
 	@cargo deb --version >/dev/null 2>&1 || { echo "cargo-deb is missing: cargo install cargo-deb"; exit 1; }
-	@scripts/install bench
+	@scripts/install pgo
 	scripts/pgo
 	$(TARGET)/pgo/$(HOST)/release/portcullis pages dist/pages
 	CARGO_TARGET_DIR=$(TARGET)/pgo cargo deb --no-build --target $(HOST) --package portcullis --output $(TARGET)/debian/
