@@ -7,12 +7,12 @@ use buf::Secret;
 use config::{Config, Metrics, Origin};
 use observe::{Family, Kind, Sample};
 use shell::inherit::{Handed, Inherited, Maker};
-use shell::{Observed, Proxy};
+use shell::{Beat, Observed, Proxy};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tls::{Dated, Expires, Source};
-use web::{Readiness, Settings, TlsSettings, View, Web};
+use web::{Liveness, Readiness, Settings, TlsSettings, View, Web};
 
 /// A running listener.
 pub(crate) struct Serving {
@@ -166,6 +166,13 @@ impl View for Seen {
 
     fn table(&self, name: &str, wanted: &str) -> Option<String> {
         self.proxy.table(name, wanted)
+    }
+
+    fn liveness(&self) -> Liveness {
+        match self.proxy.beat() {
+            Beat::Regular => Liveness::Alive,
+            Beat::Missed { thread } => Liveness::Stuck(format!("{thread} does not answer")),
+        }
     }
 
     fn readiness(&self) -> Readiness {

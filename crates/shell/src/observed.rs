@@ -6,6 +6,7 @@ use crate::context::{Context, Doors};
 use crate::control::{Control, Phase};
 use crate::happenings;
 use crate::inspection::{families, shown};
+use crate::pulse::Beat;
 use admin::Table;
 use events::Events;
 use observe::{Family, Kind, Sample};
@@ -22,6 +23,7 @@ pub struct Observed {
     context: Arc<Context>,
     controls: Vec<Arc<Control>>,
     doors: watch::Receiver<Doors>,
+    beats: watch::Receiver<Beat>,
 }
 
 impl Observed {
@@ -29,11 +31,13 @@ impl Observed {
         context: Arc<Context>,
         controls: Vec<Arc<Control>>,
         doors: watch::Receiver<Doors>,
+        beats: watch::Receiver<Beat>,
     ) -> Observed {
         Observed {
             context,
             controls,
             doors,
+            beats,
         }
     }
 
@@ -41,6 +45,11 @@ impl Observed {
     pub fn takes_clients(&self) -> bool {
         let running = |control: &Arc<Control>| control.phase() == Phase::Running;
         *self.doors.borrow() == Doors::Open && self.controls.iter().all(running)
+    }
+
+    /// Whether its threads answered at the last look.
+    pub fn beat(&self) -> Beat {
+        self.beats.borrow().clone()
     }
 
     /// What clients are doing, as a JSON list of the rows of `SHOW ACTIVITY`.

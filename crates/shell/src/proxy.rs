@@ -13,6 +13,7 @@ use crate::inherit::{Claim, Handed, Inherited, Maker};
 use crate::log;
 use crate::mirror::Mirroring;
 use crate::observed::Observed;
+use crate::pulse::{self, Beat, Pulse, Questions};
 use crate::ready;
 use crate::setup::{Address, Listener, Setup};
 use crate::views::Looking;
@@ -74,6 +75,7 @@ pub struct Proxy {
     keeping: Keeping,
     mirroring: Mirroring,
     looking: Looking,
+    pulse: Pulse,
 }
 
 /// A listening socket, as it may be handed on while the doors are not closed.
@@ -112,7 +114,9 @@ impl Proxy {
         let workers: Result<Vec<_>, _> = (0..count)
             .map(|index| Worker::start(index, Arc::clone(&context)))
             .collect();
-        let workers = Arc::new(workers.map_err(StartFault::Thread)?);
+        let workers = workers.map_err(StartFault::Thread)?.into_iter();
+        let (workers, mut asked): (Vec<_>, Vec<_>) = workers.unzip();
+        let workers = Arc::new(workers);
         let keeping = Keeping::default();
         let setup = context.live.snapshot();
         keeping
@@ -127,7 +131,10 @@ impl Proxy {
             .follow(&context, &setup)
             .map_err(StartFault::Thread)?;
         let (doors, state) = watch::channel(Doors::NotYet);
-        let acceptor = start_acceptor(bound, &context, &workers, state)?;
+        let (acceptors, questions) = pulse::asked("acceptor");
+        asked.push(acceptors.until_doors_close());
+        let pulse = Pulse::begin(asked, state.clone()).map_err(StartFault::Thread)?;
+        let acceptor = start_acceptor(bound, &context, &workers, (state, questions))?;
         Ok(Proxy {
             context,
             workers,
@@ -138,6 +145,7 @@ impl Proxy {
             keeping,
             mirroring,
             looking,
+            pulse,
         })
     }
 
@@ -165,7 +173,13 @@ impl Proxy {
     pub fn observed(&self) -> Observed {
         let controls = self.workers.iter().map(|it| Arc::clone(&it.control));
         let doors = self.doors.subscribe();
-        Observed::new(Arc::clone(&self.context), controls.collect(), doors)
+        let beats = self.pulse.beats();
+        Observed::new(Arc::clone(&self.context), controls.collect(), doors, beats)
+    }
+
+    /// Whether its threads still work: a value every few seconds, the same or another one.
+    pub fn beats(&self) -> watch::Receiver<Beat> {
+        self.pulse.beats()
     }
 
     /// Where orders of administrators are taken that only the caller can carry out.
@@ -342,6 +356,7 @@ impl Drop for Proxy {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
+        self.pulse.stop();
         self.keeping.stop();
         self.mirroring.stop();
         self.looking.stop();
@@ -430,7 +445,7 @@ fn start_acceptor(
     bound: Vec<Bound>,
     context: &Arc<Context>,
     workers: &Arc<Vec<Worker>>,
-    doors: watch::Receiver<Doors>,
+    (doors, questions): (watch::Receiver<Doors>, Questions),
 ) -> Result<JoinHandle<()>, StartFault> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -442,6 +457,7 @@ fn start_acceptor(
         .name("acceptor".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
+                tokio::spawn(pulse::answer(questions));
                 let mut tasks = tokio::task::JoinSet::new();
                 for (number, bound) in bound.into_iter().enumerate() {
                     let (context, workers) = (Arc::clone(&context), Arc::clone(&workers));

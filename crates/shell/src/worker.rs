@@ -5,6 +5,7 @@ use crate::acceptor::{Accepted, Incoming};
 use crate::context::Context;
 use crate::control::{Control, Phase};
 use crate::life::serve;
+use crate::pulse::{self, Asked, Questions};
 use crate::ready;
 use pool::Home;
 use session::statements::{CacheLimits, Interner};
@@ -35,8 +36,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts worker `index`.
-    pub fn start(index: usize, context: Arc<Context>) -> io::Result<Worker> {
+    /// Starts worker `index`; also gives where it is asked whether it works.
+    pub fn start(index: usize, context: Arc<Context>) -> io::Result<(Worker, Asked)> {
+        let name = format!("worker-{index}");
+        let (asked, questions) = pulse::asked(&name);
         let control = Arc::new(Control::new(
             Home(index as u16),
             Interner::new(context.statements_key(), CacheLimits::default()),
@@ -50,20 +53,19 @@ impl Worker {
             .on_thread_park(guard::clear_registers)
             .max_blocking_threads(context.live.snapshot().limits.derivations_max.max(1) + 4)
             .build()?;
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn({
-                let control = Arc::clone(&control);
-                move || {
-                    tls::spare_wiping();
-                    runtime.block_on(work(context, control, errands));
-                }
-            })?;
-        Ok(Worker {
+        let thread = std::thread::Builder::new().name(name).spawn({
+            let control = Arc::clone(&control);
+            move || {
+                tls::spare_wiping();
+                runtime.block_on(work(context, control, errands, questions));
+            }
+        })?;
+        let worker = Worker {
             control,
             mailbox,
             thread: Some(thread),
-        })
+        };
+        Ok((worker, asked))
     }
 
     /// Has a connection made ahead of need; what it holds goes if the worker is gone.
@@ -97,7 +99,9 @@ async fn work(
     context: Arc<Context>,
     control: Arc<Control>,
     mut errands: UnboundedReceiver<Errand>,
+    questions: Questions,
 ) {
+    tokio::spawn(pulse::answer(questions));
     let numbers = AtomicU64::new(0);
     while let Some(errand) = errands.recv().await {
         let accepted = match errand {

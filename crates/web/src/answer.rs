@@ -4,7 +4,7 @@ use crate::assets::{Asset, POLICY};
 use crate::guard::{Head, Refused, Rules, Way};
 use crate::login::{Failures, Id, Logins, cookie, set_cookie};
 use crate::site::{self, Page};
-use crate::{Readiness, View};
+use crate::{Liveness, Readiness, View};
 use buf::Secret;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes};
@@ -194,7 +194,14 @@ fn show(page: Page, query: Option<&str>, view: &dyn View) -> Answer {
             None => plain(StatusCode::BAD_REQUEST, "that is no filter\n"),
         },
         Page::Asset(asset) => file(asset),
-        Page::Live | Page::Login | Page::Logout => plain(StatusCode::OK, "alive\n"),
+        // They are no pages, and were answered before.
+        Page::Login | Page::Logout => refusal(Refused::NoSuchPage),
+        Page::Live => match view.liveness() {
+            Liveness::Alive => plain(StatusCode::OK, "alive\n"),
+            Liveness::Stuck(why) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {why}\n"))
+            }
+        },
         Page::Ready => match view.readiness() {
             Readiness::Ready => plain(StatusCode::OK, "ready\n"),
             Readiness::NotReady(why) => plain(

@@ -45,8 +45,19 @@ pub trait View: Send + Sync + 'static {
     /// The rows of a table of the console in which something contains `wanted`, as JSON. The name is one of
     /// [`TABLES`].
     fn table(&self, name: &str, wanted: &str) -> Option<String>;
+    /// Whether what serves clients still works.
+    fn liveness(&self) -> Liveness;
     /// Whether new clients should be sent here.
     fn readiness(&self) -> Readiness;
+}
+
+/// Whether what serves clients still works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Liveness {
+    /// Yes.
+    Alive,
+    /// No, and why: a restart is all that helps.
+    Stuck(String),
 }
 
 /// Whether new clients should be sent here.

@@ -31,6 +31,9 @@ impl View for Scenery {
     fn table(&self, name: &str, wanted: &str) -> Option<String> {
         (name == "pools").then(|| format!("{{\"wanted\":\"{wanted}\"}}"))
     }
+    fn liveness(&self) -> Liveness {
+        Liveness::Stuck("worker-7".to_owned())
+    }
     fn readiness(&self) -> Readiness {
         Readiness::NotReady("it is a scenery")
     }
@@ -179,6 +182,14 @@ fn over_tls_the_cookie_never_leaves_it() {
     for part in ["; Secure", "; HttpOnly", "; SameSite=Strict", "; Path=/;"] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn whoever_asks_for_life_hears_what_is_stuck() {
+    let desk = desk(None, false);
+    let answer = ask(&desk, Method::GET, "/livez", &[], "");
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(text(answer), "stuck: worker-7\n");
 }
 
 #[test]
