@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::StagePlan;
+use tempfile::TempDir;
 use testkit::{Signal, proxy, wait};
 
 /// A file of the source tree.
@@ -15,28 +16,78 @@ fn shipped(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// What a service manager hears.
+struct Manager {
+    /// Where its socket is.
+    directory: TempDir,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    fn listening() -> Manager {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("its mode");
+        socket
+            .set_read_timeout(Some(wait::LONG))
+            .expect("a deadline");
+        Manager { directory, socket }
+    }
+
+    fn path(&self) -> String {
+        self.directory.path().join("notify").display().to_string()
+    }
+
+    fn told(&self) -> String {
+        let mut text = [0; 1024];
+        let len = self.socket.recv(&mut text).expect("a notification");
+        String::from_utf8_lossy(&text[..len]).trim().to_owned()
+    }
+}
+
 #[test]
 fn the_service_manager_is_told_of_the_begin_and_the_end() {
-    let directory = tempfile::tempdir().expect("a directory");
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
-    let path = directory.path().join("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("its mode");
-    socket
-        .set_read_timeout(Some(wait::LONG))
-        .expect("a deadline");
-    let told = || {
-        let mut text = [0; 1024];
-        let len = socket.recv(&mut text).expect("a notification");
-        String::from_utf8_lossy(&text[..len]).into_owned()
-    };
+    let manager = Manager::listening();
     let mut stage = StagePlan::new("localhost", 1, "ca.crt".as_ref())
-        .environment("NOTIFY_SOCKET", path.to_str().expect("a path of text"))
+        .environment("NOTIFY_SOCKET", &manager.path())
         .start();
-    assert_eq!(told().trim(), "READY=1");
+    assert_eq!(manager.told(), "READY=1");
     stage.proxy.signal(Signal::SIGINT);
-    assert!(told().lines().any(|line| line == "STOPPING=1"));
+    let told = manager.told();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines[0], "STOPPING=1");
+    // The drain of 30 s is not cut short by a TimeoutStopSec= that knows nothing of it.
+    assert_eq!(lines.last(), Some(&"EXTEND_TIMEOUT_USEC=40000000"));
     stage.proxy.await_end(wait::LONG);
+}
+
+/// Only where it waits for that, and only from the process that it started.
+#[test]
+fn the_service_manager_is_told_that_the_proxy_is_alive() {
+    let mut stage = StagePlan::new("localhost", 1, "ca.crt".as_ref()).start();
+    stage.proxy.signal(Signal::SIGQUIT);
+    stage.proxy.await_end(wait::LONG);
+    let manager = Manager::listening();
+    for (limit, is_short) in [("30000000", false), ("3000000", true)] {
+        let script = format!("WATCHDOG_USEC={limit} WATCHDOG_PID=$$ exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(proxy::binary());
+        shell.env("NOTIFY_SOCKET", manager.path());
+        let mut proxy = stage.proxy.successor_by(shell).listening();
+        assert_eq!(manager.told(), "READY=1");
+        for _ in 0..2 {
+            assert_eq!(manager.told(), "WATCHDOG=1");
+        }
+        let warned = proxy.log().contains("WatchdogSec=");
+        assert_eq!(warned, is_short, "{}", proxy.log());
+        proxy.signal(Signal::SIGQUIT);
+        wait::until("the end to be told", wait::LONG, || {
+            manager.told().starts_with("STOPPING=1")
+        });
+        proxy.await_end(wait::LONG);
+    }
 }
 
 /// The unit's own command lines, tried on a configuration.
@@ -68,12 +119,14 @@ fn the_unit_starts_what_there_is() {
             assert_eq!(output.status.code(), Some(1), "{output:?}");
         }
     }
-    // A drain that systemd would cut short is none.
+    // A thread that stands still for a moment is no reason to end all sessions.
     let seconds = |key: &str| -> u64 {
         let value = lines(key)[0][0].clone();
         value.parse().expect("seconds")
     };
-    assert!(seconds("TimeoutStopSec=") > 30);
+    assert!(seconds("WatchdogSec=") > 20);
+    // Of an end without a drain; a drain says itself how long it takes.
+    assert!(seconds("TimeoutStopSec=") > 10);
     let [check, signal] = &lines("ExecReload=")[..] else {
         panic!("a check, and the signal");
     };

@@ -114,6 +114,7 @@ impl Signals {
     pub(crate) fn serve_and_keep(mut self, running: &mut Running<'_>, mut keeper: Keeper) {
         tracing::info!(addresses = ?running.proxy.addresses(), "ready");
         notify::ready();
+        notify::keep_alive(running.proxy);
         self.runtime.block_on(async {
             let cause = tokio::select! {
                 how = self.stops.next() => Cause::Told(how),
@@ -222,8 +223,8 @@ async fn wait_for_clients(proxy: &Proxy, stops: &mut Stops) {
 
 /// Lets sessions end with their transactions, for some time or until a signal.
 async fn drain(proxy: &Proxy, stops: &mut Stops) {
-    notify::stopping("sessions end");
     let timeout = proxy.drain_timeout();
+    notify::draining(timeout);
     tracing::info!(
         clients = proxy.clients(),
         drain_timeout_s = timeout.as_secs(),
