@@ -90,6 +90,30 @@ fn the_service_manager_is_told_that_the_proxy_is_alive() {
     }
 }
 
+/// The journal files a line under what it begins with, and has a clock.
+#[test]
+fn lines_for_the_journal_are_ranked_and_have_no_time() {
+    let mut stage = StagePlan::new("localhost", 1, "ca.crt".as_ref()).start();
+    stage.proxy.signal(Signal::SIGQUIT);
+    stage.proxy.await_end(wait::LONG);
+    for (stream, is_journal) in [("$(stat -Lc %d:%i /dev/stderr)", true), ("1:1", false)] {
+        let script = format!("JOURNAL_STREAM={stream} exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(proxy::binary());
+        let mut proxy = stage.proxy.successor_by(shell).listening();
+        proxy.await_log("ready");
+        proxy.signal(Signal::SIGQUIT);
+        proxy.await_end(wait::LONG);
+        let log = proxy.log();
+        let ranks = ["<3>ERROR ", "<4> WARN ", "<6> INFO "];
+        let is_ranked = |line: &str| ranks.iter().any(|rank| line.starts_with(rank));
+        assert!(log.lines().any(|line| line.contains("ready")), "{log}");
+        for line in log.lines() {
+            assert_eq!(is_ranked(line), is_journal, "{line}");
+        }
+    }
+}
+
 /// The unit's own command lines, tried on a configuration.
 #[test]
 fn the_unit_starts_what_there_is() {
