@@ -568,8 +568,11 @@ fn a_proxy_follows_patroni_through_a_switchover_and_a_failover() {
             text(it, "port") == one.postgres.number.to_string() && text(it, "role") == "standby"
         })
     });
+    // Patroni promotes nobody who is behind by more than 1 MiB when the power goes.
     wait::until("its replication", PATIENCE, || {
-        sql(&other, "SELECT count(*) FROM pg_stat_replication") == "1"
+        let caught_up = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' \
+                         AND pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) < 65536";
+        sql(&other, caught_up) == "1"
     });
     cut_power(&second);
     wait::until("a promotion", PATIENCE, || {

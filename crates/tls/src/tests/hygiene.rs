@@ -24,8 +24,10 @@ fn sightings() -> usize {
         let end = u64::from_str_radix(to, 16).unwrap();
         while at < end {
             let part = usize::try_from(end - at).unwrap().min(page.len());
+            // Other tests give memory back meanwhile: what lies behind it may still be there.
             let Ok(read) = memory.read_at(&mut page[..part], at) else {
-                break;
+                at += 4096;
+                continue;
             };
             count += page[..read]
                 .windows(FLIPPED.len())
@@ -60,7 +62,9 @@ fn no_plaintext_stays_behind() {
                 pair.carry(piece);
                 pair.server.receive().unwrap();
                 let came = pair.server.plain_in.len();
-                assert!(sightings() >= came / FLIPPED.len(), "the search works");
+                // A map of memory that changes meanwhile may lack a part.
+                let is_seen = || sightings() >= came / FLIPPED.len();
+                assert!((0..10).any(|_| is_seen()), "the search works");
                 taken += came;
                 pair.server.plain_in.clear();
             }
