@@ -63,7 +63,7 @@ fn the_service_manager_is_told_of_the_begin_and_the_end() {
     stage.proxy.await_end(wait::LONG);
 }
 
-/// Only where it waits for that, and only from the process that it started.
+/// Every few seconds, while all threads answer, and with a warning where that is not often enough.
 #[test]
 fn the_service_manager_is_told_that_the_proxy_is_alive() {
     let mut stage = StagePlan::new("localhost", 1, "ca.crt".as_ref()).start();

@@ -18,7 +18,8 @@ pub(crate) fn stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// The same, and it may take that long, whatever `TimeoutStopSec=` says.
+/// The same, and it may take that long, whatever `TimeoutStopSec=` says; 71 minutes at most, as they are told in
+/// microseconds of 32 bits.
 pub(crate) fn draining(at_most: Duration) {
     let limit = (at_most + END).as_micros();
     tell(&[

@@ -14,7 +14,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How long an answer may take, twice: what sleeps with the whole machine and wakes with it has the second
 /// time.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Rounds of a proxy that is well are never further apart: half as much, and the same to be on the safe side.
+/// A watchdog whose limit is shorter may bite a proxy that is well, whose rounds are at most `EVERY` and twice
+/// `PATIENCE` apart.
 pub const BEAT_MAX: Duration = EVERY
     .saturating_mul(2)
     .saturating_add(PATIENCE.saturating_mul(2));
@@ -45,6 +46,17 @@ pub enum Beat {
         /// The thread's name.
         thread: String,
     },
+}
+
+/// What a thread made of a question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reply {
+    /// An answer, or nobody misses it.
+    Came,
+    /// None in time.
+    Late,
+    /// There is no such thread any more.
+    Gone,
 }
 
 /// Where rounds are told of.
@@ -81,17 +93,22 @@ impl Asked {
         }
     }
 
-    /// True if it answers in time, or nobody misses it.
-    async fn answers(&self, doors: &watch::Receiver<Doors>) -> bool {
+    /// Asks it.
+    async fn reply(&self, doors: &watch::Receiver<Doors>) -> Reply {
         let (question, answered) = oneshot::channel();
         let round = async { self.ask.send(question).await.is_ok() && answered.await.is_ok() };
         tokio::pin!(round);
         for _ in 0..2 {
-            if let Ok(answered) = timeout(PATIENCE, &mut round).await {
-                return answered || self.ends_with_doors && *doors.borrow() == Doors::Closed;
+            match timeout(PATIENCE, &mut round).await {
+                Ok(true) => return Reply::Came,
+                Ok(false) if self.ends_with_doors && *doors.borrow() == Doors::Closed => {
+                    return Reply::Came;
+                }
+                Ok(false) => return Reply::Gone,
+                Err(_) => {}
             }
         }
-        false
+        Reply::Late
     }
 }
 
@@ -123,38 +140,48 @@ impl Pulse {
 async fn beat(asked: Vec<Asked>, doors: watch::Receiver<Doors>, tell: watch::Sender<Beat>) {
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut silent: Vec<bool> = vec![false; asked.len()];
+    let mut before = vec![Reply::Came; asked.len()];
     loop {
         tick.tick().await;
         let mut beat = Beat::Regular;
-        for (thread, was_silent) in asked.iter().zip(&mut silent) {
-            let is_silent = !thread.answers(&doors).await;
-            let name = thread.name.as_str();
-            match (*was_silent, is_silent) {
-                (false, true) => tracing::error!(
-                    target: "portcullis::pulse",
-                    thread = name,
-                    "a thread has not answered for {} s: its sessions stand still; restart the proxy (the watchdog of a \
-                     service manager does), and tell its developers",
-                    2 * PATIENCE.as_secs()
-                ),
-                (true, false) => tracing::warn!(
-                    target: "portcullis::pulse",
-                    thread = name,
-                    "that thread answers again"
-                ),
-                _ => {}
+        for (thread, before) in asked.iter().zip(&mut before) {
+            let reply = thread.reply(&doors).await;
+            if reply != *before {
+                report(&thread.name, reply);
+                *before = reply;
             }
-            *was_silent = is_silent;
-            if is_silent && beat == Beat::Regular {
+            if reply != Reply::Came && beat == Beat::Regular {
                 beat = Beat::Missed {
-                    thread: name.to_owned(),
+                    thread: thread.name.clone(),
                 };
             }
         }
         if tell.send(beat).is_err() {
             return;
         }
+    }
+}
+
+fn report(thread: &str, reply: Reply) {
+    match reply {
+        Reply::Came => tracing::warn!(
+            target: "portcullis::pulse",
+            thread,
+            "that thread answers again"
+        ),
+        Reply::Late => tracing::error!(
+            target: "portcullis::pulse",
+            thread,
+            "a thread has not answered for {} s: its sessions stand still; restart the proxy (the watchdog of a \
+             service manager does), and tell its developers",
+            2 * PATIENCE.as_secs()
+        ),
+        Reply::Gone => tracing::error!(
+            target: "portcullis::pulse",
+            thread,
+            "a thread has ended, and its sessions with it; restart the proxy (the watchdog of a service manager \
+             does), and tell its developers"
+        ),
     }
 }
 
