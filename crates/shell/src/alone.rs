@@ -81,7 +81,7 @@ impl ClientSide {
                 Watched::GiveUp => return Some(Alone::End(Ending::Terminated)),
                 Watched::Rest => {
                     self.port.hibernate();
-                    lend::clear();
+                    lend::rest(1);
                 }
             }
         }

@@ -18,29 +18,31 @@ pub const PLAIN_BYTES: usize = READ_BYTES + 16 * 1024;
 /// itself has to say (a KeyUpdate answer, an alert).
 pub const CIPHER_BYTES: usize = PLAIN_BYTES + 8 * 1024;
 
-/// Buffers of each kind kept per thread; more than these, used in a burst, are given back.
-const KEPT_MAX: usize = 16;
+/// Buffers of each kind that a worker keeps for itself.
+const KEPT_MIN: usize = 16;
 
-/// What a worker keeps of both kinds after a burst, in bytes.
-pub const KEPT_BYTES: usize = KEPT_MAX * (PLAIN_BYTES + CIPHER_BYTES);
+/// Buffers of each kind that a worker keeps at most. A client that waits for a server connection holds the buffer that
+/// its request lies in, so as many buffers come back and are borrowed again as there are clients that wait at a time.
+/// Mapping one anew, and unmapping it, costs the system as much as a message on its way through.
+const KEPT_MAX: usize = 1024;
+
+/// Buffers of each kind that one port may have borrowed at a time.
+const PER_PORT: usize = 2;
+
+/// What a worker keeps of both kinds for itself, in bytes.
+pub const KEPT_BYTES: usize = KEPT_MIN * (PLAIN_BYTES + CIPHER_BYTES);
 
 /// Buffers at hand. They change places with the empty ones of those who borrow, which costs less than
 /// moving them in and out.
 struct Kept<T> {
-    places: [T; KEPT_MAX],
+    places: Vec<T>,
     /// So many of the first places have a buffer.
     count: usize,
 }
 
 thread_local! {
-    static PLAIN: RefCell<Kept<Plain>> = RefCell::new(Kept {
-        places: std::array::from_fn(|_| Plain::none()),
-        count: 0,
-    });
-    static CIPHER: RefCell<Kept<Cipher>> = RefCell::new(Kept {
-        places: std::array::from_fn(|_| Cipher::none()),
-        count: 0,
-    });
+    static PLAIN: RefCell<Kept<Plain>> = const { RefCell::new(Kept { places: Vec::new(), count: 0 }) };
+    static CIPHER: RefCell<Kept<Cipher>> = const { RefCell::new(Kept { places: Vec::new(), count: 0 }) };
 }
 
 macro_rules! lend {
@@ -68,12 +70,16 @@ macro_rules! lend {
         pub fn $give_back(slot: &mut $kind) {
             #[inline(never)]
             fn give_back(slot: &mut $kind) {
-                $pool.with_borrow_mut(|kept| match kept.places.get_mut(kept.count) {
-                    Some(place) if slot.capacity() == $bytes => {
-                        std::mem::swap(slot, place);
-                        kept.count += 1;
+                $pool.with_borrow_mut(|kept| {
+                    if slot.capacity() != $bytes || kept.count == KEPT_MAX {
+                        *slot = $kind::none();
+                        return;
                     }
-                    _ => *slot = $kind::none(),
+                    if kept.count == kept.places.len() {
+                        kept.places.push($kind::none());
+                    }
+                    std::mem::swap(slot, &mut kept.places[kept.count]);
+                    kept.count += 1;
                 });
             }
             if slot.capacity() > 0 && slot.is_empty() {
@@ -92,19 +98,31 @@ lend!(
     CIPHER_BYTES
 );
 
-/// Gives back all buffers at hand: called as a session goes to rest. What a burst needed is not worth keeping behind it,
-/// and who moves bytes on the same worker takes new ones once a second at most.
-pub fn clear() {
-    macro_rules! clear {
+/// Drops so many buffers of each kind, down to `least`.
+fn shed(count: usize, least: usize) {
+    macro_rules! shed {
         ($kind:ident, $pool:ident) => {
             $pool.with_borrow_mut(|kept| {
-                let count = std::mem::take(&mut kept.count);
-                kept.places[..count].fill_with($kind::none);
+                let left = kept.count.saturating_sub(count).max(least).min(kept.count);
+                kept.places[left..kept.count].fill_with($kind::none);
+                kept.count = left;
             });
         };
     }
-    clear!(Plain, PLAIN);
-    clear!(Cipher, CIPHER);
+    shed!(Plain, PLAIN);
+    shed!(Cipher, CIPHER);
+}
+
+/// A session with so many ports goes to rest, and what these may have borrowed goes back to the system: so when all have
+/// gone to rest, nothing is kept of what a burst needed, while those who move bytes go on with what is left. Nobody rests
+/// more often than once a second.
+pub fn rest(ports: usize) {
+    shed(ports * PER_PORT, 0);
+}
+
+/// A client is gone: without clients, no more is kept than what a worker keeps for itself.
+pub fn leave() {
+    shed(PER_PORT, KEPT_MIN);
 }
 
 /// Gives what lies in a buffer of another size one of the worker's.
@@ -131,22 +149,55 @@ mod tests {
         assert_eq!(slot.capacity(), CIPHER_BYTES);
     }
 
-    #[test]
-    fn behind_a_burst_nothing_is_kept() {
-        let mut slots: [Plain; 3] = std::array::from_fn(|_| Plain::none());
+    /// Buffers at hand, of which each is one of the worker's.
+    fn kept() -> usize {
+        PLAIN.with_borrow(|kept| {
+            let bytes = kept.places.iter().map(Plain::capacity).sum::<usize>();
+            assert_eq!(bytes, kept.count * PLAIN_BYTES);
+            kept.count
+        })
+    }
+
+    /// As many clients borrow a buffer and give it back, as waiting clients do whom a server connection is lent.
+    fn burst(clients: usize) {
+        let mut slots: Vec<Plain> = (0..clients).map(|_| Plain::none()).collect();
         slots.iter_mut().for_each(borrow_plain);
         slots.iter_mut().for_each(give_back_plain);
-        let kept = || {
-            PLAIN.with_borrow(|kept| {
-                let bytes = kept.places.iter().map(Plain::capacity).sum::<usize>();
-                (kept.count, bytes)
-            })
-        };
-        assert_eq!(kept(), (3, 3 * PLAIN_BYTES));
-        clear();
-        assert_eq!(kept(), (0, 0));
-        borrow_plain(&mut slots[0]);
-        assert_eq!(slots[0].capacity(), PLAIN_BYTES);
+    }
+
+    #[test]
+    fn as_many_as_wait_at_a_time_find_their_buffers_again() {
+        burst(100);
+        assert_eq!(kept(), 100);
+        burst(100);
+        assert_eq!(kept(), 100);
+        burst(KEPT_MAX + 1);
+        assert_eq!(kept(), KEPT_MAX);
+    }
+
+    #[test]
+    fn when_all_rest_nothing_is_kept() {
+        burst(7);
+        rest(1);
+        assert_eq!(kept(), 5);
+        rest(2);
+        assert_eq!(kept(), 1);
+        rest(2);
+        assert_eq!(kept(), 0);
+        burst(1);
+        assert_eq!(kept(), 1);
+    }
+
+    #[test]
+    fn when_all_have_left_a_worker_keeps_what_is_its_own() {
+        burst(100);
+        for _ in 0..100 {
+            leave();
+        }
+        assert_eq!(kept(), KEPT_MIN);
+        rest(1);
+        leave();
+        assert_eq!(kept(), KEPT_MIN - PER_PORT);
     }
 
     #[test]

@@ -577,7 +577,7 @@ impl Pump<'_> {
                 Watched::Rest => {
                     self.client.port.hibernate();
                     self.server.port.hibernate();
-                    lend::clear();
+                    lend::rest(2);
                 }
             }
         }

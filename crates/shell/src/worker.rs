@@ -4,6 +4,7 @@
 use crate::acceptor::{Accepted, Incoming};
 use crate::context::Context;
 use crate::control::{Control, Phase};
+use crate::lend;
 use crate::life::serve;
 use crate::pulse::{self, Asked, Questions};
 use crate::ready;
@@ -151,5 +152,6 @@ impl Drop for Counted {
         self.control.sessions.fetch_sub(1, Ordering::Relaxed);
         self.context.clients.fetch_sub(1, Ordering::Relaxed);
         self.control.freed.fetch_add(1, Ordering::Relaxed);
+        lend::leave();
     }
 }
