@@ -27,6 +27,7 @@ mod door;
 mod elder;
 mod entry;
 mod exchange;
+mod flow;
 mod greet;
 mod happenings;
 mod hold;

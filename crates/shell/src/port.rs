@@ -38,6 +38,8 @@ pub struct Port {
     unasked: bool,
     /// The runtime, which has just got the socket, hasn't said yet that it takes bytes.
     is_new_here: bool,
+    /// See [`streams`](Self::streams).
+    streams: bool,
     /// Ciphertext bytes from and to the peer.
     pub bytes_in: u64,
     /// Ciphertext bytes to the peer.
@@ -92,6 +94,7 @@ impl Port {
             drained: false,
             unasked: false,
             is_new_here: false,
+            streams: false,
             bytes_in: 0,
             bytes_out: 0,
             meter: None,
@@ -133,6 +136,12 @@ impl Port {
     #[inline]
     pub fn is_tired(&mut self) -> bool {
         std::mem::take(&mut self.tired)
+    }
+
+    /// True if a read has brought what may be a part of a stream since this was last asked.
+    #[inline]
+    pub fn streams(&mut self) -> bool {
+        std::mem::take(&mut self.streams)
     }
 
     /// True while anything waits to be encrypted or written.
@@ -182,6 +191,7 @@ impl Port {
     /// waits for anything here, and whoever sends drops is not listened to for longer than others.
     #[cold]
     fn gather(&mut self) -> Result<(), Fault> {
+        self.streams = true;
         let mut came = BULK_BYTES;
         while came >= BULK_BYTES
             && self.input == Input::Open

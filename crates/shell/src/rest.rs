@@ -7,6 +7,7 @@ use crate::cancel::Target;
 use crate::clusters::Via;
 use crate::dial::{Dialled, converse, full};
 use crate::exchange::Fate;
+use crate::flow::Flow;
 use crate::leg::Summary;
 use crate::lend;
 use crate::port::{Arrived, Port};
@@ -98,6 +99,8 @@ pub struct ServerSide {
     old_at: Option<Instant>,
     since: Instant,
     memory: Memory,
+    /// How both sides are listened to while it is lent, if some of what comes may be a stream.
+    pub(crate) flow: Option<Box<Flow>>,
 }
 
 /// What a connection at rest holds.
@@ -139,6 +142,7 @@ impl ServerSide {
             old_at: None,
             since: now,
             memory: Memory::Warm,
+            flow: None,
         };
         (Box::new(side), dialled.welcome)
     }

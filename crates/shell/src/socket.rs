@@ -5,8 +5,10 @@
 
 use buf::Cipher;
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::sockopt::SetUsize;
+use nix::sys::socket::{MsgFlags, SetSockOpt as _, recv};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -17,6 +19,18 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// The peer has shut its sending half down (poll(2), Linux).
 const POLLRDHUP: i16 = 0x2000;
+
+/// So many bytes have to have come before the socket is readable (socket(7), SO_RCVLOWAT).
+#[derive(Clone, Copy)]
+struct ReceiveLowWater;
+
+nix::setsockopt_impl!(
+    ReceiveLowWater,
+    libc::SOL_SOCKET,
+    libc::SO_RCVLOWAT,
+    usize,
+    SetUsize
+);
 
 /// A connected socket.
 pub enum Socket {
@@ -148,6 +162,19 @@ impl Socket {
         }
     }
 
+    /// Has the runtime be told of what comes only when so many bytes have come, or the end; what is there by now and enough
+    /// is told. False if it can't be had: over a Unix-domain socket, which has no such thing.
+    pub fn rings_for(&self, bytes: usize) -> bool {
+        let Socket::Tcp(socket) = self else {
+            return false;
+        };
+        // The kernel makes room for so much and no more, and a sender that has filled it waits; so it is asked for twice
+        // as much, once.
+        let room = if bytes > 1 { 2 * bytes } else { bytes };
+        ReceiveLowWater.set(socket, &room).is_ok()
+            && (room == bytes || ReceiveLowWater.set(socket, &bytes).is_ok())
+    }
+
     /// True if the peer has hung up, whether or not what it sent before has been read. For a
     /// socket that isn't being read because the other side is slow.
     pub fn hung_up(&self) -> bool {
@@ -213,4 +240,20 @@ impl AsFd for Socket {
             Socket::Unix(socket) => socket.as_fd(),
         }
     }
+}
+
+#[cfg(test)]
+nix::getsockopt_impl!(
+    ReceiveLowWater,
+    libc::SOL_SOCKET,
+    libc::SO_RCVLOWAT,
+    usize,
+    nix::sys::socket::sockopt::GetUsize
+);
+
+/// What [`Socket::rings_for`] set last.
+#[cfg(test)]
+pub(crate) fn low_water(socket: &Socket) -> usize {
+    use nix::sys::socket::GetSockOpt as _;
+    ReceiveLowWater.get(socket).unwrap()
 }
