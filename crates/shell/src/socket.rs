@@ -168,11 +168,14 @@ impl Socket {
         let Socket::Tcp(socket) = self else {
             return false;
         };
+        let set = |bytes: usize| ReceiveLowWater.set(socket, &bytes).is_ok();
         // The kernel makes room for so much and no more, and a sender that has filled it waits; so it is asked for twice
-        // as much, once.
-        let room = if bytes > 1 { 2 * bytes } else { bytes };
-        ReceiveLowWater.set(socket, &room).is_ok()
-            && (room == bytes || ReceiveLowWater.set(socket, &bytes).is_ok())
+        // as much first.
+        let is_set = (bytes == 1 || set(2 * bytes)) && set(bytes);
+        is_set || {
+            set(1);
+            false
+        }
     }
 
     /// True if the peer has hung up, whether or not what it sent before has been read. For a
