@@ -103,9 +103,16 @@ fn shed(count: usize, least: usize) {
     macro_rules! shed {
         ($kind:ident, $pool:ident) => {
             $pool.with_borrow_mut(|kept| {
-                let left = kept.count.saturating_sub(count).max(least).min(kept.count);
-                kept.places[left..kept.count].fill_with($kind::none);
+                let before = kept.count;
+                let left = before.saturating_sub(count).max(least).min(before);
                 kept.count = left;
+                // The places of many would be worth as much as some sessions.
+                if left < kept.places.capacity() / 4 {
+                    kept.places.truncate(left);
+                    kept.places.shrink_to(2 * left);
+                } else {
+                    kept.places[left..before].fill_with($kind::none);
+                }
             });
         };
     }
