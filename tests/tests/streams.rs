@@ -1,5 +1,5 @@
-//! Long streams, whose end is listened for in another way than the replies of a conversation, and those who have the same
-//! connections next.
+//! Long streams, whose end is listened for in another way than the replies of a conversation, and those who have the
+//! same connections next.
 
 use e2e::drivers::Endpoint;
 use e2e::scripted::Session;
@@ -33,6 +33,8 @@ fn behind_a_stream_every_reply_is_heard() {
     let mut talks = Session::through(&stage, &role);
     let series = format!("SELECT repeat('x', {ROW}) FROM generate_series(1, {ROWS})");
     let copy = format!("COPY ({series}) TO STDOUT");
+    // The end comes at once behind more than what a stream is listened to for: nobody sleeps in front of it.
+    let ends_large = format!("{series} UNION ALL SELECT repeat('y', 3000000)");
     for round in 0..4 {
         // In a transaction what follows is the same client's.
         if round % 2 == 1 {
@@ -45,6 +47,8 @@ fn behind_a_stream_every_reply_is_heard() {
         }
         assert_eq!(count(&mut talks, "SELECT 1", b'D'), 1);
         assert_eq!(count(&mut streams, &copy, b'd'), ROWS);
+        assert_eq!(count(&mut talks, "SELECT 1", b'D'), 1);
+        assert_eq!(count(&mut streams, &ends_large, b'D'), ROWS + 1);
         assert_eq!(count(&mut talks, "SELECT 1", b'D'), 1);
     }
 }

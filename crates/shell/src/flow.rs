@@ -1,30 +1,32 @@
-//! Owns how streams are listened to: whoever sends without end is not worth waking up for at each of its packets.
+//! Owns how streams are listened to: whoever sends without end is not worth waking up for at each of its packets. Takes
+//! the two ports of a session that goes to sleep; gives the low-water marks of their sockets.
 //!
-//! A worker is done with what came before the sender has written much more, so it would sleep and wake, and be woken by
-//! the sender, for every few records; that costs as much as moving them. In a stream that has gone on for a while the
-//! kernel is asked to ring only when a good part of it is there (socket(7), SO_RCVLOWAT). It never says that less has come, so a timer
-//! does: then the stream is over, or slow, and every byte is listened for again.
+//! A worker is done with what came before the sender has written much more, so it would sleep and wake, and be
+//! woken by the sender, for every few records; that costs as much as moving them. In a stream that has gone on for
+//! a while the kernel is asked to ring only when a good part of it is there (socket(7), SO_RCVLOWAT). It never says
+//! that less has come, so a timer does: then the stream is over, or slow, and every byte is listened for again.
 
 use crate::port::Port;
+use crate::pump::Pump;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What one side has to have sent, from wake-up to wake-up, while the other said nothing, before the end of it may be late
-/// by [`PATIENCE`].
+/// What one side has to have sent, from wake-up to wake-up, while the other said nothing, before the end of it may
+/// be late by [`PATIENCE`].
 const LONG_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The same after a pause in such a stream.
 const AGAIN_BYTES: u64 = 1024 * 1024;
 
-/// What each wake-up has to bring until then. PostgreSQL and its clients send 8 KiB at a time; one that needs longer for
-/// that than a wake-up takes is no stream.
+/// What each wake-up has to bring until then. PostgreSQL and its clients send 8 KiB at a time; what does not bring a
+/// second one by the time that a worker is awake is no stream.
 const STEADY_BYTES: u64 = 16 * 1024;
 
 /// What is waited for in a stream.
-pub const PART_BYTES: usize = 256 * 1024;
+const PART_BYTES: usize = 256 * 1024;
 
 /// How long. The runtime's timers ring by milliseconds.
 const PATIENCE: Duration = Duration::from_millis(4);
@@ -41,13 +43,13 @@ struct Leg {
     slept_at: u64,
     /// Bytes that have come since, from wake-up to wake-up.
     run: u64,
-    /// Rings if nothing came: the kernel rings for less no more.
+    /// The kernel rings for parts alone; this does if nothing came.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Flow {
     /// From now on, between these two.
-    pub fn new(client: &Port, server: &Port) -> Flow {
+    fn new(client: &Port, server: &Port) -> Flow {
         let from = |port: &Port| Leg {
             slept_at: port.bytes_in,
             run: 0,
@@ -60,7 +62,7 @@ impl Flow {
     }
 
     /// Called when the session goes to sleep.
-    pub fn sleeps(&mut self, cx: &mut Context<'_>, client: &Port, server: &Port) {
+    fn sleeps(&mut self, cx: &mut Context<'_>, client: &Port, server: &Port) {
         let (from_client, from_server) = (self.client.came(client), self.server.came(server));
         self.client
             .sleeps(cx, client, (from_client, from_server > 0));
@@ -69,9 +71,36 @@ impl Flow {
     }
 
     /// From now on every byte is listened for.
-    pub fn ends(&mut self, client: &Port, server: &Port) {
+    #[cold]
+    fn ended(mut self, client: &Port, server: &Port) {
         self.client.ends(client);
         self.server.ends(server);
+    }
+}
+
+impl Pump<'_> {
+    /// Called when the session goes to sleep.
+    #[inline]
+    pub(crate) fn listen(&mut self, cx: &mut Context<'_>) {
+        if self.client.port.streams() | self.server.port.streams() || self.server.flow.is_some() {
+            self.keep_flow(cx);
+        }
+    }
+
+    #[cold]
+    fn keep_flow(&mut self, cx: &mut Context<'_>) {
+        let (client, server) = (&self.client.port, &self.server.port);
+        let flow = &mut self.server.flow;
+        let flow = flow.get_or_insert_with(|| Box::new(Flow::new(client, server)));
+        flow.sleeps(cx, client, server);
+    }
+
+    /// Whoever has the ports next listens for every byte.
+    #[inline]
+    pub(crate) fn end_flow(&mut self) {
+        if let Some(flow) = self.server.flow.take() {
+            flow.ended(&self.client.port, &self.server.port);
+        }
     }
 }
 
@@ -260,8 +289,8 @@ mod tests {
         let mut scene = Scene::new();
         scene.stream(LONG_BYTES).await;
         scene.server.1.write_all(b"x").unwrap();
-        scene.flow.ends(&scene.client.0, &scene.server.0);
-        assert_eq!(scene.rings_for(), 1);
+        scene.flow.ended(&scene.client.0, &scene.server.0);
+        assert_eq!(low_water(&scene.server.0.socket), 1);
         scene.server.0.receive().await.unwrap();
         assert_eq!(scene.server.0.plain_in.bytes(), b"x");
     }

@@ -120,9 +120,9 @@ fn shed(count: usize, least: usize) {
     shed!(Cipher, CIPHER);
 }
 
-/// A session with so many ports goes to rest, and what these may have borrowed goes back to the system: so when all have
-/// gone to rest, nothing is kept of what a burst needed, while those who move bytes go on with what is left. Nobody rests
-/// more often than once a second.
+/// A session with so many ports goes to rest, and what these may have borrowed goes back to the system: so when all
+/// have gone to rest, nothing is kept of what a burst needed, while those who move bytes go on with what is left.
+/// Nobody rests more often than once a second.
 pub fn rest(ports: usize) {
     shed(ports * PER_PORT, 0);
 }

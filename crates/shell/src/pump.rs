@@ -6,7 +6,6 @@
 //! may pass is [`session::relay`]'s business.
 
 use crate::bell::{Bell, Bells};
-use crate::flow::Flow;
 use crate::hold::Hold;
 use crate::inspection::{Tracker, Waits};
 use crate::keeper::Keeper;
@@ -187,11 +186,11 @@ impl From<Fault> for Over {
 }
 
 impl Pump<'_> {
-    /// Runs until the session ends.
+    /// Runs until the session ends, or parts.
     #[inline]
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         let polled = self.poll_turns(cx);
-        if polled.is_ready() && self.server.flow.is_some() {
+        if polled.is_ready() {
             self.end_flow();
         }
         polled
@@ -556,23 +555,6 @@ impl Pump<'_> {
         tracker.sleeps(waits, &self.server.server);
     }
 
-    /// Listens for parts of a stream.
-    #[cold]
-    fn keep_flow(&mut self, cx: &mut Context<'_>) {
-        let (client, server) = (&self.client.port, &self.server.port);
-        let flow = &mut self.server.flow;
-        let flow = flow.get_or_insert_with(|| Box::new(Flow::new(client, server)));
-        flow.sleeps(cx, client, server);
-    }
-
-    /// Whoever has the ports next listens for every byte.
-    #[cold]
-    fn end_flow(&mut self) {
-        if let Some(mut flow) = self.server.flow.take() {
-            flow.ends(&self.client.port, &self.server.port);
-        }
-    }
-
     /// Nothing moves: watch deadlines, and a client that isn't being read.
     fn sleep(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         if self.client.keeper.wants_end() && self.server.server.is_idle() {
@@ -586,9 +568,7 @@ impl Pump<'_> {
             // Waiting for its turn is no silence.
             self.client.watch.moved();
         }
-        if self.client.port.streams() | self.server.port.streams() || self.server.flow.is_some() {
-            self.keep_flow(cx);
-        }
+        self.listen(cx);
         let unread =
             is_unsent || !may_receive(&self.client.port) || self.client.upstream != Upstream::Open;
         loop {

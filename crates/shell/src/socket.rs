@@ -162,15 +162,15 @@ impl Socket {
         }
     }
 
-    /// Has the runtime be told of what comes only when so many bytes have come, or the end; what is there by now and enough
-    /// is told. False if it can't be had: over a Unix-domain socket, which has no such thing.
+    /// Has the runtime be told of what comes only when so many bytes have come, or the end; if so many are there by
+    /// now, it is told at once. False if it can't be had: over a Unix-domain socket, which has no such thing.
     pub fn rings_for(&self, bytes: usize) -> bool {
         let Socket::Tcp(socket) = self else {
             return false;
         };
         let set = |bytes: usize| ReceiveLowWater.set(socket, &bytes).is_ok();
-        // The kernel makes room for so much and no more, and a sender that has filled it waits; so it is asked for twice
-        // as much first.
+        // The kernel makes room for so much and no more, and a sender that has filled it waits; so it is asked for
+        // twice as much first.
         let is_set = (bytes == 1 || set(2 * bytes)) && set(bytes);
         is_set || {
             set(1);
