@@ -175,6 +175,7 @@ impl ServerSide {
 
     /// To be called when its client is done with it; how old it may become.
     pub fn rest(&mut self, now: Instant, lifetime: Duration) {
+        debug_assert!(self.flow.is_none(), "its socket may ring for parts alone");
         self.old_at = self.born.checked_add(lifetime);
         let age = now.saturating_duration_since(self.born).as_secs();
         let age_s = u32::try_from(age).unwrap_or(u32::MAX);
