@@ -19,7 +19,7 @@ install: ## build and put portcullis into ~/.cargo/bin
 	@scripts/install build
 	cargo install --locked --path crates/portcullis
 
-pgo: ## build as packages are, optimised by what a load shows (some fifteen minutes; a fifth less CPU in user space)
+pgo: ## build as packages are, optimised by what a load shows (some fifteen minutes; a quarter less CPU in user space)
 	@scripts/install pgo
 	scripts/pgo
 

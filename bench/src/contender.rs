@@ -67,7 +67,7 @@ pub enum Instrument {
     Callgrind,
     /// Counts system calls.
     Strace,
-    /// The program itself, which was built with `-Cprofile-generate`.
+    /// The program itself, which was built to count: with `-Cprofile-generate`, or by llvm-bolt.
     Itself,
 }
 

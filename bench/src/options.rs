@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub profiles: Option<PathBuf>,
 
-    /// Compare nothing: put Portcullis, built with -Cprofile-generate, under its loads once, and
+    /// Compare nothing: put Portcullis, built to count, under its loads once, and
     /// keep in this directory what it counted of itself (scripts/pgo)
     #[arg(long, value_name = "DIR")]
     pub train: Option<PathBuf>,

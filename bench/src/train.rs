@@ -70,12 +70,12 @@ fn works() -> impl Iterator<Item = Work> {
 
 #[track_caller]
 fn keep(contender: Contender, directory: &Path, name: &str) {
-    let kept = directory.join(format!("{name}.profraw"));
+    let kept = directory.join(format!("{name}.counts"));
     contender.finish(|file| {
         let bytes = fs::copy(file, &kept).expect("what the program counted of itself");
         assert!(
             bytes > 0,
-            "nothing was counted: was it built with -Cprofile-generate?"
+            "nothing was counted: was it built to count, with -Cprofile-generate or by llvm-bolt?"
         );
     });
 }

@@ -464,6 +464,24 @@ fn limited(limit: &str) -> Vec<&str> {
     }
 }
 
+/// A program whose headers say nothing of its stacks would get some that run.
+#[test]
+fn no_memory_is_both_written_to_and_run() {
+    let direct = role("written_or_run");
+    let plan = before().user(&direct).set("listen", "workers", "2");
+    let stage = plan.set("process", "core_dumps", "true").start();
+    assert_eq!(stage.endpoint(&direct).login().says(), "written_or_run");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", stage.proxy.pid()));
+    let maps = maps.expect("its mappings");
+    let rights: Vec<&str> = maps
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert!(rights.contains(&"r-xp") && rights.contains(&"rw-p"));
+    let both = maps.lines().filter(|line| line.contains(" rwx"));
+    assert_eq!(both.collect::<Vec<_>>(), [""; 0]);
+}
+
 #[test]
 fn memory_is_locked_on_request_or_there_is_no_start() {
     let direct = role("locked_memory");
