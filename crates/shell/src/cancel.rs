@@ -18,6 +18,7 @@ use session::{Traffic, hop};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::from_server::BackendKeyData;
@@ -102,8 +103,13 @@ enum Aimed {
     /// It does nothing that could be cancelled.
     #[default]
     Nothing,
-    /// It waits for a server connection.
-    Wait(Arc<Notify>),
+    /// It waits for a server connection, or for its turn.
+    Wait {
+        /// Whom a cancel wakes.
+        task: Option<Waker>,
+        /// One came.
+        cancelled: bool,
+    },
     /// This one works for it.
     At(Arc<Target>),
 }
@@ -121,9 +127,33 @@ impl Aim {
         *self.lock() = Aimed::Nothing;
     }
 
-    /// The client waits for one; a cancel rings this.
-    pub fn wait(&self, cancelled: &Arc<Notify>) {
-        *self.lock() = Aimed::Wait(Arc::clone(cancelled));
+    /// The client waits from now on: cancels are for [`poll_cancelled`](Self::poll_cancelled).
+    #[inline]
+    pub fn wait(&self) {
+        *self.lock() = Aimed::Wait {
+            task: None,
+            cancelled: false,
+        };
+    }
+
+    /// True if a cancel came while the client waits, since this was asked last; else `task` is woken when one does.
+    #[inline]
+    pub fn poll_cancelled(&self, task: &Waker) -> bool {
+        let mut aimed = self.lock();
+        let Aimed::Wait {
+            task: known,
+            cancelled,
+        } = &mut *aimed
+        else {
+            return false;
+        };
+        if std::mem::take(cancelled) {
+            return true;
+        }
+        if !known.as_ref().is_some_and(|it| it.will_wake(task)) {
+            *known = Some(task.clone());
+        }
+        false
     }
 
     /// Cancels; true if who waits was told.
@@ -134,11 +164,14 @@ impl Aim {
 
     /// Counts a cancel on its way to whatever works for the client.
     fn begin(&self) -> Begun {
-        let aimed = self.lock();
-        match &*aimed {
+        let mut aimed = self.lock();
+        match &mut *aimed {
             Aimed::Nothing => Begun::Unknown,
-            Aimed::Wait(cancelled) => {
-                cancelled.notify_one();
+            Aimed::Wait { task, cancelled } => {
+                *cancelled = true;
+                if let Some(task) = task {
+                    task.wake_by_ref();
+                }
                 Begun::Told
             }
             Aimed::At(target) => {
@@ -488,6 +521,34 @@ impl Drop for Issued<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a cancel comes before the wait is looked at or after, it is seen once.
+    #[test]
+    fn a_cancel_ends_a_wait_once() {
+        let aim = Aim::default();
+        assert!(!aim.rings() && !aim.poll_cancelled(Waker::noop()));
+        aim.wait();
+        assert!(aim.rings());
+        assert!(aim.poll_cancelled(Waker::noop()) && !aim.poll_cancelled(Waker::noop()));
+        let woken = Arc::new(Woken::default());
+        assert!(!aim.poll_cancelled(&Waker::from(Arc::clone(&woken))));
+        assert!(aim.rings() && woken.0.load(Ordering::Relaxed));
+        aim.wait();
+        assert!(!aim.poll_cancelled(Waker::noop()), "of another wait");
+        aim.leave();
+        assert!(!aim.rings());
+    }
 
     #[test]
     fn cancels_are_limited_per_address_and_second() {

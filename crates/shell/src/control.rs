@@ -56,6 +56,8 @@ pub struct Silence {
     still: AtomicBool,
     /// It waits for a server connection, and moves nothing.
     waits: AtomicBool,
+    /// It is woken by each sweep.
+    looks: AtomicBool,
 }
 
 impl Default for Silence {
@@ -67,6 +69,7 @@ impl Default for Silence {
             ended: AtomicBool::new(false),
             still: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
         }
     }
 }
@@ -106,6 +109,12 @@ impl Silence {
     /// It waits for a server connection, or does so no more.
     pub fn waits(&self, waits: bool) {
         self.waits.store(waits, Ordering::Release);
+    }
+
+    /// It wants to be woken by each sweep, or does so no more.
+    #[inline]
+    pub fn looks(&self, looks: bool) {
+        self.looks.store(looks, Ordering::Relaxed);
     }
 
     fn is_still(&self) -> bool {
@@ -191,12 +200,13 @@ impl Control {
     }
 
     /// Called once a second. Wakes the sessions that have been silent since the last sweep, so that
-    /// they go to rest, and those that asked to be woken by now.
+    /// they go to rest, and those that asked to be woken by now, or each time.
     pub fn sweep(&self) {
         let now_s = self.seconds.fetch_add(1, Ordering::Relaxed) + 1;
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         for Sleeper { waker, silence } in asleep.values() {
-            if silence.wake_at_s.load(Ordering::Relaxed) <= now_s {
+            let is_due = silence.wake_at_s.load(Ordering::Relaxed) <= now_s;
+            if is_due || silence.looks.load(Ordering::Relaxed) {
                 waker.wake_by_ref();
             }
             match silence.state.load(Ordering::Relaxed) {
@@ -254,5 +264,40 @@ impl Control {
     pub fn leave(&self, number: u64) {
         let mut asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         asleep.remove(&number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Rung(AtomicUsize);
+
+    impl Wake for Rung {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Who looks is woken each second, whatever it moves; nobody else is.
+    #[test]
+    fn sweeps_wake_those_who_look() {
+        let control = Control::of_test();
+        let (rung, silence) = (Arc::<Rung>::default(), Arc::<Silence>::default());
+        control.enter(7, &Waker::from(Arc::clone(&rung)), &silence);
+        let sweep = || {
+            silence.broken();
+            control.sweep();
+            rung.0.swap(0, Ordering::Relaxed)
+        };
+        assert_eq!((sweep(), sweep()), (0, 0));
+        silence.looks(true);
+        assert_eq!((sweep(), sweep(), control.second()), (1, 1, 4));
+        silence.looks(false);
+        assert_eq!(sweep(), 0);
+        silence.wake_at(Some(6));
+        assert_eq!((sweep(), sweep()), (1, 1));
     }
 }

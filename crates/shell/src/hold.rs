@@ -14,7 +14,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until};
 
 /// What a server owes, and where a cancel of that is to be sent.
@@ -29,9 +28,7 @@ pub struct Hold {
     /// Where its cancel requests go.
     aim: Option<Arc<Aim>>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// The client's cancel request for what waits while it has a server connection.
-    cancelled: Option<Event>,
-    /// Its cancel requests come here, and not to its server.
+    /// Something waits while the client has a server connection: its cancel requests come here, and not to its server.
     is_target: bool,
     /// The order to stop that is on its way to the server.
     stopping: Option<Event>,
@@ -46,7 +43,6 @@ impl Hold {
             epoch,
             aim,
             timer: None,
-            cancelled: None,
             is_target: false,
             stopping: None,
             deadline,
@@ -61,7 +57,7 @@ impl Hold {
     /// Takes note of what has happened since the session slept.
     #[inline]
     pub fn listen(&mut self, cx: &mut Context<'_>, stream: &mut ClientStream) {
-        if self.stopping.is_none() && self.cancelled.is_none() {
+        if self.stopping.is_none() && !self.is_target {
             return;
         }
         let Some(governor) = stream.governor() else {
@@ -70,9 +66,15 @@ impl Hold {
         if is_over(&mut self.stopping, cx) {
             governor.stopped();
         }
-        if is_over(&mut self.cancelled, cx) {
+        if self.is_cancelled(cx) {
             governor.cancel_hold();
         }
+    }
+
+    /// Whether a cancel request came for what waits.
+    fn is_cancelled(&self, cx: &mut Context<'_>) -> bool {
+        let aim = self.aim.as_ref().filter(|_| self.is_target);
+        aim.is_some_and(|it| it.poll_cancelled(cx.waker()))
     }
 
     /// The client's frames are about to be relayed.
@@ -113,14 +115,12 @@ impl Hold {
     /// A statement waits: cancel requests are for it, unless the server still works on one before it.
     fn aim_while_holding(&mut self, (ledger, target): Server<'_>) {
         let works = ledger.statements_asked() != ledger.statements_ended();
-        match (works, self.cancelled.is_some()) {
+        match (works, self.is_target) {
             (true, true) => self.aim_at(target),
             (false, false) => {
                 if let Some(aim) = &self.aim {
-                    let rung = Arc::new(Notify::new());
-                    aim.wait(&rung);
+                    aim.wait();
                     self.is_target = true;
-                    self.cancelled = Some(Box::pin(async move { rung.notified().await }));
                 }
             }
             (true, false) | (false, true) => {}
@@ -128,7 +128,6 @@ impl Hold {
     }
 
     fn aim_at(&mut self, target: Option<&Arc<Target>>) {
-        self.cancelled = None;
         self.is_target = false;
         match (&self.aim, target) {
             (Some(aim), Some(target)) => aim.take(target),
@@ -190,7 +189,7 @@ impl Hold {
             cx.waker().wake_by_ref();
         }
         self.aim_while_holding((&server.server.ledger, server.target.as_ref()));
-        if is_over(&mut self.cancelled, cx)
+        if self.is_cancelled(cx)
             && let Some(governor) = stream.governor()
         {
             governor.cancel_hold();

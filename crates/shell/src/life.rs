@@ -12,6 +12,7 @@ mod route;
 mod rules;
 #[cfg(test)]
 mod sizes;
+mod waiting;
 
 use crate::acceptor::{Admission, Incoming};
 use crate::balancer;

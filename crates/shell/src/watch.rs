@@ -154,6 +154,20 @@ impl Watch {
         self.silence.waits(waits);
     }
 
+    /// The session waits for something else than its sockets: it is woken once a second, to look, until it
+    /// [looks no more](Self::looked).
+    #[inline]
+    pub fn looks(&mut self, cx: &mut Context<'_>) {
+        self.enter(cx);
+        self.silence.looks(true);
+    }
+
+    /// It does so no more.
+    #[inline]
+    pub fn looked(&self) {
+        self.silence.looks(false);
+    }
+
     fn poll_deadlines(
         &mut self,
         cx: &mut Context<'_>,

@@ -247,11 +247,17 @@ impl Client {
         control.wake(*number);
     }
 
-    /// Ready when the session has to end: for what waits outside of the relay.
+    /// True once the session has to end. Its task is [woken](Control::end) then, if that has slept.
+    #[inline]
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Ready when the session has to end: for what waits before it has slept.
     pub(crate) async fn killed(&self) {
         loop {
             let told = self.end.notified();
-            if self.killed.load(Ordering::Acquire) {
+            if self.is_killed() {
                 return;
             }
             told.await;

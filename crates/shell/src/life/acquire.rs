@@ -4,9 +4,9 @@
 use super::Life;
 use super::follow::Follows;
 use super::member::Member;
+use super::waiting::{LOOK, Meanwhile, Waiting, cancelled};
 use crate::clusters::{is_of_host, while_usable};
 use crate::console::Whose;
-use crate::control::Phase;
 use crate::dial::forget;
 use crate::exchange::{Leased, Lent, Place, Turn};
 use crate::log;
@@ -19,13 +19,9 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Instant;
+use tokio::time::sleep_until;
 use wire::{Report, Severity, Sqlstate};
-
-/// How often a client that waits for a server connection is looked at: whether it is still there, and
-/// whether it has to be told that it waits.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// A server connection, with its place in the pool.
 pub(super) type Lending = (Leased<Box<ServerSide>>, Box<ServerSide>);
@@ -112,8 +108,7 @@ impl<'a> Life<'a> {
         client: &mut ClientSide,
         (turn, asked): (Turn<Box<ServerSide>>, Instant),
     ) -> Result<Lending, Ending> {
-        let desk = &self.context.console;
-        member.shown.waits(desk.now_us());
+        member.shown.waits(member.shown.at_us(asked));
         client.watch.waits(true);
         let waited = self.wait(member, client, (turn, asked)).await;
         client.watch.waits(false);
@@ -210,52 +205,50 @@ impl<'a> Life<'a> {
         (mut turn, since): (Turn<Box<ServerSide>>, Instant),
     ) -> Result<Lent<Box<ServerSide>>, Ending> {
         let timeouts = &self.setup.timeouts;
-        let cancelled = Arc::new(Notify::new());
-        member.issued.aim().wait(&cancelled);
-        // One timer for all that happens with time: most waits are over before it is due.
         let end = since.checked_add(timeouts.query_wait);
-        let due = |next: Instant| end.map_or(next, |end| next.min(end));
-        let is_running = || self.control.phase() == Phase::Running;
-        let first = if is_running() { since + LOOK } else { since };
-        let look = tokio::time::sleep_until(due(first).into());
-        tokio::pin!(look);
         let mut told = timeouts.query_wait_notify.is_zero();
-        let lent = loop {
-            tokio::select! {
-                biased;
-                lent = poll_fn(|cx| turn.poll(cx)) => break Ok(lent),
-                () = member.shown.killed() => {
-                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
-                }
-                () = cancelled.notified() => {
-                    break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
-                }
-                () = &mut look => {
+        // Most waits are over before it is near, and need no timer.
+        let alarm = |near: bool| match end {
+            Some(end) if near => Some(Box::pin(sleep_until(end.into()))),
+            _ => None,
+        };
+        let mut timer = alarm(timeouts.query_wait < 2 * LOOK);
+        let mut waiting = Waiting::begin(member, self.control);
+        let lent = poll_fn(|cx| {
+            if let Poll::Ready(lent) = turn.poll(cx) {
+                return Poll::Ready(Ok(lent));
+            }
+            match waiting.happened(cx, client) {
+                Meanwhile::Nothing => {}
+                Meanwhile::Cancelled => return Poll::Ready(Err(cancelled())),
+                Meanwhile::End(ending) => return Poll::Ready(Err(ending)),
+                Meanwhile::Second => {
                     let now = Instant::now();
                     let waited = now.saturating_duration_since(since);
-                    look.as_mut().reset(due(now + LOOK).into());
-                    if end.is_some_and(|end| now >= end) {
-                        break Err(Ending::Fault(turn.too_long()));
-                    }
-                    if client.port.socket.hung_up() {
-                        break Err(Ending::ClientGone { truncated: true });
-                    }
-                    if !is_running() {
-                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
-                    }
                     let long = member.rules.reserve_after.is_some_and(|it| waited >= it);
                     if long && let Some(lease) = turn.reserve(member.rules.reserve) {
-                        break Ok(Lent::Fresh(lease));
+                        return Poll::Ready(Ok(Lent::Fresh(lease)));
                     }
                     if !told && waited >= timeouts.query_wait_notify {
                         told = true;
                         tell_of_the_wait(client);
+                        let _ = client.port.poll_send(cx);
                     }
-                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+                    if timer.is_none() {
+                        timer = alarm(end.is_some_and(|end| end < now + 2 * LOOK));
+                    }
                 }
             }
-        };
-        member.issued.aim().leave();
+            let is_late = timer
+                .as_mut()
+                .is_some_and(|it| it.as_mut().poll(cx).is_ready());
+            match is_late {
+                true => Poll::Ready(Err(Ending::Fault(turn.too_long()))),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        waiting.end(client);
         if lent.is_err() {
             self.context.counters.server.waits_failed.add(1);
             log::waited(&self.peer, since.elapsed());

@@ -3,9 +3,9 @@
 
 use super::Life;
 use super::member::Member;
+use super::waiting::{LOOK, Meanwhile, Waiting, cancelled};
 use crate::clusters::{Fleet, Pick, Seen, is_of_host};
 use crate::console::Client;
-use crate::control::Phase;
 use crate::exchange::{Leased, Place};
 use crate::pump::{ClientSide, Ending, unix_now_s};
 use crate::rest::ServerSide;
@@ -15,14 +15,11 @@ use cluster::{Key, Wish};
 use session::fault::{Fault, FaultKind, Side};
 use session::routing::{self, Hint, Led, Route, Router, ToPrimary};
 use session::wishes::Wishes;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-
-/// How often a client that waits for a server is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// How soon another host is tried where one could not be reached.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -300,32 +297,21 @@ impl<'a> Life<'a> {
         done: impl Future<Output = T>,
     ) -> Result<T, Ending> {
         let mut done = pin!(done);
-        let cancelled = Arc::new(Notify::new());
-        member.issued.aim().wait(&cancelled);
+        let mut waiting = Waiting::begin(member, self.control);
         client.watch.waits(true);
-        let mut look = tokio::time::interval(LOOK);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                done = &mut done => break Ok(done),
-                () = member.shown.killed() => {
-                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
-                }
-                () = cancelled.notified() => {
-                    break Err(Ending::Fault(Fault::new(Side::Client, FaultKind::Cancelled)));
-                }
-                _ = look.tick() => {
-                    if client.port.socket.hung_up() {
-                        break Err(Ending::ClientGone { truncated: true });
-                    }
-                    if self.control.phase() != Phase::Running {
-                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
-                    }
-                }
+        let ended = poll_fn(|cx| {
+            if let Poll::Ready(done) = done.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
             }
-        };
+            match waiting.happened(cx, client) {
+                Meanwhile::Nothing | Meanwhile::Second => Poll::Pending,
+                Meanwhile::Cancelled => Poll::Ready(Err(cancelled())),
+                Meanwhile::End(ending) => Poll::Ready(Err(ending)),
+            }
+        });
+        let ended = ended.await;
         client.watch.waits(false);
-        member.issued.aim().leave();
+        waiting.end(client);
         if ended.is_err() {
             member.shown.unlinked();
         }

@@ -6,6 +6,7 @@ use super::acquire::Lending;
 use super::link::Counts;
 use super::linked::{End, Held, Next};
 use super::lookers::Lookers;
+use super::waiting::{Meanwhile, Waiting};
 use super::{Life, unboxed};
 use crate::alone::Alone;
 use crate::cancel::Issued;
@@ -27,12 +28,8 @@ use sql::Effects;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Instant;
 use wire::{Report, Severity, Sqlstate};
-
-/// How often a client that waits for its turn is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// A client that is in, and how it gets server connections.
 pub(super) struct Member<'a> {
@@ -335,29 +332,21 @@ impl<'a> Life<'a> {
     /// Waits until rules let the client's next statement go, without a server connection. Meanwhile the client may
     /// leave, cancel, or have to go.
     async fn wait_apart(&self, member: &Member<'a>, client: &mut ClientSide) -> Result<(), Ending> {
-        let cancelled = Arc::new(Notify::new());
-        member.issued.aim().wait(&cancelled);
-        let mut look = tokio::time::interval(LOOK);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                () = poll_fn(|cx| client.poll_held(cx)) => break Ok(()),
-                () = member.shown.killed() => {
-                    break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::Killed)));
+        let mut waiting = Waiting::begin(member, self.control);
+        let ended = poll_fn(|cx| {
+            loop {
+                if client.poll_held(cx).is_ready() {
+                    return Poll::Ready(Ok(()));
                 }
-                () = cancelled.notified() => client.cancel_held(),
-                _ = look.tick() => {
-                    if client.port.socket.hung_up() {
-                        break Err(Ending::ClientGone { truncated: true });
-                    }
-                    if self.control.phase() != Phase::Running {
-                        break Err(Ending::Fault(Fault::new(Side::Proxy, FaultKind::ShuttingDown)));
-                    }
-                    let _ = poll_fn(|cx| Poll::Ready(client.port.poll_send(cx))).await;
+                match waiting.happened(cx, client) {
+                    Meanwhile::Nothing | Meanwhile::Second => return Poll::Pending,
+                    Meanwhile::Cancelled => client.cancel_held(),
+                    Meanwhile::End(ending) => return Poll::Ready(Err(ending)),
                 }
             }
-        };
-        member.issued.aim().leave();
+        });
+        let ended = ended.await;
+        waiting.end(client);
         ended
     }
 }
