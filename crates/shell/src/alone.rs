@@ -1,9 +1,10 @@
 //! Owns a client that has no server connection: it is read until it asks for something, leaves, or has to
 //! go. What was still to be written to it goes out meanwhile.
 
+use crate::client::{ClientSide, Ending};
 use crate::lend;
 use crate::port::Arrived;
-use crate::pump::{ClientSide, Ending, may_receive};
+use crate::pump::may_receive;
 use crate::watch::Watched;
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Opening, opening};

@@ -4,7 +4,8 @@
 //! Knows no rule: whether something waits, and until when, its governor says. Without rules there is none of it.
 
 use crate::cancel::{Aim, Target, stop};
-use crate::pump::{ClientSide, unix_now_s};
+use crate::client::ClientSide;
+use crate::pump::unix_now_s;
 use crate::rest::ServerSide;
 use policy::throttle::{Looked, Waiting};
 use session::ClientStream;

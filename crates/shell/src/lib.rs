@@ -15,6 +15,7 @@ mod bell;
 mod brevity;
 mod cancel;
 mod chance;
+mod client;
 mod clusters;
 pub mod console;
 mod context;

@@ -2,11 +2,11 @@
 //! counts; never SQL, parameters, rows, passwords or keys.
 
 use crate::cancel::Carried;
+use crate::client::Ending;
 use crate::console;
 use crate::leg::Summary;
 use crate::life::Course;
 use crate::port::Port;
-use crate::pump::Ending;
 use crate::rest::ServerSide;
 use crate::welcomes::ServerFacts;
 use admin::{Command, Right};

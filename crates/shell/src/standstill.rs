@@ -3,8 +3,9 @@
 //! move again.
 
 use crate::alone::Alone;
+use crate::client::{ClientSide, Ending};
 use crate::port::{Arrived, Port};
-use crate::pump::{ClientSide, Ending, Pump};
+use crate::pump::Pump;
 use buf::Plain;
 use session::fault::{Fault, FaultKind, Side};
 use session::relay::{Relayed, to_client, to_server};

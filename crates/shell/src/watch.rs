@@ -5,8 +5,8 @@
 //! message but a flag: times are looked at when the session goes to sleep, and no timer exists
 //! unless something is configured or the client is being held back.
 
+use crate::client::{Ending, Keeps};
 use crate::control::{Control, Phase, Silence};
-use crate::pump::{Ending, Keeps};
 use crate::setup::SessionTimeouts;
 use crate::socket::Socket;
 use session::Server;

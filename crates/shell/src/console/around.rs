@@ -47,7 +47,7 @@ pub(super) fn memory(context: &Context) -> Vec<Memory> {
     vec![
         row(
             "client",
-            size_of::<Client>() + size_of::<crate::pump::ClientSide>(),
+            size_of::<Client>() + size_of::<crate::client::ClientSide>(),
             desk.clients.all().len(),
         ),
         row(

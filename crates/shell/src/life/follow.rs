@@ -4,10 +4,11 @@
 use super::Life;
 use super::member::Member;
 use super::waiting::{LOOK, Meanwhile, Waiting, cancelled};
+use crate::client::{ClientSide, Ending};
 use crate::clusters::{Fleet, Pick, Seen, is_of_host};
 use crate::console::Client;
 use crate::exchange::{Leased, Place};
-use crate::pump::{ClientSide, Ending, unix_now_s};
+use crate::pump::unix_now_s;
 use crate::rest::ServerSide;
 use crate::setup::{Database, Servers, StatementRouting, WithoutPrimary};
 use crate::socket::Socket;

@@ -2,8 +2,8 @@
 //! copied.
 
 use super::follow::Follows;
+use crate::client::ClientSide;
 use crate::mirror::Mirrored;
-use crate::pump::ClientSide;
 use session::wishes::Wishes;
 use std::sync::Arc;
 use std::time::Duration;

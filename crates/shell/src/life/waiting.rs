@@ -3,9 +3,9 @@
 
 use super::member::Member;
 use crate::cancel::Aim;
+use crate::client::{ClientSide, Ending};
 use crate::console;
 use crate::control::{Control, Phase};
-use crate::pump::{ClientSide, Ending};
 use session::fault::{Fault, FaultKind, Side};
 use std::task::Context;
 use std::time::Duration;

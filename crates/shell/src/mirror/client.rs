@@ -3,8 +3,8 @@
 
 use super::glass::Mirror;
 use super::queue::Copied;
+use crate::client::{ClientSide, Keeps};
 use crate::lend;
-use crate::pump::{ClientSide, Keeps};
 use buf::{Plain, Secret};
 use session::mirror::{Share, Witness, copy, may_carry};
 use session::routing::{Led, Route, Router, ToStandby};
