@@ -46,7 +46,7 @@ pub enum Aim {
     At(usize),
 }
 
-/// How a session ended (`pump::Ending`).
+/// How a session ended (`client::Ending`).
 #[derive(Debug)]
 pub enum Ending {
     /// The client sent Terminate.
@@ -61,14 +61,14 @@ pub enum Ending {
     Parted,
 }
 
-/// Whether more may come from the client (`pump::Upstream`).
+/// Whether more may come from the client (`client::Upstream`).
 #[derive(Debug, PartialEq, Eq)]
 enum Upstream {
     Open,
     Terminated,
 }
 
-/// How long it keeps its connection (`pump::Keeps`).
+/// How long it keeps its connection (`client::Keeps`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeps {
     Round { since: u64 },
