@@ -199,7 +199,7 @@ impl Control {
         self.seconds.load(Ordering::Relaxed)
     }
 
-    /// Called once a second. Wakes the sessions that have been silent since the last sweep, so that
+    /// Called by the worker once a second. Wakes the sessions that have been silent since the last sweep, so that
     /// they go to rest, and those that asked to be woken by now, or each time.
     pub fn sweep(&self) {
         let now_s = self.seconds.fetch_add(1, Ordering::Relaxed) + 1;

@@ -403,8 +403,8 @@ fn listening(bound: &Bound, maker: Maker) -> io::Result<Listening> {
     })
 }
 
-/// On the acceptor's thread: has server connections made ahead of need, sends silent sessions to rest, writes the lines that were left out, has setups freed that no session lives
-/// with any more, and gives freed memory back to the system when it is worth a look.
+/// On the acceptor's thread: has server connections made ahead of need, writes the lines that were left out, has setups
+/// freed that no session lives with any more, and gives freed memory back to the system when it is worth a look.
 async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
     const EVERY: Duration = Duration::from_secs(1);
     const WORTH_IT: usize = 32;
@@ -429,7 +429,6 @@ async fn keep_house(context: Arc<Context>, workers: Arc<Vec<Worker>>) {
             tls::give_memory_back();
         }
         once_more = is_worth_it;
-        controls().for_each(|control| control.sweep());
         context.strangers.write_due();
         context.console.tick();
         ready::keep(&context, &workers);

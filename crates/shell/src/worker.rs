@@ -16,6 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
+
+/// How often silent sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long sessions may take to say goodbye once they were told to end now.
 const CUT_GRACE: Duration = Duration::from_secs(2);
@@ -103,6 +107,7 @@ async fn work(
     questions: Questions,
 ) {
     tokio::spawn(pulse::answer(questions));
+    tokio::spawn(sweep(Arc::clone(&control)));
     let numbers = AtomicU64::new(0);
     while let Some(errand) = errands.recv().await {
         let accepted = match errand {
@@ -124,6 +129,17 @@ async fn work(
         }
     }
     wait_for_sessions(&control).await;
+}
+
+/// Sweeps once a second, as long as there is a worker. So one timer is always due before those that sessions set for a
+/// second and more: of a timer that is due before all others the runtime tells itself by two system calls.
+async fn sweep(control: Arc<Control>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        control.sweep();
+    }
 }
 
 /// Sessions end by themselves: idle ones when draining begins, all others at the cut.
