@@ -6,6 +6,7 @@
 //! to other instances, or [back](crate::elder) to the process of before, a hit holds its connection for
 //! as long as that took.
 
+use crate::control::Sleeper;
 use crate::dial::reach;
 use crate::elder::Elder;
 use crate::peers::{PeerFault, Round};
@@ -18,7 +19,6 @@ use session::{Traffic, hop};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::from_server::BackendKeyData;
@@ -104,12 +104,7 @@ enum Aimed {
     #[default]
     Nothing,
     /// It waits for a server connection, or for its turn.
-    Wait {
-        /// Whom a cancel wakes.
-        task: Option<Waker>,
-        /// One came.
-        cancelled: bool,
-    },
+    Wait(Arc<Sleeper>),
     /// This one works for it.
     At(Arc<Target>),
 }
@@ -127,33 +122,12 @@ impl Aim {
         *self.lock() = Aimed::Nothing;
     }
 
-    /// The client waits from now on: cancels are for [`poll_cancelled`](Self::poll_cancelled).
+    /// The client waits from now on: a cancel [wakes](Sleeper::cancel) its session.
     #[inline]
-    pub fn wait(&self) {
-        *self.lock() = Aimed::Wait {
-            task: None,
-            cancelled: false,
-        };
-    }
-
-    /// True if a cancel came while the client waits, since this was asked last; else `task` is woken when one does.
-    #[inline]
-    pub fn poll_cancelled(&self, task: &Waker) -> bool {
-        let mut aimed = self.lock();
-        let Aimed::Wait {
-            task: known,
-            cancelled,
-        } = &mut *aimed
-        else {
-            return false;
-        };
-        if std::mem::take(cancelled) {
-            return true;
-        }
-        if !known.as_ref().is_some_and(|it| it.will_wake(task)) {
-            *known = Some(task.clone());
-        }
-        false
+    pub fn wait(&self, sleeper: &Arc<Sleeper>) {
+        // One that came at the end of another wait.
+        sleeper.take_cancel();
+        *self.lock() = Aimed::Wait(Arc::clone(sleeper));
     }
 
     /// Cancels; true if who waits was told.
@@ -164,14 +138,11 @@ impl Aim {
 
     /// Counts a cancel on its way to whatever works for the client.
     fn begin(&self) -> Begun {
-        let mut aimed = self.lock();
-        match &mut *aimed {
+        let aimed = self.lock();
+        match &*aimed {
             Aimed::Nothing => Begun::Unknown,
-            Aimed::Wait { task, cancelled } => {
-                *cancelled = true;
-                if let Some(task) = task {
-                    task.wake_by_ref();
-                }
+            Aimed::Wait(sleeper) => {
+                sleeper.cancel();
                 Begun::Told
             }
             Aimed::At(target) => {
@@ -521,33 +492,18 @@ impl Drop for Issued<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
-    use std::task::Wake;
 
-    #[derive(Default)]
-    struct Woken(AtomicBool);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether a cancel comes before the wait is looked at or after, it is seen once.
     #[test]
-    fn a_cancel_ends_a_wait_once() {
-        let aim = Aim::default();
-        assert!(!aim.rings() && !aim.poll_cancelled(Waker::noop()));
-        aim.wait();
-        assert!(aim.rings());
-        assert!(aim.poll_cancelled(Waker::noop()) && !aim.poll_cancelled(Waker::noop()));
-        let woken = Arc::new(Woken::default());
-        assert!(!aim.poll_cancelled(&Waker::from(Arc::clone(&woken))));
-        assert!(aim.rings() && woken.0.load(Ordering::Relaxed));
-        aim.wait();
-        assert!(!aim.poll_cancelled(Waker::noop()), "of another wait");
-        aim.leave();
+    fn a_cancel_ends_the_wait_that_it_is_for() {
+        let (aim, sleeper) = (Aim::default(), Arc::default());
         assert!(!aim.rings());
+        aim.wait(&sleeper);
+        assert!(aim.rings() && sleeper.take_cancel());
+        assert!(aim.rings());
+        aim.wait(&sleeper);
+        assert!(!sleeper.take_cancel(), "of another wait");
+        aim.leave();
+        assert!(!aim.rings() && !sleeper.take_cancel());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pool::Home;
 use session::statements::Interner;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 
 /// What sessions are to do.
@@ -35,18 +35,15 @@ pub struct Control {
     pub freed: AtomicUsize,
     /// Sweeps so far: seconds, near enough for keys that live for hours.
     seconds: AtomicU32,
-    asleep: Mutex<HashMap<u64, Sleeper>>,
+    asleep: Mutex<HashMap<u64, Arc<Sleeper>>>,
 }
 
+/// What there is to wake a session, and what it is woken for. How long it has been silent, in sweeps, and when it wants
+/// to be woken all the same.
 #[derive(Debug)]
-struct Sleeper {
-    waker: Waker,
-    silence: Arc<Silence>,
-}
-
-/// How long a session has been silent, in sweeps, and when it wants to be woken all the same.
-#[derive(Debug)]
-pub struct Silence {
+pub struct Sleeper {
+    /// Its task, from when it has [entered](Control::enter).
+    task: OnceLock<Waker>,
     state: AtomicU8,
     wake_at_s: AtomicU32,
     /// The last sweep that found it active.
@@ -58,23 +55,27 @@ pub struct Silence {
     waits: AtomicBool,
     /// It is woken by each sweep.
     looks: AtomicBool,
+    /// Its client cancelled what it waits for.
+    cancelled: AtomicBool,
 }
 
-impl Default for Silence {
-    fn default() -> Silence {
-        Silence {
-            state: AtomicU8::new(Silence::ACTIVE),
+impl Default for Sleeper {
+    fn default() -> Sleeper {
+        Sleeper {
+            task: OnceLock::new(),
+            state: AtomicU8::new(Sleeper::ACTIVE),
             wake_at_s: AtomicU32::new(u32::MAX),
             active_s: AtomicU32::new(0),
             ended: AtomicBool::new(false),
             still: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             looks: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
         }
     }
 }
 
-impl Silence {
+impl Sleeper {
     const ACTIVE: u8 = 0;
     const SWEPT: u8 = 1;
     const RESTED: u8 = 2;
@@ -115,6 +116,24 @@ impl Silence {
     #[inline]
     pub fn looks(&self, looks: bool) {
         self.looks.store(looks, Ordering::Relaxed);
+    }
+
+    /// Its client cancelled what it waits for.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// True if the client has [cancelled](Self::cancel) since this was asked last.
+    #[inline]
+    pub fn take_cancel(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire) && self.cancelled.swap(false, Ordering::AcqRel)
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
     }
 
     fn is_still(&self) -> bool {
@@ -171,15 +190,15 @@ impl Control {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         self.suspended.store(suspended, Ordering::Release);
         for sleeper in asleep.values() {
-            sleeper.silence.still.store(false, Ordering::Release);
-            sleeper.waker.wake_by_ref();
+            sleeper.still.store(false, Ordering::Release);
+            sleeper.wake();
         }
     }
 
     /// The sessions that have something left to move although all are to stand still.
     pub fn restless(&self) -> Vec<u64> {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        let moving = asleep.iter().filter(|(_, it)| !it.silence.is_still());
+        let moving = asleep.iter().filter(|(_, it)| !it.is_still());
         moving.map(|(number, _)| *number).collect()
     }
 
@@ -189,7 +208,7 @@ impl Control {
         self.suspended.store(false, Ordering::Release);
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         for sleeper in asleep.values() {
-            sleeper.waker.wake_by_ref();
+            sleeper.wake();
         }
     }
 
@@ -204,17 +223,17 @@ impl Control {
     pub fn sweep(&self) {
         let now_s = self.seconds.fetch_add(1, Ordering::Relaxed) + 1;
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        for Sleeper { waker, silence } in asleep.values() {
-            let is_due = silence.wake_at_s.load(Ordering::Relaxed) <= now_s;
-            if is_due || silence.looks.load(Ordering::Relaxed) {
-                waker.wake_by_ref();
+        for sleeper in asleep.values() {
+            let is_due = sleeper.wake_at_s.load(Ordering::Relaxed) <= now_s;
+            if is_due || sleeper.looks.load(Ordering::Relaxed) {
+                sleeper.wake();
             }
-            match silence.state.load(Ordering::Relaxed) {
-                Silence::ACTIVE => {
-                    silence.state.store(Silence::SWEPT, Ordering::Relaxed);
-                    silence.active_s.store(now_s, Ordering::Relaxed);
+            match sleeper.state.load(Ordering::Relaxed) {
+                Sleeper::ACTIVE => {
+                    sleeper.state.store(Sleeper::SWEPT, Ordering::Relaxed);
+                    sleeper.active_s.store(now_s, Ordering::Relaxed);
                 }
-                Silence::SWEPT => waker.wake_by_ref(),
+                Sleeper::SWEPT => sleeper.wake(),
                 _ => {}
             }
         }
@@ -223,9 +242,9 @@ impl Control {
     /// Ends session `number`; nothing if it doesn't sleep here yet.
     pub fn end(&self, number: u64) {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Sleeper { waker, silence }) = asleep.get(&number) {
-            silence.ended.store(true, Ordering::Relaxed);
-            waker.wake_by_ref();
+        if let Some(sleeper) = asleep.get(&number) {
+            sleeper.ended.store(true, Ordering::Relaxed);
+            sleeper.wake();
         }
     }
 
@@ -233,16 +252,16 @@ impl Control {
     pub fn wake(&self, number: u64) {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sleeper) = asleep.get(&number) {
-            sleeper.waker.wake_by_ref();
+            sleeper.wake();
         }
     }
 
     /// For how many seconds session `number` has been silent, as far as sweeps tell.
     pub fn silent_s(&self, number: u64) -> Option<u32> {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        let silence = &asleep.get(&number)?.silence;
-        let active = silence.state.load(Ordering::Relaxed) == Silence::ACTIVE;
-        let since = silence.active_s.load(Ordering::Relaxed);
+        let sleeper = asleep.get(&number)?;
+        let active = sleeper.state.load(Ordering::Relaxed) == Sleeper::ACTIVE;
+        let since = sleeper.active_s.load(Ordering::Relaxed);
         Some(if active {
             0
         } else {
@@ -250,14 +269,11 @@ impl Control {
         })
     }
 
-    /// Has session `number` woken by changes until it [leaves](Self::leave).
-    pub fn enter(&self, number: u64, waker: &Waker, silence: &Arc<Silence>) {
+    /// Has session `number` woken by changes until it [leaves](Self::leave): its task, which is one and the same.
+    pub fn enter(&self, number: u64, task: &Waker, sleeper: &Arc<Sleeper>) {
+        sleeper.task.get_or_init(|| task.clone());
         let mut asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        let sleeper = Sleeper {
-            waker: waker.clone(),
-            silence: Arc::clone(silence),
-        };
-        asleep.insert(number, sleeper);
+        asleep.insert(number, Arc::clone(sleeper));
     }
 
     /// Ends that.
@@ -285,19 +301,32 @@ mod tests {
     #[test]
     fn sweeps_wake_those_who_look() {
         let control = Control::of_test();
-        let (rung, silence) = (Arc::<Rung>::default(), Arc::<Silence>::default());
-        control.enter(7, &Waker::from(Arc::clone(&rung)), &silence);
+        let (rung, sleeper) = (Arc::<Rung>::default(), Arc::<Sleeper>::default());
+        control.enter(7, &Waker::from(Arc::clone(&rung)), &sleeper);
         let sweep = || {
-            silence.broken();
+            sleeper.broken();
             control.sweep();
             rung.0.swap(0, Ordering::Relaxed)
         };
         assert_eq!((sweep(), sweep()), (0, 0));
-        silence.looks(true);
+        sleeper.looks(true);
         assert_eq!((sweep(), sweep(), control.second()), (1, 1, 4));
-        silence.looks(false);
+        sleeper.looks(false);
         assert_eq!(sweep(), 0);
-        silence.wake_at(Some(6));
+        sleeper.wake_at(Some(6));
         assert_eq!((sweep(), sweep()), (1, 1));
+    }
+
+    /// Whether a cancel comes before the session sleeps or after, it is seen once.
+    #[test]
+    fn a_cancel_is_seen_once() {
+        let control = Control::of_test();
+        let (rung, sleeper) = (Arc::<Rung>::default(), Arc::<Sleeper>::default());
+        sleeper.cancel();
+        assert!(sleeper.take_cancel() && !sleeper.take_cancel());
+        control.enter(7, &Waker::from(Arc::clone(&rung)), &sleeper);
+        sleeper.cancel();
+        assert_eq!(rung.0.load(Ordering::Relaxed), 1);
+        assert!(sleeper.take_cancel() && !sleeper.take_cancel());
     }
 }

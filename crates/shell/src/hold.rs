@@ -5,6 +5,7 @@
 
 use crate::cancel::{Aim, Target, stop};
 use crate::client::ClientSide;
+use crate::control::Sleeper;
 use crate::pump::unix_now_s;
 use crate::rest::ServerSide;
 use policy::throttle::{Looked, Waiting};
@@ -26,8 +27,8 @@ type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Hold {
     /// When time began, for all clients.
     epoch: Instant,
-    /// Where its cancel requests go.
-    aim: Option<Arc<Aim>>,
+    /// Where its cancel requests go, and what wakes its session.
+    aim: Option<(Arc<Aim>, Arc<Sleeper>)>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Something waits while the client has a server connection: its cancel requests come here, and not to its server.
     is_target: bool,
@@ -39,7 +40,11 @@ pub struct Hold {
 
 impl Hold {
     /// Of a client whose cancel requests go there.
-    pub(crate) fn new(epoch: Instant, aim: Option<Arc<Aim>>, deadline: Duration) -> Hold {
+    pub(crate) fn new(
+        epoch: Instant,
+        aim: Option<(Arc<Aim>, Arc<Sleeper>)>,
+        deadline: Duration,
+    ) -> Hold {
         Hold {
             epoch,
             aim,
@@ -67,15 +72,15 @@ impl Hold {
         if is_over(&mut self.stopping, cx) {
             governor.stopped();
         }
-        if self.is_cancelled(cx) {
+        if self.is_cancelled() {
             governor.cancel_hold();
         }
     }
 
     /// Whether a cancel request came for what waits.
-    fn is_cancelled(&self, cx: &mut Context<'_>) -> bool {
+    fn is_cancelled(&self) -> bool {
         let aim = self.aim.as_ref().filter(|_| self.is_target);
-        aim.is_some_and(|it| it.poll_cancelled(cx.waker()))
+        aim.is_some_and(|(_, sleeper)| sleeper.take_cancel())
     }
 
     /// The client's frames are about to be relayed.
@@ -119,8 +124,8 @@ impl Hold {
         match (works, self.is_target) {
             (true, true) => self.aim_at(target),
             (false, false) => {
-                if let Some(aim) = &self.aim {
-                    aim.wait();
+                if let Some((aim, sleeper)) = &self.aim {
+                    aim.wait(sleeper);
                     self.is_target = true;
                 }
             }
@@ -131,8 +136,8 @@ impl Hold {
     fn aim_at(&mut self, target: Option<&Arc<Target>>) {
         self.is_target = false;
         match (&self.aim, target) {
-            (Some(aim), Some(target)) => aim.take(target),
-            (Some(aim), None) => aim.leave(),
+            (Some((aim, _)), Some(target)) => aim.take(target),
+            (Some((aim, _)), None) => aim.leave(),
             (None, _) => {}
         }
     }
@@ -190,7 +195,7 @@ impl Hold {
             cx.waker().wake_by_ref();
         }
         self.aim_while_holding((&server.server.ledger, server.target.as_ref()));
-        if self.is_cancelled(cx)
+        if self.is_cancelled()
             && let Some(governor) = stream.governor()
         {
             governor.cancel_hold();
@@ -321,7 +326,11 @@ mod tests {
         let (mut stream, aim) = (stream(), Arc::<Aim>::default());
         let mut server = Peer::new(ProtocolVersion::V3_0, None, Reported::default());
         stream.link(&mut server);
-        let mut hold = Hold::new(Instant::now(), Some(Arc::clone(&aim)), Duration::ZERO);
+        let mut hold = Hold::new(
+            Instant::now(),
+            Some((Arc::clone(&aim), Arc::default())),
+            Duration::ZERO,
+        );
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let plain = |bytes: &[u8]| {
             let mut plain = Plain::with_capacity(4096);

@@ -439,11 +439,13 @@ impl Pump<'_> {
         }
         let is_unsent = self.server.port.has_output();
         self.tell_what_is_waited_for(is_unsent);
-        if let Some(hold) = &mut self.client.hold
-            && hold.sleep(cx, &mut self.client.stream, self.server)
-        {
-            // Waiting for its turn is no silence.
-            self.client.watch.moved();
+        if let Some(hold) = &mut self.client.hold {
+            // A cancel of what waits wakes those who have entered.
+            self.client.watch.enter(cx);
+            if hold.sleep(cx, &mut self.client.stream, self.server) {
+                // Waiting for its turn is no silence.
+                self.client.watch.moved();
+            }
         }
         self.listen(cx);
         let unread =

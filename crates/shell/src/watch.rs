@@ -6,7 +6,7 @@
 //! unless something is configured or the client is being held back.
 
 use crate::client::{Ending, Keeps};
-use crate::control::{Control, Phase, Silence};
+use crate::control::{Control, Phase, Sleeper};
 use crate::setup::SessionTimeouts;
 use crate::socket::Socket;
 use session::Server;
@@ -65,7 +65,7 @@ pub struct Watch {
     since: Instant,
     timer: Option<Pin<Box<Sleep>>>,
     give_up: Option<Instant>,
-    silence: Arc<Silence>,
+    sleeper: Arc<Sleeper>,
     entered: bool,
 }
 
@@ -85,7 +85,7 @@ impl Watch {
             since: Instant::now(),
             timer: None,
             give_up: None,
-            silence: Arc::default(),
+            sleeper: Arc::default(),
             entered: false,
         }
     }
@@ -105,10 +105,10 @@ impl Watch {
             Phase::Draining if link.is_some_and(|(link, _)| !link.is_idle()) => {}
             Phase::Draining | Phase::Cut => return Watched::End(shutting_down()),
         }
-        if self.silence.is_ended() {
+        if self.sleeper.is_ended() {
             return Watched::End(killed());
         }
-        if self.silence.is_rest_due() {
+        if self.sleeper.is_rest_due() {
             self.control.freed.fetch_add(1, Ordering::Relaxed);
             return Watched::Rest;
         }
@@ -119,12 +119,19 @@ impl Watch {
         Watched::Sleep
     }
 
+    /// From now on the session is woken by what changes.
     #[inline]
-    fn enter(&mut self, cx: &mut Context<'_>) {
+    pub fn enter(&mut self, cx: &mut Context<'_>) {
         if !self.entered {
             self.entered = true;
-            self.control.enter(self.number, cx.waker(), &self.silence);
+            self.control.enter(self.number, cx.waker(), &self.sleeper);
         }
+    }
+
+    /// What wakes the session.
+    #[inline]
+    pub fn sleeper(&self) -> &Arc<Sleeper> {
+        &self.sleeper
     }
 
     /// True while the session is to stand still.
@@ -144,14 +151,14 @@ impl Watch {
             deadlines.transaction_since = deadlines.transaction_since.map(|_| now);
         }
         if !moves {
-            self.silence.stands_still();
+            self.sleeper.stands_still();
         }
-        self.silence.is_ended().then(killed)
+        self.sleeper.is_ended().then(killed)
     }
 
     /// The session waits for a server connection, or does so no more.
     pub fn waits(&self, waits: bool) {
-        self.silence.waits(waits);
+        self.sleeper.waits(waits);
     }
 
     /// The session waits for something else than its sockets: it is woken once a second, to look, until it
@@ -159,13 +166,13 @@ impl Watch {
     #[inline]
     pub fn looks(&mut self, cx: &mut Context<'_>) {
         self.enter(cx);
-        self.silence.looks(true);
+        self.sleeper.looks(true);
     }
 
     /// It does so no more.
     #[inline]
     pub fn looked(&self) {
-        self.silence.looks(false);
+        self.sleeper.looks(false);
     }
 
     fn poll_deadlines(
@@ -265,13 +272,13 @@ impl Watch {
 
     /// Has the session woken at this second even if nothing moves.
     pub fn wake_at(&self, second: Option<u32>) {
-        self.silence.wake_at(second);
+        self.sleeper.wake_at(second);
     }
 
     /// Something passed: silence starts anew.
     #[inline]
     pub fn moved(&mut self) {
-        self.silence.broken();
+        self.sleeper.broken();
         if self.deadlines.is_some() && self.doing != Doing::Query {
             self.since = Instant::now();
         }

@@ -44,27 +44,27 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Silence;
+    use crate::control::Sleeper;
     use std::task::Waker;
 
     #[test]
     fn all_have_to_stand_still() {
         let crew = Crew::default();
         let controls = [Control::of_test(), Control::of_test()].map(Arc::new);
-        let silences = [(); 3].map(|()| Arc::new(Silence::default()));
-        for (number, silence) in silences.iter().enumerate() {
-            controls[number % 2].enter(number as u64, Waker::noop(), silence);
+        let sleepers = [(); 3].map(|()| Arc::new(Sleeper::default()));
+        for (number, sleeper) in sleepers.iter().enumerate() {
+            controls[number % 2].enter(number as u64, Waker::noop(), sleeper);
         }
         controls.iter().for_each(|it| crew.enter(it));
         assert!(!controls[0].is_suspended());
         crew.suspend(true);
         assert!(controls.iter().all(|it| it.is_suspended()) && !crew.stands_still());
-        silences[0].stands_still();
-        silences[1].waits(true);
+        sleepers[0].stands_still();
+        sleepers[1].waits(true);
         assert!(!crew.stands_still());
         assert_eq!(crew.end_restless(), 1);
-        assert!(silences[2].is_ended() && !silences[0].is_ended());
-        silences[2].stands_still();
+        assert!(sleepers[2].is_ended() && !sleepers[0].is_ended());
+        sleepers[2].stands_still();
         assert!(crew.stands_still());
         crew.suspend(false);
         assert!(!controls[1].is_suspended());

@@ -4,7 +4,7 @@ use super::carry::carry;
 use super::show::show;
 use super::{Client, ClientFacts, Whereabouts};
 use crate::chance;
-use crate::control::{Phase, Silence};
+use crate::control::{Phase, Sleeper};
 use crate::dial::full;
 use crate::life::{Course, Entered, Life};
 use crate::log;
@@ -264,14 +264,14 @@ async fn gone(port: &Port) -> Fault {
 
 /// A console client among its worker's sessions: what wakes them wakes it.
 struct Asleep {
-    silence: Arc<Silence>,
+    sleeper: Arc<Sleeper>,
     client: Arc<Client>,
 }
 
 impl Asleep {
     fn new(client: &Arc<Client>) -> Asleep {
         Asleep {
-            silence: Arc::default(),
+            sleeper: Arc::default(),
             client: Arc::clone(client),
         }
     }
@@ -280,7 +280,7 @@ impl Asleep {
     async fn told_to_end(&self, client: &Client) -> Fault {
         let (control, number) = &client.session;
         let phase = poll_fn(|cx| {
-            control.enter(*number, cx.waker(), &self.silence);
+            control.enter(*number, cx.waker(), &self.sleeper);
             match control.phase() {
                 Phase::Running => Poll::Pending,
                 Phase::Draining | Phase::Cut => Poll::Ready(()),

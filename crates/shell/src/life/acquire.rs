@@ -213,7 +213,7 @@ impl<'a> Life<'a> {
             _ => None,
         };
         let mut timer = alarm(timeouts.query_wait < 2 * LOOK);
-        let mut waiting = Waiting::begin(member, self.control);
+        let mut waiting = Waiting::begin(member, client, self.control);
         let lent = poll_fn(|cx| {
             if let Poll::Ready(lent) = turn.poll(cx) {
                 return Poll::Ready(Ok(lent));

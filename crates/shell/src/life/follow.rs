@@ -298,7 +298,7 @@ impl<'a> Life<'a> {
         done: impl Future<Output = T>,
     ) -> Result<T, Ending> {
         let mut done = pin!(done);
-        let mut waiting = Waiting::begin(member, self.control);
+        let mut waiting = Waiting::begin(member, client, self.control);
         client.watch.waits(true);
         let ended = poll_fn(|cx| {
             if let Poll::Ready(done) = done.as_mut().poll(cx) {

@@ -107,7 +107,9 @@ impl<'a> Life<'a> {
                         client.stream.inspect(inspection);
                     }
                     client.stream.link(&mut held.server.server);
+                    let sleeper = client.watch.sleeper();
                     let aim = issued.as_ref().map(|it| Arc::clone(it.aim()));
+                    let aim = aim.map(|aim| (aim, Arc::clone(sleeper)));
                     client.hold = Some(self.hold(aim));
                 }
                 None => client.stream.watch(&mut held.server.server),

@@ -89,7 +89,8 @@ impl<'a> Life<'a> {
         client.stream = self.stream(member, lookers);
         if client.stream.governor().is_some() {
             let aim = Arc::clone(member.issued.aim());
-            client.hold = Some(self.hold(Some(aim)));
+            let sleeper = Arc::clone(client.watch.sleeper());
+            client.hold = Some(self.hold(Some((aim, sleeper))));
         }
         if let Some(tracker) = &client.tracker {
             client.stream.inspect(tracker.inspection());
@@ -333,7 +334,7 @@ impl<'a> Life<'a> {
     /// Waits until rules let the client's next statement go, without a server connection. Meanwhile the client may
     /// leave, cancel, or have to go.
     async fn wait_apart(&self, member: &Member<'a>, client: &mut ClientSide) -> Result<(), Ending> {
-        let mut waiting = Waiting::begin(member, self.control);
+        let mut waiting = Waiting::begin(member, client, self.control);
         let ended = poll_fn(|cx| {
             loop {
                 if client.poll_held(cx).is_ready() {

@@ -3,6 +3,7 @@
 use super::Life;
 use crate::cancel::Aim;
 use crate::console;
+use crate::control::Sleeper;
 use crate::hold::Hold;
 use crate::pump::unix_now_s;
 use policy::throttle::Tried;
@@ -92,7 +93,7 @@ fn facts(shown: &console::Client) -> Context {
 
 impl Life<'_> {
     /// What keeps the time for a governed client.
-    pub(super) fn hold(&self, aim: Option<Arc<Aim>>) -> Box<Hold> {
+    pub(super) fn hold(&self, aim: Option<(Arc<Aim>, Arc<Sleeper>)>) -> Box<Hold> {
         let deadline = self.setup.timeouts.cancel;
         Box::new(Hold::new(self.context.born, aim, deadline))
     }

@@ -35,9 +35,13 @@ pub(super) struct Waiting<'w> {
 
 impl<'w> Waiting<'w> {
     /// Cancel requests of the client are for its wait from now on, until the [end](Self::end).
-    pub(super) fn begin(member: &'w Member<'_>, control: &'w Control) -> Waiting<'w> {
+    pub(super) fn begin(
+        member: &'w Member<'_>,
+        client: &ClientSide,
+        control: &'w Control,
+    ) -> Waiting<'w> {
         let aim = member.issued.aim();
-        aim.wait();
+        aim.wait(client.watch.sleeper());
         Waiting {
             shown: &member.shown,
             aim,
@@ -61,7 +65,7 @@ impl<'w> Waiting<'w> {
             // Whoever reads no more is noticed as one who is gone.
             let _ = client.port.poll_send(cx);
         }
-        if self.aim.poll_cancelled(cx.waker()) {
+        if client.watch.sleeper().take_cancel() {
             return Meanwhile::Cancelled;
         }
         let second = self.control.second();
