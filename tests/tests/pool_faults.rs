@@ -2,6 +2,7 @@
 //! again on, the others notice nothing, and pools recover by themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use e2e::drivers::Endpoint;
 use e2e::load;
@@ -68,6 +69,48 @@ fn connections_that_die_at_rest_are_not_noticed() {
     for client in &mut clients {
         assert_eq!(client.value("SELECT 'well'"), "well");
     }
+}
+
+/// Its own worker notices a connection that ends; where that one is held up, whoever takes the connection over does.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn connections_that_die_at_a_worker_held_up_are_not_noticed() {
+    use testkit::inject::{Stopped, threads};
+
+    let cluster = Cluster::shared();
+    let role = Endpoint::direct(cluster, "faults_held_up");
+    let plan = sharing(cluster, &role, 1).set("process", "core_dumps", "true");
+    let stage = plan.start();
+    let mut clients: Vec<Session> = (0..2).map(|_| Session::through(&stage, &role)).collect();
+    let is_worker = |thread: &i32| {
+        let name = format!("/proc/{}/task/{thread}/comm", stage.proxy.pid());
+        std::fs::read_to_string(name).is_ok_and(|it| it.starts_with("worker-"))
+    };
+    let workers = threads(stage.proxy.pid()).into_iter().filter(is_worker);
+    let mut served_meanwhile = 0;
+    for worker in workers.collect::<Vec<_>>() {
+        for asker in [0, 1] {
+            assert_eq!(clients[1 - asker].value("SELECT 'mine'"), "mine");
+            let held_up = Stopped::thread(worker);
+            terminate_all(cluster, &role);
+            let asker = &mut clients[asker].peer;
+            asker.send(&message::query("SELECT 'well'"));
+            // Who lives at that worker is held up, too.
+            let is_held_up = asker.silent_for(Duration::from_secs(2));
+            drop(held_up);
+            if !is_held_up {
+                served_meanwhile += 1;
+                // The first message, without its first byte, which that look has taken.
+                let rest = asker.bytes(4);
+                let len = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+                asker.bytes(len - 4);
+            }
+            let row = message::frame(b'D', b"\0\x01\0\0\0\x04well");
+            let answer = asker.until_ready();
+            assert!(answer.iter().any(|it| it.bytes() == row), "{answer:?}");
+        }
+    }
+    assert_ne!(served_meanwhile, 0, "nobody lived at the other worker");
 }
 
 #[test]

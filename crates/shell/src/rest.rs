@@ -32,6 +32,10 @@ use wire::startup::StartupMessage;
 /// How soon a talk with a server that was given up ends.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long a connection rests before another worker that takes it over asks the kernel whether something came: within
+/// less, its own worker would not have noticed either.
+const LONG_ENOUGH: Duration = Duration::from_millis(5);
+
 /// What two clients must have in common to use the same connection one after the other: all that
 /// its startup packet said (role, database, every parameter). RESET returns to those values.
 ///
@@ -215,7 +219,8 @@ impl ServerSide {
     }
 
     /// Makes it ready for a client on worker `home`, or says why it can't be used; the caller holds
-    /// the deadline. A connection that comes from another worker costs two system calls.
+    /// the deadline. A connection that comes from another worker costs two system calls, and a third one if it has
+    /// rested for a while.
     pub async fn wake(
         mut self: Box<Self>,
         home: Home,
@@ -224,9 +229,12 @@ impl ServerSide {
         if self.server.traffic.close_needed() {
             return Err(lost());
         }
-        // The runtime has noted what came, without a question to the kernel.
-        let has_news = self.port.has_news();
-        if self.home != home {
+        // The runtime has noted what came, without a question to the kernel. Another worker's may be held up.
+        let is_elsewhere = self.home != home;
+        let is_long = || self.since.elapsed() >= LONG_ENOUGH;
+        let has_news =
+            self.port.has_news() || is_elsewhere && is_long() && self.port.socket.is_readable();
+        if is_elsewhere {
             self.port = self.port.move_here()?;
             self.home = home;
         }

@@ -184,6 +184,13 @@ impl Socket {
         hung_up(self.as_fd())
     }
 
+    /// True if something can be read, the end of the stream included. Asks the kernel: for a socket that another
+    /// thread's runtime watches, which may have had no time to notice.
+    pub fn is_readable(&self) -> bool {
+        let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        matches!(nix::poll::poll(&mut fds, PollTimeout::ZERO), Ok(1..))
+    }
+
     /// True for a Unix-domain socket.
     pub fn is_unix(&self) -> bool {
         matches!(self, Socket::Unix(_))
