@@ -405,6 +405,24 @@ fn clients_are_killed_one_by_one_and_all() {
     assert_eq!(begin().value("SELECT 1"), "1");
 }
 
+#[test]
+fn a_client_that_waits_is_killed_too() {
+    let role = direct("console_kill_waiting");
+    let stage = plan(&role)
+        .set("pool", "pool_mode", "'transaction'")
+        .set("pool", "default_pool_size", "1")
+        .start();
+    let begin = || Session::through(&stage, &stage.endpoint(&role));
+    let (mut busy, mut waiting) = (begin(), begin());
+    busy.query("BEGIN");
+    waiting.peer.send(&message::query("SELECT 1"));
+    let mut admin = console(&stage, ADMIN);
+    let number = client_in(&mut admin, &role, "waiting");
+    admin.query(&format!("KILL_CLIENT {number}"));
+    waiting.peer.expect_error("57P01");
+    busy.query("COMMIT");
+}
+
 /// The number of the role's client in this state, as soon as there is one.
 fn client_in(admin: &mut Session, role: &Endpoint, state: &str) -> u64 {
     let is_it = |row: &&Row| text(row, "user") == role.user && text(row, "state") == state;
